@@ -1,0 +1,299 @@
+/**
+ * The site specification: one plain, serialisable object. Everything the plan is computed from stands here;
+ * secrets appear by name only. Sizes are GiB (2^30 bytes), times are seconds unless a key says otherwise.
+ */
+import { z } from "zod";
+
+const name = z
+  .string()
+  .regex(
+    /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
+    "must be a host name: lower-case letters, digits and inner dashes, 1-63 characters",
+  );
+const storageId = z.string().regex(/^[A-Za-z][A-Za-z0-9._-]*[A-Za-z0-9]$/, "must be a Proxmox storage id");
+const gib = z.number().positive();
+/** Proxmox VE accepts guest ids from 100 to 999999999 (pve-guest-common, 'pve-vmid'). */
+const guestId = z.int().min(100).max(999_999_999);
+const duration = z
+  .string()
+  .regex(/^\d+(\.\d+)?(s|m|h|d|w)$/, "must be a number with a unit: 90s, 15m, 4h, 1d or 2w");
+
+export const duty = z.enum(["confidentiality", "integrity", "availability"]);
+export const serverRole = z.enum([
+  "hypervisor",
+  "backup-server",
+  "witness",
+  "swarm-node",
+  "monitoring",
+  "mesh-gateway",
+]);
+export const replicaMethod = z.enum(["storage-replication", "zfs-sync", "restore"]);
+export const fencing = z.enum(["confirm", "power", "lease"]);
+export const side = z.enum(["primary", "spare"]);
+
+const content = z.enum(["images", "rootdir", "iso", "vztmpl", "backup", "snippets", "import"]);
+
+export const localStorage = z.strictObject({
+  type: z.enum(["zfspool", "dir", "lvmthin"]).describe("Storage type as Proxmox VE names it"),
+  sizeGiB: gib.describe("Usable size, net of parity and mirrors"),
+  content: z.array(content).min(1).describe("What may lie here, as Proxmox VE names it"),
+  pool: z.string().optional().describe("ZFS pool or LVM volume group and thin pool (vg/thinpool). Default: the storage id"),
+  path: z.string().optional().describe("Directory of a 'dir' storage"),
+  fillLimit: z.number().gt(0).max(1).default(0.85).describe("Share that may be filled; ZFS slows down above 80-85 %"),
+  managed: z.boolean().default(false).describe("true: `pulumi up` makes the storage entry; false: it is there already"),
+});
+
+export const bridge = z.strictObject({
+  ports: z.array(z.string()).default([]).describe("Physical ports, for example eno1"),
+  vlanAware: z.boolean().default(true),
+  address: z.string().optional().describe("IPv4 address of the server on this bridge, with prefix length"),
+  address6: z.string().optional(),
+  gateway: z.string().optional(),
+  managed: z.boolean().default(false).describe("true: `pulumi up` makes the bridge; false: the installer made it"),
+});
+
+export const server = z.strictObject({
+  model: z.string().optional(),
+  roles: z.array(serverRole).min(1),
+  cores: z.int().positive().describe("Logical cores (threads)"),
+  memoryGiB: gib,
+  hostReserve: z
+    .strictObject({ cores: z.number().nonnegative().default(1), memoryGiB: z.number().nonnegative().default(4) })
+    .prefault({})
+    .describe("Kept for the hypervisor itself, its ZFS cache included; never given to guests"),
+  location: z.string().optional().describe("Room, rack or data centre: servers in one location burn together"),
+  network: name.optional().describe("The network its own address is in"),
+  address: z.string().optional().describe("Management IPv4 address, without prefix length"),
+  address6: z.string().optional(),
+  bridges: z.record(z.string(), bridge).default({}),
+  storages: z.record(storageId, localStorage).default({}),
+  settings: z
+    .strictObject({
+      dnsServers: z.array(z.string()).optional(),
+      dnsDomain: z.string().optional(),
+      timeZone: z.string().optional(),
+    })
+    .prefault({})
+    .describe("Node settings that the provider can set; what is absent is left alone"),
+  applications: z.array(z.string()).default([]).describe("Applications that run on the server itself, not in a guest"),
+});
+
+export const sharedStorage = z.strictObject({
+  type: z.enum(["nfs", "cifs"]),
+  server: z.string().describe("Name of a physical server or device of this site that exports it, or a host name"),
+  export: z.string().describe("Exported path (nfs) or share (cifs)"),
+  sizeGiB: gib,
+  content: z.array(content).min(1),
+  mountedBy: z.array(name).optional().describe("Servers that mount it. Default: every hypervisor"),
+  fillLimit: z.number().gt(0).max(1).default(0.9),
+  managed: z.boolean().default(true),
+});
+
+const range = z.strictObject({ from: z.string(), to: z.string(), purpose: z.string().optional() });
+
+export const network = z.strictObject({
+  vlan: z.int().min(1).max(4094).optional(),
+  subnet: z.string().optional().describe("IPv4 prefix, for example 192.168.20.0/24"),
+  subnet6: z.string().optional().describe("IPv6 prefix, for example fd00:20::/64"),
+  gateway: z.string().optional(),
+  gateway6: z.string().optional(),
+  dnsServers: z.array(z.string()).default([]),
+  bridge: z.string().default("vmbr0").describe("Bridge that carries it, the same on every hypervisor"),
+  reserved: z.array(range).default([]).describe("Addresses that no guest may take"),
+  dhcp: range.optional().describe("Range that a DHCP server hands out; no guest may take one by hand"),
+  purpose: z.string().optional(),
+});
+
+export const image = z.strictObject({
+  kind: z.enum(["disk-image", "iso", "container-template"]),
+  url: z.string().describe("Where every hypervisor that may need it downloads it from"),
+  fileName: z.string(),
+  checksum: z
+    .strictObject({ algorithm: z.enum(["sha256", "sha512"]), value: z.string().regex(/^[0-9a-f]+$/) })
+    .optional(),
+  sizeGiB: gib.default(1).describe("Size on the storage, for the storage plan"),
+  storage: storageId.default("local").describe("Storage on each server that takes it"),
+});
+
+export const disk = z.strictObject({
+  name: z.string().optional().describe("What it is for; shown in plans"),
+  sizeGiB: z.int().positive(),
+  storage: storageId.describe("Storage id, which the spare's server must have too"),
+  usedGiB: z.number().nonnegative().optional().describe("What lies on it. Default: half of the size"),
+  ssd: z.boolean().default(false),
+  discard: z.boolean().default(true),
+});
+
+export const guestNetwork = z.strictObject({
+  network: name,
+  address: z.string().optional().describe("IPv4 address without prefix length. Default: dhcp"),
+  address6: z.string().optional(),
+  mac: z.string().optional().describe("Default: derived from the site's and the guest's name, the same on every side"),
+  firewall: z.boolean().default(true),
+});
+
+export const coldReplica = z.strictObject({
+  on: name.describe("The server that keeps the powered-off copy"),
+  method: replicaMethod,
+  schedule: z.string().describe("Proxmox VE calendar event, for example */15 or mon..fri 22:30"),
+  rateMBps: z.number().positive().optional().describe("Bandwidth limit in MB/s. Default: none"),
+  recoveryPoint: duration.optional().describe("Promised RPO. Default: what the plan computes"),
+  recoveryTime: duration.optional().describe("Promised RTO. Default: what the plan computes"),
+  standbyIds: z.tuple([guestId, guestId]).optional().describe("Guest ids of the two standby copies ('restore' only)"),
+  backupStorage: storageId.optional().describe("Shared vzdump storage that 'restore' reads from"),
+  storage: storageId.optional().describe("Storage on the spare for 'restore'. Default: that of each disk"),
+});
+
+const guestCommon = {
+  description: z.string().optional(),
+  duty: duty.optional().describe("The protection goal it serves: a label for groups, pictures and reports"),
+  services: z.array(z.string()).default([]),
+  role: z.enum(["domain-controller", "database", "swarm-manager", "swarm-worker"]).optional(),
+  id: guestId.optional().describe("Guest id. Default: derived from site and guest name, never from order"),
+  on: name.describe("Primary: the server it normally runs on"),
+  cores: z.int().positive(),
+  memoryGiB: gib,
+  disks: z.array(disk).min(1).describe("scsi0, scsi1 … of a machine; root file system and mount points of a container"),
+  networks: z.array(guestNetwork).default([]),
+  boot: z
+    .strictObject({
+      order: z.int().min(1).default(50).describe("Smaller starts first"),
+      delaySeconds: z.int().nonnegative().default(0).describe("Wait after its start before the next one starts"),
+      seconds: z.int().positive().default(60).describe("From power-on until the service answers"),
+      atHostBoot: z.boolean().default(true).describe("Start with the server (onboot)"),
+    })
+    .prefault({}),
+  priority: z.int().min(0).max(100).default(50).describe("Greater is more important; decides what is shed first"),
+  sheddable: z.boolean().default(false).describe("May stay off when a loss leaves too little room"),
+  tags: z.array(z.string().regex(/^[a-z0-9_][a-z0-9_\-+.]*$/)).default([]),
+  pool: z.string().optional(),
+  protection: z.boolean().default(false).describe("Proxmox VE's own protection against removal"),
+  changeGiBPerHour: z.number().nonnegative().optional().describe("Rate of change. Default: 1 % of the used size per hour"),
+  image: z.string().optional().describe("Name of an image of this specification; the first disk is made from it"),
+  agent: z.boolean().default(false).describe("The image has the QEMU guest agent"),
+  coldReplica: coldReplica.optional(),
+};
+
+export const virtualMachine = z.strictObject({
+  kind: z.literal("vm"),
+  ...guestCommon,
+  os: z.enum(["linux", "windows-11", "windows-10", "other"]).describe("windows-11 stands for Server 2022 and 2025 too"),
+  bios: z.enum(["seabios", "ovmf"]).default("seabios"),
+  tpm: z.boolean().default(false),
+  cpuType: z.string().default("x86-64-v2-AES").describe("The same on both sides, or a live migration fails"),
+  cloudInit: z
+    .strictObject({
+      user: z.string().optional(),
+      sshKeys: z.array(z.string()).default([]),
+      passwordSecret: z.string().optional().describe("Name of the secret that holds the password"),
+    })
+    .optional(),
+});
+
+export const container = z.strictObject({
+  kind: z.literal("container"),
+  ...guestCommon,
+  os: z.enum(["debian", "ubuntu", "alpine", "centos", "fedora", "archlinux", "unmanaged"]),
+  unprivileged: z.boolean().default(true),
+  nesting: z.boolean().default(false),
+  swapGiB: z.number().nonnegative().default(0.5),
+});
+
+export const guest = z.discriminatedUnion("kind", [virtualMachine, container]);
+
+export const backupPolicy = z.strictObject({
+  storage: storageId,
+  schedule: z.string().describe("Proxmox VE calendar event"),
+  guests: z.union([z.literal("all"), z.array(name)]).default("all"),
+  mode: z.enum(["snapshot", "suspend", "stop"]).default("snapshot"),
+  keep: z
+    .strictObject({
+      last: z.int().nonnegative().optional(),
+      daily: z.int().nonnegative().optional(),
+      weekly: z.int().nonnegative().optional(),
+      monthly: z.int().nonnegative().optional(),
+      yearly: z.int().nonnegative().optional(),
+    })
+    .default({ last: 3 }),
+  compressionRatio: z.number().gt(0).max(1).default(0.6).describe("Size of a backup over the used size"),
+});
+
+export const offlineMedium = z.strictObject({
+  kind: z.literal("offline-medium"),
+  on: name.describe("The server it is attached to while it is online"),
+  copies: storageId.describe("The storage whose content it holds"),
+  sizeGiB: gib,
+  sets: z.int().min(2).default(2).describe("Media in the rotation: one attached, the others on the shelf"),
+  swapEvery: duration.describe("How often the attached medium goes to the shelf"),
+});
+
+export const device = z.strictObject({
+  kind: z.enum(["router", "switch", "access-point", "internet", "ups", "printer", "other"]),
+  description: z.string().optional(),
+  duty: duty.optional(),
+  roles: z.array(z.string()).default([]).describe("For example dhcp, dns, nat, vpn, vlan, wifi-controller, failover"),
+  network: name.optional(),
+  address: z.string().optional(),
+  address6: z.string().optional(),
+});
+
+export const policies = z.strictObject({
+  coreOvercommit: z.number().positive().default(3).describe("Virtual cores per logical core that is left to guests"),
+  memoryOverheadGiB: z.number().nonnegative().default(0.15).describe("What a running guest costs beyond its own memory"),
+  allowShedding: z.boolean().default(false).describe("After a loss, sheddable guests may stay off by priority"),
+  linkMbps: z.number().positive().default(1000).describe("Network between the servers, in Mbit/s"),
+  restoreMBps: z.number().positive().default(80).describe("Restore from the backup storage, in MB/s"),
+  confirmSeconds: z.int().nonnegative().default(300).describe("From the loss until a person has confirmed and started"),
+});
+
+export const siteSpec = z.strictObject({
+  site: z.strictObject({
+    name,
+    description: z.string().optional(),
+    domain: z.string().optional(),
+    cluster: name.optional().describe("Name of the Proxmox VE cluster all hypervisors form. Absent: independent hosts"),
+    fencing: fencing.default("confirm"),
+  }),
+  servers: z.record(name, server),
+  storages: z.record(storageId, sharedStorage).default({}),
+  networks: z.record(name, network).default({}),
+  images: z.record(name, image).default({}),
+  guests: z.record(name, guest).default({}),
+  backups: z.record(name, backupPolicy).default({}),
+  targets: z.record(name, offlineMedium).default({}),
+  devices: z.record(name, device).default({}),
+  policies: policies.prefault({}),
+});
+
+/** A specification as people write it: defaults may be left out. */
+export type SiteSpecInput = z.input<typeof siteSpec>;
+/** A specification with every default filled in. */
+export type SiteSpec = z.output<typeof siteSpec>;
+export type ServerSpec = z.output<typeof server>;
+export type LocalStorageSpec = z.output<typeof localStorage>;
+export type SharedStorageSpec = z.output<typeof sharedStorage>;
+export type NetworkSpec = z.output<typeof network>;
+export type ImageSpec = z.output<typeof image>;
+export type GuestSpec = z.output<typeof guest>;
+export type GuestSpecInput = z.input<typeof guest>;
+export type VirtualMachineSpec = z.output<typeof virtualMachine>;
+export type VirtualMachineSpecInput = z.input<typeof virtualMachine>;
+export type ContainerSpec = z.output<typeof container>;
+export type ContainerSpecInput = z.input<typeof container>;
+export type DiskSpec = z.output<typeof disk>;
+export type ColdReplicaSpec = z.output<typeof coldReplica>;
+export type BackupPolicySpec = z.output<typeof backupPolicy>;
+export type DeviceSpec = z.output<typeof device>;
+export type Duty = z.output<typeof duty>;
+export type Side = z.output<typeof side>;
+export type ReplicaMethod = z.output<typeof replicaMethod>;
+export type Fencing = z.output<typeof fencing>;
+
+/** The specification's JSON Schema (draft 2020-12), for editors: `# yaml-language-server: $schema=...`. */
+export function siteJsonSchema(): Record<string, unknown> {
+  return {
+    $id: "https://coldspare.dev/site.schema.json",
+    title: "coldspare site specification",
+    ...z.toJSONSchema(siteSpec, { io: "input" }),
+  };
+}
