@@ -1,0 +1,41 @@
+/**
+ * What the dynamic resources of this package share: the text that the engine keeps as their provider, and the base class.
+ *
+ * `pulumi.dynamic.Resource` serialises the provider object, all its functions included, into the state of every resource
+ * (twice: inputs and outputs) and loads the TypeScript compiler to do so. The engine only ever asks of that text that it
+ * exports `handler()`, which returns the provider. So we write the text ourselves: one line that loads the handler
+ * from the installed package when it is called. It holds no path, no dependency and no secret, and it is the same for every
+ * resource of a class. An old state therefore runs the handler of the release that is installed now: handler names are
+ * part of the public contract, and handlers accept what older releases wrote.
+ */
+import * as pulumi from "@pulumi/pulumi";
+
+/** Names of the handler modules; they occur in stored state and are never renamed. */
+export type HandlerModule = "replication-pair-handler" | "standby-guest-handler";
+
+/**
+ * The provider text of a handler module.
+ *
+ * Resolution starts at the working directory of the provider process, which is the program's folder: there Node finds
+ * `node_modules/coldspare` of a project that installed the package, or, inside this package's own checkout, the package
+ * by its own name. A program whose folder has neither (an inline program) falls back to where `@pulumi/pulumi` is installed.
+ */
+export function providerText(handler: HandlerModule): string {
+  return (
+    `exports.handler=()=>{let e;for(const f of[process.cwd()+"/_",process.argv[1]])` +
+    `try{return require("module").createRequire(f)("coldspare/providers/${handler}").provider}catch(x){e??=x}throw e}`
+  );
+}
+
+/** A dynamic resource whose handler is loaded from this package when the engine calls it. */
+export class HandlerResource extends pulumi.CustomResource {
+  constructor(
+    type: string,
+    handler: HandlerModule,
+    name: string,
+    props: pulumi.Inputs,
+    opts?: pulumi.CustomResourceOptions,
+  ) {
+    super(`pulumi-nodejs:dynamic/coldspare:${type}`, name, { ...props, __provider: providerText(handler) }, opts);
+  }
+}
