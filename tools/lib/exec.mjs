@@ -1,0 +1,111 @@
+// Child processes: run, capture, and stop them all when this process is told to stop.
+import { spawn } from "node:child_process";
+import { accessSync, constants } from "node:fs";
+import { delimiter, join } from "node:path";
+
+const running = new Set();
+const cleanups = new Set();
+let interrupted = false;
+
+/** A command ended with an error or could not be started. */
+export class CommandError extends Error {
+  constructor(command, code, output) {
+    super(`${command} ended with ${code}${output ? `:\n${output.trimEnd()}` : ""}`);
+    this.name = "CommandError";
+    this.code = code;
+    this.output = output;
+  }
+}
+
+/**
+ * Runs a command and returns what it printed.
+ * @param {(line: string, stream: "stdout" | "stderr") => void} [options.onLine] each line as it comes
+ * @returns {Promise<{ code: number, stdout: string, stderr: string }>} unless `check` is false, code is 0
+ * @throws CommandError
+ */
+export function run(command, args, { cwd, env = process.env, onLine, check = true, timeoutSeconds } = {}) {
+  return new Promise((resolve, reject) => {
+    const name = [command, ...args].join(" ");
+    const child = spawn(command, args, { cwd, env, stdio: ["ignore", "pipe", "pipe"] });
+    running.add(child);
+    const timer = timeoutSeconds && setTimeout(() => child.kill("SIGKILL"), timeoutSeconds * 1000);
+    const out = { stdout: "", stderr: "" };
+    for (const stream of ["stdout", "stderr"]) {
+      let rest = "";
+      child[stream].setEncoding("utf8").on("data", (text) => {
+        out[stream] += text;
+        if (!onLine) return;
+        const lines = (rest + text).split("\n");
+        rest = lines.pop();
+        for (const line of lines) onLine(line, stream);
+      });
+      child[stream].on("end", () => rest && onLine?.(rest, stream));
+    }
+    child.on("error", (error) => {
+      running.delete(child);
+      clearTimeout(timer);
+      reject(new CommandError(name, error.code ?? error.message, ""));
+    });
+    child.on("close", (code, signal) => {
+      running.delete(child);
+      clearTimeout(timer);
+      const result = { code: code ?? 128, ...out };
+      if (check && code !== 0) reject(new CommandError(name, signal ?? code, tail(out.stderr || out.stdout)));
+      else resolve(result);
+    });
+  });
+}
+
+function tail(text, lines = 30) {
+  return text
+    .split("\n")
+    .slice(-lines - 1)
+    .join("\n");
+}
+
+/** The full path of a program on PATH, or undefined. */
+export function which(name, env = process.env) {
+  for (const folder of (env.PATH ?? "").split(delimiter)) {
+    const path = join(folder || ".", name);
+    try {
+      accessSync(path, constants.X_OK);
+      return path;
+    } catch {
+      // Not in this folder.
+    }
+  }
+  return undefined;
+}
+
+/** Registers what has to be undone if the process is interrupted; returns how to unregister it. */
+export function onInterrupt(cleanup) {
+  cleanups.add(cleanup);
+  return () => cleanups.delete(cleanup);
+}
+
+export function wasInterrupted() {
+  return interrupted;
+}
+
+/**
+ * Makes SIGINT and SIGTERM stop the children first, so that nothing goes on in the background, then undo what is
+ * half-done, then end with the shell's usual code.
+ */
+export function handleSignals(sayBefore) {
+  for (const [signal, number] of [
+    ["SIGINT", 2],
+    ["SIGTERM", 15],
+  ]) {
+    process.once(signal, async () => {
+      interrupted = true;
+      const waiting = [...running].map((child) => new Promise((resolve) => child.once("close", resolve)));
+      for (const child of running) child.kill("SIGINT");
+      const grace = new Promise((resolve) => setTimeout(resolve, 5000));
+      await Promise.race([Promise.all(waiting), grace]);
+      for (const child of running) child.kill("SIGKILL");
+      for (const cleanup of cleanups) cleanup();
+      sayBefore?.(signal);
+      process.exit(128 + number);
+    });
+  }
+}
