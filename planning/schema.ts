@@ -14,9 +14,7 @@ const storageId = z.string().regex(/^[A-Za-z][A-Za-z0-9._-]*[A-Za-z0-9]$/, "must
 const gib = z.number().positive();
 /** Proxmox VE accepts guest ids from 100 to 999999999 (pve-guest-common, 'pve-vmid'). */
 const guestId = z.int().min(100).max(999_999_999);
-const duration = z
-  .string()
-  .regex(/^\d+(\.\d+)?(s|m|h|d|w)$/, "must be a number with a unit: 90s, 15m, 4h, 1d or 2w");
+const duration = z.string().regex(/^\d+(\.\d+)?(s|m|h|d|w)$/, "must be a number with a unit: 90s, 15m, 4h, 1d or 2w");
 
 export const duty = z.enum(["confidentiality", "integrity", "availability"]);
 export const serverRole = z.enum([
@@ -37,7 +35,10 @@ export const localStorage = z.strictObject({
   type: z.enum(["zfspool", "dir", "lvmthin"]).describe("Storage type as Proxmox VE names it"),
   sizeGiB: gib.describe("Usable size, net of parity and mirrors"),
   content: z.array(content).min(1).describe("What may lie here, as Proxmox VE names it"),
-  pool: z.string().optional().describe("ZFS pool or LVM volume group and thin pool (vg/thinpool). Default: the storage id"),
+  pool: z
+    .string()
+    .optional()
+    .describe("ZFS pool or LVM volume group and thin pool (vg/thinpool). Default: the storage id"),
   path: z.string().optional().describe("Directory of a 'dir' storage"),
   fillLimit: z.number().gt(0).max(1).default(0.85).describe("Share that may be filled; ZFS slows down above 80-85 %"),
   managed: z.boolean().default(false).describe("true: `pulumi up` makes the storage entry; false: it is there already"),
@@ -168,7 +169,11 @@ const guestCommon = {
   tags: z.array(z.string().regex(/^[a-z0-9_][a-z0-9_\-+.]*$/)).default([]),
   pool: z.string().optional(),
   protection: z.boolean().default(false).describe("Proxmox VE's own protection against removal"),
-  changeGiBPerHour: z.number().nonnegative().optional().describe("Rate of change. Default: 1 % of the used size per hour"),
+  changeGiBPerHour: z
+    .number()
+    .nonnegative()
+    .optional()
+    .describe("Rate of change. Default: 1 % of the used size per hour"),
   image: z.string().optional().describe("Name of an image of this specification; the first disk is made from it"),
   agent: z.boolean().default(false).describe("The image has the QEMU guest agent"),
   coldReplica: coldReplica.optional(),
@@ -239,7 +244,11 @@ export const device = z.strictObject({
 
 export const policies = z.strictObject({
   coreOvercommit: z.number().positive().default(3).describe("Virtual cores per logical core that is left to guests"),
-  memoryOverheadGiB: z.number().nonnegative().default(0.15).describe("What a running guest costs beyond its own memory"),
+  memoryOverheadGiB: z
+    .number()
+    .nonnegative()
+    .default(0.15)
+    .describe("What a running guest costs beyond its own memory"),
   allowShedding: z.boolean().default(false).describe("After a loss, sheddable guests may stay off by priority"),
   linkMbps: z.number().positive().default(1000).describe("Network between the servers, in Mbit/s"),
   restoreMBps: z.number().positive().default(80).describe("Restore from the backup storage, in MB/s"),
