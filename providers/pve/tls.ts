@@ -1,0 +1,163 @@
+/**
+ * How the client knows that it talks to the right server: the certificate is signed by a given CA, or it is exactly the
+ * one whose SHA-256 fingerprint was pinned. Verification is never switched off for a connection that carries a request.
+ */
+import type * as https from "node:https";
+import * as tls from "node:tls";
+import { PveError } from "./errors";
+
+/** A server's certificate as it presents itself. */
+export interface PresentedCertificate {
+  pem: string;
+  /** SHA-256 of the certificate, in capitals with colons. */
+  fingerprint: string;
+  /** Names and addresses that it is made out for. */
+  names: string;
+}
+
+const UNTRUSTED = new Set([
+  "DEPTH_ZERO_SELF_SIGNED_CERT",
+  "SELF_SIGNED_CERT_IN_CHAIN",
+  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+  "UNABLE_TO_GET_ISSUER_CERT",
+  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+  "CERT_SIGNATURE_FAILURE",
+  "CERT_UNTRUSTED",
+  "INVALID_CA",
+  "CERT_HAS_EXPIRED",
+  "CERT_NOT_YET_VALID",
+  "ERR_TLS_CERT_ALTNAME_INVALID",
+]);
+
+/** Whether an error of the connection means that the certificate was not accepted. */
+export function isUntrusted(code: string | undefined): boolean {
+  return code !== undefined && UNTRUSTED.has(code);
+}
+
+/** Capitals with colons, whatever was typed. */
+export function normalFingerprint(text: string): string {
+  const hex = text
+    .replace(/^sha256[:=]?/i, "")
+    .replace(/[^0-9a-fA-F]/g, "")
+    .toUpperCase();
+  return hex.match(/../g)?.join(":") ?? "";
+}
+
+/**
+ * Looks at a server's certificate. No request is sent over this connection, and nothing that comes over it is believed
+ * but the certificate, which the caller compares with a pin or shows to a person; that is why it need not be verified.
+ */
+export function readCertificate(url: URL, timeoutSeconds: number): Promise<PresentedCertificate> {
+  return new Promise((resolve, reject) => {
+    const host = url.hostname.replace(/^\[|\]$/g, "");
+    const look = { host, port: Number(url.port || 443), rejectUnauthorized: false };
+    const socket = tls.connect(isAddress(host) ? look : { ...look, servername: host });
+    const fail = (error: Error) => {
+      socket.destroy();
+      reject(error);
+    };
+    socket.setTimeout(timeoutSeconds * 1000, () =>
+      fail(Object.assign(new Error("no answer"), { code: "CONNECT_TIMEOUT" })),
+    );
+    socket.once("error", fail);
+    socket.once("secureConnect", () => {
+      const certificate = socket.getPeerX509Certificate();
+      socket.destroy();
+      if (!certificate) return reject(new Error("the server shows no certificate"));
+      resolve({
+        pem: certificate.toString(),
+        fingerprint: certificate.fingerprint256,
+        names: certificate.subjectAltName ?? certificate.subject,
+      });
+    });
+  });
+}
+
+function isAddress(host: string): boolean {
+  return /^[0-9.]+$/.test(host) || host.includes(":");
+}
+
+/** Options of the agents for one server. */
+export interface TrustOptions {
+  server: string;
+  url: URL;
+  ca: string | undefined;
+  fingerprint: string | undefined;
+  connectSeconds: number;
+}
+
+/**
+ * TLS options that accept exactly what is trusted.
+ *
+ * A pinned certificate is fetched, compared, and then made the only trust anchor, so that Node itself verifies every
+ * connection against it, and its fingerprint is compared again on each. Its names do not matter: the pin is stronger.
+ *
+ * @throws PveError when the pinned fingerprint is another; the errors of the connection otherwise
+ */
+export async function trustFor(options: TrustOptions): Promise<https.AgentOptions> {
+  const { server, url, ca, connectSeconds } = options;
+  const pin = options.fingerprint === undefined ? undefined : normalFingerprint(options.fingerprint);
+  if (pin === undefined) return ca === undefined ? {} : { ca: [...tls.rootCertificates, ca] };
+  const shown = await readCertificate(url, connectSeconds);
+  if (shown.fingerprint !== pin) throw otherCertificate(server, url, pin, shown);
+  return {
+    ca: [shown.pem],
+    // The pinned certificate is usually signed by the cluster's own CA, which is not at hand: the chain may end at the pin.
+    ...({ allowPartialTrustChain: true } as https.AgentOptions),
+    checkServerIdentity: (_host, peer) =>
+      peer.fingerprint256 === pin ? undefined : new Error("the certificate is not the pinned one"),
+  };
+}
+
+function otherCertificate(server: string, url: URL, pin: string, shown: PresentedCertificate): PveError {
+  return new PveError({
+    server,
+    doing: `trust the server at ${url.origin}`,
+    call: "TLS",
+    status: 0,
+    code: "PIN_MISMATCH",
+    reason: `its certificate has the SHA-256 fingerprint ${shown.fingerprint}, pinned is ${pin}`,
+    fix: `${PIN_ADVICE(server, shown.fingerprint)}. If nobody renewed the certificate, somebody else answers at this address: do not go on`,
+  });
+}
+
+const COMPARE =
+  "`openssl x509 -in /etc/pve/local/pve-ssl.pem -noout -fingerprint -sha256` (or pveproxy-ssl.pem, if you installed one)";
+
+const PIN_ADVICE = (server: string, fingerprint: string) =>
+  `compare it on the console of ${server} with ${COMPARE} and then pin it: ` +
+  `\`pulumi config set --path 'coldspare:fingerprints.${server}' ${fingerprint}\``;
+
+/** The error for a certificate that is not trusted: shows what it is and how to trust it. */
+export async function untrusted(
+  options: TrustOptions,
+  call: string,
+  doing: string | undefined,
+  error: NodeJS.ErrnoException,
+): Promise<PveError> {
+  const { server, url } = options;
+  const shown = await readCertificate(url, options.connectSeconds).catch(() => undefined);
+  const base = { server, call, status: 0, code: error.code ?? "UNTRUSTED", ...(doing === undefined ? {} : { doing }) };
+  if (error.code === "CERT_HAS_EXPIRED" || error.code === "CERT_NOT_YET_VALID") {
+    return new PveError({
+      ...base,
+      reason: `the certificate of ${url.origin} is not valid now (${error.message})`,
+      fix: `check the clock here and on ${server}, then renew it: \`pvecm updatecerts --force\` on ${server}`,
+    });
+  }
+  const fingerprint = shown?.fingerprint ?? "unknown";
+  if (error.code === "ERR_TLS_CERT_ALTNAME_INVALID") {
+    return new PveError({
+      ...base,
+      reason: `the certificate of ${url.origin} is made out for other names (${shown?.names ?? "unknown"}); its SHA-256 fingerprint is ${fingerprint}`,
+      fix: `use one of those names in coldspare:endpoints, or ${PIN_ADVICE(server, fingerprint)}`,
+    });
+  }
+  return new PveError({
+    ...base,
+    reason: `the certificate of ${url.origin} is not trusted (${error.code}); its SHA-256 fingerprint is ${fingerprint}`,
+    fix:
+      `trust the cluster's CA: copy /etc/pve/pve-root-ca.pem from ${server} and \`pulumi config set coldspare:caFile <path>\`; ` +
+      `or ${PIN_ADVICE(server, fingerprint)}`,
+  });
+}

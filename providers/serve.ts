@@ -1,0 +1,114 @@
+/** From a handler, which is plain functions over a client, to what the engine calls. */
+import type * as pulumi from "@pulumi/pulumi";
+import { pveOptionsFromConfig } from "./config";
+import { PveClient } from "./pve/client";
+
+/** What a handler is given beside its inputs. */
+export interface HandlerContext {
+  pve: PveClient;
+  /** Shown to the user while the work goes on. */
+  progress: (line: string) => void;
+}
+
+/** What is recorded about a resource: its id and its properties. */
+export interface Recorded<Out> {
+  id: string;
+  outs: Out;
+}
+
+/** One input that cannot be. */
+export interface InputFailure {
+  property: string;
+  reason: string;
+}
+
+/** The difference between what is recorded and what is wanted. */
+export interface Difference {
+  changes: boolean;
+  /** Properties that cannot be changed without making the resource anew. */
+  replaces: string[];
+}
+
+/** A kind of resource, with no engine in it. `Out` contains what older releases wrote, too. */
+export interface Handler<In extends object, Out extends object> {
+  /** Checks inputs; values that are not known yet are left out of `inputs`. */
+  check(inputs: Partial<In>): InputFailure[];
+  diff(olds: Out, news: Partial<In>): Difference;
+  create(context: HandlerContext, inputs: In): Promise<Recorded<Out>>;
+  /** `undefined` when the resource is gone. */
+  read(context: HandlerContext, id: string, props: Out): Promise<Out | undefined>;
+  update(context: HandlerContext, id: string, olds: Out, news: In): Promise<Out>;
+  delete(context: HandlerContext, id: string, props: Out): Promise<void>;
+}
+
+/** Thrown when the resource exists but is not what was asked for: the engine records it and calls `update` next time. */
+export class PartlyInitialised<Out extends object> extends Error {
+  constructor(
+    readonly id: string,
+    readonly properties: Out,
+    readonly reasons: string[],
+  ) {
+    super(reasons.join("; "));
+    this.name = "PartlyInitialised";
+  }
+}
+
+/** Marks a value that the engine does not know yet during a preview. */
+const UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
+
+/** Makes the object that the engine's dynamic provider process calls. */
+export function serve<In extends object, Out extends object>(
+  handler: Handler<In, Out>,
+): pulumi.dynamic.ResourceProvider {
+  let client: () => PveClient = () => {
+    throw new Error("configure was not called");
+  };
+  // Connecting is left until a call needs it: a preview reaches no server and asks for no credentials.
+  const context = (): HandlerContext => ({ pve: client(), progress: (line) => console.log(line) });
+  return {
+    async configure({ config }) {
+      let made: PveClient | undefined;
+      client = () => {
+        made ??= new PveClient(pveOptionsFromConfig((key) => config.get(key)));
+        return made;
+      };
+    },
+    async check(_olds, news) {
+      return { inputs: news, failures: handler.check(known(news)) };
+    },
+    async diff(_id, olds, news) {
+      const { changes, replaces } = handler.diff(olds, known(news));
+      const unknown = Object.keys(news).some((key) => isUnknown(news[key]));
+      return { changes: changes || unknown, replaces, deleteBeforeReplace: true };
+    },
+    async create(inputs) {
+      const { id, outs } = await handler.create(context(), bare(inputs));
+      return { id, outs };
+    },
+    async read(id, props) {
+      const found = await handler.read(context(), id, bare(props));
+      return found === undefined ? { id: "", props: {} } : { id, props: found };
+    },
+    async update(id, olds, news) {
+      return { outs: await handler.update(context(), id, bare(olds), bare(news)) };
+    },
+    async delete(id, props) {
+      await handler.delete(context(), id, bare(props));
+    },
+  };
+}
+
+function isUnknown(value: unknown): boolean {
+  if (Array.isArray(value)) return value.some(isUnknown);
+  return value === UNKNOWN;
+}
+
+function known<T extends object>(values: T): Partial<T> {
+  return Object.fromEntries(Object.entries(bare(values)).filter(([, value]) => !isUnknown(value))) as Partial<T>;
+}
+
+/** Without the engine's own entry, which must not find its way into outputs of ours. */
+function bare<T extends object>(values: T): T {
+  const { __provider: _, ...rest } = values as T & { __provider?: unknown };
+  return rest as T;
+}
