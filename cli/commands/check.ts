@@ -1,0 +1,110 @@
+/** `coldspare check`: reads a specification, plans it, prints the plan. Loads no Pulumi and opens no connection. */
+import { existsSync } from "node:fs";
+import { overrideSite, parseSite, planSite } from "../../planning";
+import type { Finding, PlanOptions, SitePlan } from "../../planning/plan";
+import type { Side } from "../../planning/schema";
+import { type LoadedSite, layoutNames, loadSiteFile, openLayout } from "../../stacks/layouts";
+import { exitCode, type Io, textWidth, UsageError, wantsColor } from "../io";
+import { checkReport } from "../report";
+import { didYouMean } from "../suggest";
+import { painter, wrapText } from "../table";
+import { findingCounts, findingsText, planText, type TextOptions } from "../text";
+
+export interface CheckOptions {
+  set: string[];
+  active: string[];
+  json?: boolean;
+  quiet?: boolean;
+  strict?: boolean;
+  color: boolean;
+}
+
+/** Plans one site and prints it; answers the exit code. */
+export async function check(site: string | undefined, options: CheckOptions, io: Io): Promise<number> {
+  const loaded = await openSite(site);
+  const input = options.set.length === 0 ? loaded.input : override(loaded.input, options.set);
+  const { plan, findings } = planOf(input, options.active);
+  const report = checkReport(plan, findings, {
+    source: loaded.source,
+    strict: options.strict === true,
+    // An overridden value does not stand in the file.
+    locate: options.set.length === 0 ? loaded.locate : undefined,
+  });
+  if (options.json) {
+    io.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
+  } else {
+    const text: TextOptions = {
+      paint: painter(wantsColor(options.color, io.stdout, io.env)),
+      width: textWidth(io.stdout),
+      source: loaded.source,
+    };
+    io.stdout.write(humanText(plan, report.findings, options.quiet === true, text));
+  }
+  return report.ok ? exitCode.fine : exitCode.errors;
+}
+
+/** A layout's name wins over a file of the same name, which can be given as ./name. */
+export async function openSite(site: string | undefined): Promise<LoadedSite> {
+  if (site === undefined) {
+    if (existsSync("site.yaml")) return loadSiteFile("site.yaml");
+    throw new UsageError(
+      "there is no site.yaml in this folder; name a site file, or a layout:\n" +
+        layoutNames.map((name) => `  coldspare check ${name}`).join("\n"),
+    );
+  }
+  if (layoutNames.includes(site)) return openLayout(site);
+  if (!existsSync(site) && !/[./\\]/.test(site)) {
+    throw new UsageError(
+      `there is no layout and no file '${site}'${didYouMean(site, layoutNames) || `; the layouts are ${layoutNames.join(", ")}`}`,
+    );
+  }
+  return loadSiteFile(site);
+}
+
+function override(input: unknown, overrides: readonly string[]): unknown {
+  try {
+    return overrideSite(input, [...overrides]);
+  } catch (error) {
+    throw new UsageError(`--set: ${(error as Error).message}`);
+  }
+}
+
+function planOf(input: unknown, active: readonly string[]): { plan?: SitePlan; findings: readonly Finding[] } {
+  const { spec, findings } = parseSite(input);
+  if (spec === undefined) return { findings };
+  const options: PlanOptions = active.length === 0 ? {} : { active: activeSides(active, Object.keys(spec.guests)) };
+  const plan = planSite(spec, options);
+  return { plan, findings: [...findings, ...plan.findings] };
+}
+
+function activeSides(assignments: readonly string[], guests: readonly string[]): Record<string, Side> {
+  const sides: Record<string, Side> = {};
+  for (const assignment of assignments) {
+    const [guest = "", side = ""] = assignment.split("=", 2);
+    if (!guests.includes(guest)) {
+      throw new UsageError(`--active ${assignment}: there is no guest '${guest}'${didYouMean(guest, guests)}`);
+    }
+    if (side !== "primary" && side !== "spare") {
+      throw new UsageError(`--active ${assignment}: write ${guest}=spare or ${guest}=primary`);
+    }
+    sides[guest] = side;
+  }
+  return sides;
+}
+
+function humanText(
+  plan: SitePlan | undefined,
+  findings: Parameters<typeof findingsText>[0],
+  quiet: boolean,
+  options: TextOptions,
+): string {
+  if (quiet || plan === undefined) {
+    const lines = findingsText(findings, options);
+    if (plan === undefined && !quiet) {
+      const text = `${options.source} cannot be planned: ${findingCounts(findings)} in the specification`;
+      lines.unshift(...wrapText(text, options.width).map((line) => options.paint("red", line)), "");
+    }
+    return lines.length === 0 ? "" : `${lines.join("\n")}\n`;
+  }
+  return planText(plan, findings, options);
+}

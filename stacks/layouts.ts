@@ -1,0 +1,221 @@
+/**
+ * The layouts that come with coldspare, and site files of one's own. Imports no Pulumi: `coldspare check` reads a
+ * specification through this file in a few milliseconds.
+ */
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { basename, extname, join, relative, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { overrideSite } from "../planning";
+
+/** Where a value stands in a site file: both count from 1. */
+export interface SourcePosition {
+  line: number;
+  column: number;
+}
+
+/** A specification as it was read, not yet checked. Give `input` to `parseSite`. */
+export interface LoadedSite {
+  input: unknown;
+  /** Name of the layout, or the file's path as a person would write it. */
+  source: string;
+  /** Position of a path such as `guests.sql-erp.memoryGiB`; undefined where the file's form does not tell. */
+  locate?(path: string): SourcePosition | undefined;
+}
+
+/** A layout or site file that cannot be read at all. `message` is written for the person who named it. */
+export class LayoutError extends Error {
+  override readonly name = "LayoutError";
+}
+
+interface Layout {
+  description: string;
+  /** Folder beside this file that holds the site.yaml. */
+  folder: string;
+  overrides: readonly string[];
+}
+
+const layouts: Readonly<Record<string, Layout>> = {
+  "smb-site": {
+    description: "a small firm: two hypervisors, one backup server, one guest per duty",
+    folder: "smb-site",
+    overrides: [],
+  },
+  "smb-site-too-large": {
+    description: "the same firm with guests that the loss of a server leaves no room for",
+    folder: "smb-site",
+    overrides: [
+      // 24 GiB for the database: with everything of srv2 on it, srv1 would need 42 of its 28 GiB.
+      "guests.sql-erp.memoryGiB=24",
+      // Ten cores exist on srv2 (12) but not on srv1 (6), where the replica would have to start.
+      "guests.remote-app.cores=10",
+      // 1600 GiB of shares next to the other disks go beyond 85 % of either pool of 1800 GiB.
+      "guests.files-1.disks.1.sizeGiB=1600",
+    ],
+  },
+};
+
+/** Names that `loadLayout` knows. */
+export const layoutNames: readonly string[] = Object.keys(layouts);
+
+/** One line about a layout, for lists in help texts. */
+export function describeLayout(name: string): string {
+  return layouts[name]?.description ?? "";
+}
+
+/**
+ * A shipped layout's specification, ready for `parseSite` or `planSite`.
+ *
+ * @throws LayoutError when there is no layout of that name, or its file is not in the package.
+ */
+export function loadLayout(name: string): unknown {
+  return openLayout(name).input;
+}
+
+/** As `loadLayout`, with the positions of its values. */
+export function openLayout(name: string): LoadedSite {
+  const layout = Object.hasOwn(layouts, name) ? layouts[name] : undefined;
+  if (layout === undefined) {
+    throw new LayoutError(`there is no layout '${name}'; the layouts are ${layoutNames.join(" and ")}`);
+  }
+  const loaded = readYaml(layoutFile(layout.folder), name);
+  if (layout.overrides.length === 0) return loaded;
+  // A value that an override replaced does not stand in the file: no position is better than a misleading one.
+  return { input: overrideSite(loaded.input, [...layout.overrides]), source: name };
+}
+
+function layoutFile(folder: string): string {
+  const file = join(__dirname, folder, "site.yaml");
+  if (!existsSync(file)) {
+    throw new LayoutError(`${folder}/site.yaml is not where it belongs (${file}): run 'npm run build', or reinstall`);
+  }
+  return file;
+}
+
+const siteFileNames = ["site.yaml", "site.yml", "site.json", "site.ts", "site.mjs", "site.js", "site.cjs"];
+
+/**
+ * Reads a site file: .yaml, .yml, .json, or a module (.js, .cjs, .mjs, .ts) whose default export, or export `site`, is
+ * the specification. A folder stands for the site file in it. TypeScript runs through Node's own type stripping.
+ *
+ * @throws LayoutError when the file is missing or cannot be read; for YAML and JSON with line and column.
+ */
+export async function loadSiteFile(path: string): Promise<LoadedSite> {
+  const file = siteFileIn(path);
+  const source = displayPath(file);
+  switch (extname(file).toLowerCase()) {
+    case ".yaml":
+    case ".yml":
+    // JSON is YAML: one reader gives both the same positions and messages.
+    case ".json":
+      return readYaml(file, source);
+    case ".js":
+    case ".cjs":
+    case ".mjs":
+    case ".ts":
+    case ".mts":
+    case ".cts":
+      return { input: await importSite(file, source), source };
+    default:
+      throw new LayoutError(
+        `${source}: a site file ends in .yaml, .yml, .json, .ts, .mjs, .cjs or .js, not in '${extname(file)}'`,
+      );
+  }
+}
+
+function siteFileIn(path: string): string {
+  const full = resolve(path);
+  const stats = statSync(full, { throwIfNoEntry: false });
+  if (stats === undefined) throw new LayoutError(`there is no file ${displayPath(full)}`);
+  if (!stats.isDirectory()) return full;
+  const found = siteFileNames.map((name) => join(full, name)).find((candidate) => existsSync(candidate));
+  if (found === undefined) throw new LayoutError(`there is no site.yaml in the folder ${displayPath(full)}`);
+  return found;
+}
+
+function displayPath(file: string): string {
+  const short = relative(process.cwd(), file);
+  if (short === "") return ".";
+  return short.startsWith("..") ? file : short;
+}
+
+function readYaml(file: string, source: string): LoadedSite {
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (error) {
+    throw new LayoutError(`${source} cannot be read: ${(error as Error).message}`);
+  }
+  return parseYaml(text, source, basename(file));
+}
+
+/** Loaded when first needed: a site written in TypeScript does without it. */
+const yaml = (): typeof import("yaml") => require("yaml");
+
+function parseYaml(text: string, source: string, file: string): LoadedSite {
+  const { LineCounter, parseDocument, isNode } = yaml();
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
+  const shown = source.endsWith(file) ? source : `${source}/${file}`;
+  if (document.errors.length > 0) {
+    const reports = document.errors.map((error) => {
+      const { line, col } = lines.linePos(error.pos[0]);
+      return `${shown}:${line}:${col}: ${firstLine(error.message)}`;
+    });
+    throw new LayoutError(reports.join("\n"));
+  }
+  let input: unknown;
+  try {
+    input = document.toJS();
+  } catch (error) {
+    // For example an alias without its anchor, or so many of them that it looks like an attack.
+    throw new LayoutError(`${shown}: ${firstLine((error as Error).message)}`);
+  }
+  const positionOf = (path: readonly string[]): SourcePosition | undefined => {
+    const node = document.getIn(path, true);
+    if (!isNode(node) || node.range == null) return undefined;
+    const { line, col } = lines.linePos(node.range[0]);
+    return { line, column: col };
+  };
+  return { input, source, locate: (path) => positionOf(path.split(/[.[\]]+/).filter((part) => part !== "")) };
+}
+
+async function importSite(file: string, source: string): Promise<unknown> {
+  let loaded: Record<string, unknown>;
+  try {
+    loaded = await import(pathToFileURL(file).href);
+  } catch (error) {
+    throw new LayoutError(`${source} cannot be loaded: ${explainImport(error as NodeJS.ErrnoException)}`);
+  }
+  const site = siteOf(loaded);
+  if (site === undefined) {
+    throw new LayoutError(
+      `${source} exports no site: write 'export default defineSite({ … })' or 'export const site = …'`,
+    );
+  }
+  return site;
+}
+
+/** A specification has a key `site` itself, so it is told from a module with an export `site` by its `servers`. */
+function siteOf(exported: unknown): unknown {
+  if (typeof exported !== "object" || exported === null) return undefined;
+  const module = exported as { default?: unknown; site?: unknown; servers?: unknown };
+  if (module.default !== undefined) return siteOf(module.default) ?? module.default;
+  if (module.servers !== undefined) return module;
+  return module.site;
+}
+
+function explainImport(error: NodeJS.ErrnoException): string {
+  if (error.code === "ERR_UNKNOWN_FILE_EXTENSION") {
+    return `this Node.js (${process.version}) runs no TypeScript; use 22.18 or newer, or compile the file first`;
+  }
+  if (error instanceof SyntaxError) {
+    // Node puts 'file:line' on the first line of the stack, and nowhere else.
+    const where = /:(\d+)$/.exec(firstLine(error.stack ?? ""))?.[1];
+    return where === undefined ? error.message : `line ${where}: ${error.message}`;
+  }
+  return firstLine(error.message ?? String(error));
+}
+
+function firstLine(text: string): string {
+  return text.split("\n", 1)[0] ?? text;
+}
