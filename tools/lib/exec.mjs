@@ -5,7 +5,6 @@ import { delimiter, join } from "node:path";
 
 const running = new Set();
 const cleanups = new Set();
-let interrupted = false;
 
 /** A command ended with an error or could not be started. */
 export class CommandError extends Error {
@@ -50,7 +49,7 @@ export function run(command, args, { cwd, env = process.env, onLine, check = tru
       running.delete(child);
       clearTimeout(timer);
       const result = { code: code ?? 128, ...out };
-      if (check && code !== 0) reject(new CommandError(name, signal ?? code, tail(out.stderr || out.stdout)));
+      if (check && code !== 0) reject(new CommandError(name, signal ?? code, tail(`${out.stdout}${out.stderr}`)));
       else resolve(result);
     });
   });
@@ -83,10 +82,6 @@ export function onInterrupt(cleanup) {
   return () => cleanups.delete(cleanup);
 }
 
-export function wasInterrupted() {
-  return interrupted;
-}
-
 /**
  * Makes SIGINT and SIGTERM stop the children first, so that nothing goes on in the background, then undo what is
  * half-done, then end with the shell's usual code.
@@ -97,7 +92,6 @@ export function handleSignals(sayBefore) {
     ["SIGTERM", 15],
   ]) {
     process.once(signal, async () => {
-      interrupted = true;
       const waiting = [...running].map((child) => new Promise((resolve) => child.once("close", resolve)));
       for (const child of running) child.kill("SIGINT");
       const grace = new Promise((resolve) => setTimeout(resolve, 5000));

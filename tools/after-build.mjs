@@ -1,0 +1,20 @@
+// What the compiler does not do: the published JSON Schema of a site, the runnable command, and the build's stamp.
+import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const dist = join(dirname(dirname(fileURLToPath(import.meta.url))), "dist");
+const require = createRequire(import.meta.url);
+
+function writeSiteSchema() {
+  const { siteJsonSchema } = require(join(dist, "planning", "schema.js"));
+  const text = `${JSON.stringify(siteJsonSchema(), null, 2)}\n`;
+  const path = join(dist, "site.schema.json");
+  if (!existsSync(path) || readFileSync(path, "utf8") !== text) writeFileSync(path, text);
+}
+
+writeSiteSchema();
+chmodSync(join(dist, "cli", "main.js"), 0o755);
+// Only a build that came this far counts as done (tools/lib/checkout.mjs).
+writeFileSync(join(dist, ".built"), "");

@@ -1,0 +1,28 @@
+// Runs one jest project in the checkout's own Node.js and counts from its report.
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { run } from "./exec.mjs";
+import { nodeOf } from "./node.mjs";
+import { tallyJest } from "./tally.mjs";
+
+/**
+ * @param {{ checkout: string, project: "unit" | "engine", env: NodeJS.ProcessEnv, log: Function, args?: string[] }} options
+ * @returns {Promise<import("./tally.mjs").Tally>}
+ */
+export async function runJest({ checkout, project, env, log, args = [] }) {
+  const folder = mkdtempSync(join(tmpdir(), "coldspare-jest-"));
+  const report = join(folder, "report.json");
+  const jest = join(checkout, "node_modules", "jest", "bin", "jest.js");
+  // Engine tests share the machine with an engine and plugins: one file after the other.
+  const how = project === "engine" ? ["--runInBand"] : [];
+  const all = [jest, "--selectProjects", project, "--json", "--outputFile", report, ...how, ...args];
+  try {
+    // With --json the report goes to standard output as well; what people read is on standard error.
+    const onLine = (line, stream) => stream === "stderr" && log(line);
+    await run(nodeOf(checkout), all, { cwd: checkout, env, onLine, check: false });
+    return tallyJest(project, existsSync(report) ? JSON.parse(readFileSync(report, "utf8")) : undefined);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,67 @@
+// Counts what passed, failed and was left out, and ends with the one line that a machine reads. Pure.
+
+/** @typedef {{ passed: number, failed: number, failures: string[], skipped: string[] }} Tally */
+
+/** @returns {Tally} */
+export function emptyTally() {
+  return { passed: 0, failed: 0, failures: [], skipped: [] };
+}
+
+/** A check that is one test by itself (the linter, the type check). @returns {Tally} */
+export function tallyCheck(name, ok) {
+  return { ...emptyTally(), passed: ok ? 1 : 0, failed: ok ? 0 : 1, failures: ok ? [] : [name] };
+}
+
+/**
+ * Reads jest's `--json` report.
+ * A file that could not be run counts as one failure, and so does a project without a single test: nothing was proved.
+ * @param {object | undefined} report undefined when jest wrote none
+ * @returns {Tally}
+ */
+export function tallyJest(project, report) {
+  if (report === undefined) return tallyCheck(`${project}: jest ended without a report`, false);
+  const tally = emptyTally();
+  for (const file of report.testResults) {
+    if (file.assertionResults.length === 0 && file.status === "failed") {
+      tally.failed++;
+      tally.failures.push(`${file.name}: could not be run`);
+    }
+    for (const { status, fullName } of file.assertionResults) {
+      if (status === "passed") tally.passed++;
+      else if (status === "failed") {
+        tally.failed++;
+        tally.failures.push(fullName);
+      } else tally.skipped.push(fullName);
+    }
+  }
+  if (tally.passed + tally.failed === 0)
+    return { ...tally, ...tallyCheck(`${project}: no test was run`, false), skipped: tally.skipped };
+  return tally;
+}
+
+/** @param {Tally[]} tallies @returns {Tally} */
+export function sum(tallies) {
+  return tallies.reduce(
+    (all, one) => ({
+      passed: all.passed + one.passed,
+      failed: all.failed + one.failed,
+      failures: [...all.failures, ...one.failures],
+      skipped: [...all.skipped, ...one.skipped],
+    }),
+    emptyTally(),
+  );
+}
+
+/**
+ * The last lines. In continuous integration a test that was not run is a failed one: nobody reads the log of a green
+ * run.
+ * @returns {{ lines: string[], failed: number }} the last line is `N passed, N failed`
+ */
+export function verdict(tally, { ci }) {
+  const lines = [];
+  for (const name of tally.failures) lines.push(`FAILED   ${name}`);
+  for (const name of tally.skipped) lines.push(`NOT RUN  ${name}${ci ? " (counts as failed here: CI is set)" : ""}`);
+  const failed = tally.failed + (ci ? tally.skipped.length : 0);
+  lines.push(`${tally.passed} passed, ${failed} failed`);
+  return { lines, failed };
+}

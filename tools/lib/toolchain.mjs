@@ -1,0 +1,161 @@
+// Gets the Pulumi engine and the provider plugins of exactly the pinned versions, once for all checkouts.
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { DownloadError, UnreachableError } from "./download.mjs";
+import { goBuild } from "./go.mjs";
+import { installPlugins, pluginScript, toolchainEnv } from "./home.mjs";
+import { withLock } from "./lock.mjs";
+import { createLog, formatDuration } from "./log.mjs";
+import { nodeOf } from "./node.mjs";
+import { fetchOfficial } from "./official.mjs";
+import { toolchainGroups } from "./parts.mjs";
+import { openStore, toolchainKey } from "./store.mjs";
+import { verifyInstalled } from "./verify.mjs";
+import { loadVersions, platformOf, toolchainFolder } from "./versions.mjs";
+
+const MODES = ["auto", "download", "build"];
+
+/**
+ * Makes sure that engine and plugins are there, and says with which environment they run.
+ *
+ * The publishers' downloads are tried first; where their hosts cannot be reached, everything is built from pinned
+ * modules. `COLDSPARE_TOOLCHAIN=download|build` allows only one of the ways.
+ *
+ * @param {{ log?: Function, checkout: string, pulumiHome?: string, mode?: "auto" | "download" | "build",
+ *   env?: NodeJS.ProcessEnv }} options `pulumiHome` defaults to `<checkout>/.coldspare/pulumi-home`; any number of
+ *   stacks and tests may use one at the same time
+ * @returns {Promise<{ ok: true, binDir: string, pulumiHome: string, env: Record<string, string>,
+ *   parts: Record<string, { version: string, way: string }> } | { ok: false, missing: string[], advice: string, noWay: boolean }>}
+ *   `env` holds what to add to the environment of a child, no more; `noWay`: no download and no usable Go
+ */
+export async function ensureToolchain({ log = createLog(), checkout, pulumiHome, mode, env = process.env }) {
+  const way = mode ?? env.COLDSPARE_TOOLCHAIN ?? "auto";
+  if (!MODES.includes(way)) return failed([], `COLDSPARE_TOOLCHAIN is '${way}': use one of ${MODES.join(", ")}`);
+  let platform;
+  try {
+    platform = platformOf();
+  } catch (error) {
+    return failed(["engine and plugins"], error.message);
+  }
+  const versions = loadVersions();
+  const store = openStore(toolchainKey(platform), env);
+  const groups = toolchainGroups(versions);
+  const problems = [];
+  let fresh = false;
+  if (!complete(store, groups, way)) {
+    const onWait = ({ pid }) => log(`another setup (process ${pid}) is at work: waiting for it`);
+    const obtain = () => obtainMissing({ store, groups, way, platform, log, env, problems });
+    fresh = (await withLock(store.lock, obtain, { onWait })) > 0;
+  }
+  if (problems.length > 0) {
+    const missing = problems.map((p) => p.what);
+    const advice = problems.map((p) => `${p.what}: ${p.message}`).join("\n");
+    return failed(
+      missing,
+      advice,
+      problems.some((p) => p.unusable),
+    );
+  }
+  const home = pulumiHome ?? join(checkout, ".coldspare", "pulumi-home");
+  return install({ store, versions, checkout, home, env, fresh, groups });
+}
+
+function failed(missing, advice, noWay = false) {
+  return { ok: false, missing, advice, noWay };
+}
+
+function complete(store, groups, way) {
+  return groups.every((group) => group.names.every((name) => store.part(name, way)));
+}
+
+/** Obtains what is missing, one group after the other; returns how many were obtained. */
+async function obtainMissing({ store, groups, way, platform, log, env, problems }) {
+  const unreachable = new Set();
+  let obtained = 0;
+  for (const group of groups) {
+    if (complete(store, [group], way)) continue;
+    const start = Date.now();
+    try {
+      const how = await obtain({ group, store, way, platform, log, env, unreachable });
+      obtained++;
+      log(`${group.what}: ${how}, ${formatDuration((Date.now() - start) / 1000)}`);
+    } catch (error) {
+      const message = [error.message, error.advice].filter(Boolean).join(". ");
+      problems.push({ what: group.what, message, unusable: error.unusable === true });
+    }
+  }
+  return obtained;
+}
+
+async function obtain({ group, store, way, platform, log, env, unreachable }) {
+  const dir = join(store.dir, group.dir);
+  const common = { group, store, dir, log, env };
+  let refused;
+  if (way !== "build") {
+    try {
+      const options = { part: group.part, platform, wanted: group.files, outDir: dir, log, unreachable };
+      await fetchOfficial({ ...options, cache: join(store.dir, "downloads") });
+      await accept(common, "download");
+      return "downloaded and verified";
+    } catch (error) {
+      const expected = error instanceof UnreachableError || error instanceof DownloadError;
+      if (!expected && error.name !== "VerifyError" && error.name !== "CommandError") throw error;
+      refused = error;
+      log(`${group.what}: no download: ${error.message}`);
+    }
+  }
+  if (way === "download") throw refused;
+  if (group.script) {
+    store.note(group.names[0], "script", group.part.version, []);
+    return "the small one of this checkout is used";
+  }
+  await buildGroup(common);
+  return "built and verified";
+}
+
+async function buildGroup({ group, store, dir, log, env }) {
+  log(`${group.what}: building from pinned modules (5 to 10 minutes on two cores when nothing is cached)`);
+  const folder = join(toolchainFolder, group.build.module);
+  await goBuild({ folder, programs: group.build.programs, ldflags: group.build.ldflags, outDir: dir, log, env });
+  await accept({ group, store, dir }, "build");
+}
+
+/** Checks by running it; what fails is removed, so that it cannot be found by a later run. */
+async function accept({ group, store, dir }, way) {
+  if (way === "build") group.finish?.(dir);
+  try {
+    await group.verify(dir, way);
+  } catch (error) {
+    for (const file of group.files) rmSync(join(dir, file), { force: true });
+    throw error;
+  }
+  const paths = group.files.map((file) => join(group.dir, file));
+  for (const name of group.names) store.note(name, way, group.part.version, paths);
+}
+
+async function install({ store, versions, checkout, home, env, fresh, groups }) {
+  const plugins = ["proxmoxve", "random"].map((name) => {
+    const { version, script } = versions[name];
+    if (store.part(name).way === "script") {
+      return { name, version, script: pluginScript(nodeOf(checkout), join(toolchainFolder, script)) };
+    }
+    return { name, version, target: join(store.pluginDir, name, `pulumi-resource-${name}`) };
+  });
+  installPlugins(home, plugins);
+  const added = toolchainEnv({ checkout, binDir: store.binDir, pulumiHome: home, env });
+  if (fresh) {
+    try {
+      await verifyInstalled(join(store.binDir, "pulumi"), { ...env, ...added }, plugins);
+    } catch (error) {
+      return failed(
+        ["the plugins in PULUMI_HOME"],
+        `${error.message}\nRemove ${store.dir} and ${home} and run setup again.`,
+      );
+    }
+  }
+  const parts = {};
+  for (const name of groups.flatMap((group) => group.names)) {
+    parts[name] = { version: versions[name].version, way: store.part(name).way };
+  }
+  return { ok: true, binDir: store.binDir, pulumiHome: home, env: added, parts };
+}

@@ -1,0 +1,108 @@
+#!/usr/bin/env node
+// `npm test`: from a fresh clone to one line, `N passed, N failed`. See --help.
+import { dirname } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { ensureBuilt, ensureDependencies } from "./lib/checkout.mjs";
+import { environmentOf } from "./lib/environment.mjs";
+import { handleSignals, run } from "./lib/exec.mjs";
+import { runJest } from "./lib/jest.mjs";
+import { createLog, createStages } from "./lib/log.mjs";
+import { ensurePveSchema } from "./lib/schema.mjs";
+import { emptyTally, sum, tallyCheck, verdict } from "./lib/tally.mjs";
+import { ensureToolchain } from "./lib/toolchain.mjs";
+
+const HELP = `Usage: npm test -- [options] [part of a test file's path ...]
+
+Installs what is missing, compiles, lints, checks the types, runs the tests that need no engine and then those with
+the real engine and plugins. Ends with one line: N passed, N failed.
+
+  --no-engine   leave the tests with the real engine out (named as not run; a failure when CI is set)
+  -h, --help    this text
+
+Exit codes: 0 all passed, 1 a test failed (with CI=true also when one was not run), 2 wrong usage
+`;
+
+const checkout = dirname(dirname(fileURLToPath(import.meta.url)));
+const stream = process.stdout;
+const log = createLog({ stream });
+const isCi = ["true", "1"].includes(process.env.CI ?? "");
+handleSignals(() => log("interrupted"));
+
+function readArguments() {
+  try {
+    const engine = { type: "boolean", default: false };
+    return parseArgs({
+      options: { "no-engine": engine, help: { type: "boolean", short: "h" } },
+      allowPositionals: true,
+    });
+  } catch (error) {
+    console.error(`${error.message}\nSee npm test -- --help`);
+    process.exit(2);
+  }
+}
+
+/** One command that is one test; its output is shown only when it fails. */
+async function check(name, script, env) {
+  const { code, stdout, stderr } = await run("npm", ["run", "--silent", script], { cwd: checkout, env, check: false });
+  if (code !== 0) log(`${stdout}${stderr}`.trimEnd());
+  log(`${name}: ${code === 0 ? "passed" : "FAILED"}`);
+  return tallyCheck(name, code === 0);
+}
+
+async function build() {
+  try {
+    await ensureBuilt({ checkout, log });
+    return tallyCheck("build", true);
+  } catch (error) {
+    log(error.message);
+    return tallyCheck("build", false);
+  }
+}
+
+/** The engine's setup may take minutes on a first run: the tests that need none run meanwhile. */
+async function withoutEngine({ schema, wantsEngine, args }) {
+  const env = environmentOf({ checkout, schema });
+  const setup = wantsEngine ? ensureToolchain({ checkout, log: createLog({ stream, prefix: "setup | " }) }) : undefined;
+  const checks = [await check("lint", "lint", env), await check("type check", "check", env)];
+  const unit = await runJest({ checkout, project: "unit", env, log: createLog({ stream, prefix: "unit  | " }), args });
+  return { tally: sum([...checks, unit]), toolchain: await setup };
+}
+
+async function withEngine({ schema, toolchain, args }) {
+  if (!toolchain?.ok) {
+    const reason = toolchain ? `missing: ${toolchain.missing.join("; ")}` : "--no-engine";
+    if (toolchain) log(toolchain.advice);
+    return { ...emptyTally(), skipped: [`all tests with the real engine (tests/engine): ${reason}`] };
+  }
+  const env = environmentOf({ checkout, schema, toolchain });
+  return runJest({ checkout, project: "engine", env, log: createLog({ stream, prefix: "engine | " }), args });
+}
+
+async function main() {
+  const { values, positionals: args } = readArguments();
+  if (values.help) return process.stdout.write(HELP);
+  const stage = createStages(log, 4);
+  const schema = await stage("Dependencies and Proxmox VE schema", async () => {
+    await ensureDependencies({ checkout, log });
+    return ensurePveSchema({ log });
+  });
+  const built = await stage("Build", build);
+  const wantsEngine = !values["no-engine"];
+  const title = `Lint, type check, tests without an engine${wantsEngine ? "; the engine's setup beside them" : ""}`;
+  const first = await stage(title, () => withoutEngine({ schema, wantsEngine, args }));
+  const engine = await stage("Tests with the real engine", () =>
+    withEngine({ schema, toolchain: first.toolchain, args }),
+  );
+  const { lines, failed } = verdict(sum([built, first.tally, engine]), { ci: isCi });
+  for (const line of lines) log(line);
+  process.exitCode = failed > 0 ? 1 : 0;
+}
+
+try {
+  await main();
+} catch (error) {
+  log(error.message);
+  log(verdict(tallyCheck("setup of the tests", false), { ci: isCi }).lines.join("\n"));
+  process.exitCode = 1;
+}
