@@ -1,29 +1,174 @@
-// What `npm start` does once the environment is ready.
+// Brings the SMB site up in the lab with the real engine, and proves that doing it again changes nothing.
+import { randomBytes } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
 import { run } from "./exec.mjs";
-import { nodeOf } from "./node.mjs";
+
+const LAYOUT = "smb-site";
+const STACK = "lab";
 
 /**
- * Brings the site up against the lab.
- * @param {{ checkout: string, env: NodeJS.ProcessEnv, schema: string | undefined, log: Function, stage: Function,
- *   args: string[] }} options `env` runs engine, plugins and the checkout's Node.js; `stage(title, work)` prints a
- *   numbered stage with its time
- * @returns {Promise<number>} the exit code
+ * @param {{ checkout: string, env: NodeJS.ProcessEnv, schema?: string, log: (text: string) => void,
+ *   stage: <T>(title: string, work: () => Promise<T>) => Promise<T> }} options
  */
-export async function bringUp({ checkout, log }) {
-  log("the environment is ready");
-  return planOnly({ checkout, log });
+export async function bringUp({ checkout, env, schema, log, stage }) {
+  const place = new Place(checkout, env);
+  const lab = await stage("Start the lab: simulated Proxmox VE servers on this machine", () => startLab(place, schema));
+  await stage("Stack 'lab': configuration and secrets", () => configureStack(place, lab));
+  await stage("pulumi up", () => pulumiUp(place, []));
+  await stage("pulumi up again: nothing may change", () => pulumiUp(place, ["--expect-no-changes"]));
+  await stage("pulumi up --refresh: nothing may change", () => pulumiUp(place, ["--refresh", "--expect-no-changes"]));
+  writeEnvironmentFile(place);
+  log(await whoRunsWhere(place));
+  log(nextSteps());
+  return 0;
 }
 
-/**
- * What can be shown without an engine: the plan of the site and its findings.
- * @returns {Promise<number>} the exit code of the check
- */
+/** Without an engine there is still the plan and its proof. */
 export async function planOnly({ checkout, log }) {
-  log("the plan of the site (coldspare check smb-site), which needs no engine:");
-  const { code, stdout, stderr } = await run(nodeOf(checkout), ["dist/cli/main.js", "check", "smb-site"], {
+  log("What needs no engine still works, the plan and its proof first of all:\n");
+  await run("node", ["dist/cli/main.js", "check", LAYOUT], {
     cwd: checkout,
+    onLine: (line) => log(line),
     check: false,
   });
-  process.stdout.write(`${stdout}${stderr}`);
-  return code;
+}
+
+/** Where everything of the lab lies: beside the checkout's own files, ignored by git. */
+class Place {
+  constructor(checkout, env) {
+    this.checkout = checkout;
+    this.folder = join(checkout, ".coldspare");
+    this.lab = join(this.folder, "lab");
+    this.state = join(this.folder, "state");
+    this.passphraseFile = join(this.folder, "passphrase");
+    this.environmentFile = join(this.folder, "env");
+    this.env = {
+      ...process.env,
+      ...env,
+      PULUMI_BACKEND_URL: `file://${this.state}`,
+      PULUMI_CONFIG_PASSPHRASE_FILE: this.passphraseFile,
+      SSL_CERT_FILE: join(this.lab, "ca.pem"),
+    };
+    mkdirSync(this.state, { recursive: true });
+    if (!existsSync(this.passphraseFile)) {
+      writeFileSync(this.passphraseFile, randomBytes(24).toString("base64url"), { mode: 0o600 });
+    }
+  }
+
+  pulumi(args, options = {}) {
+    return run("pulumi", [...args, "--stack", STACK, "--non-interactive"], {
+      cwd: this.checkout,
+      env: this.env,
+      ...options,
+    });
+  }
+}
+
+async function startLab(place, schema) {
+  const require = createRequire(join(place.checkout, "package.json"));
+  const { loadLayout } = require("./dist/stacks/layouts.js");
+  const { parseSite, planSite } = require("./dist/planning/index.js");
+  const { labTopology } = require("./dist/lab/from-site.js");
+  const { spec } = parseSite(loadLayout(LAYOUT).input);
+  mkdirSync(place.lab, { recursive: true });
+  const topology = join(place.folder, "lab-topology.json");
+  writeFileSync(topology, JSON.stringify(labTopology(planSite(spec)), null, 2));
+  const args = ["dist/lab/main.js", "start", "--topology", topology, "--folder", place.lab, "--detach", "--json"];
+  const { stdout } = await run("node", [...args, ...(schema ? ["--schema", schema] : [])], {
+    cwd: place.checkout,
+    env: place.env,
+  });
+  return JSON.parse(stdout);
+}
+
+async function configureStack(place, lab) {
+  if (!existsSync(join(place.checkout, `Pulumi.${STACK}.yaml`)) || !(await stackExists(place))) {
+    await run("pulumi", ["stack", "init", STACK, "--non-interactive"], {
+      cwd: place.checkout,
+      env: place.env,
+      check: false,
+    });
+  }
+  const values = {
+    "coldspare:layout": LAYOUT,
+    "coldspare:caFile": lab.caFile,
+    // A lab may be thrown away; a real site keeps the default, which is true.
+    "coldspare:protect": "false",
+  };
+  const pairs = Object.entries(values).flatMap(([key, value]) => ["--plaintext", `${key}=${value}`]);
+  await place.pulumi(["config", "set-all", ...pairs]);
+  for (const [server, endpoint] of Object.entries(lab.endpoints)) {
+    await place.pulumi(["config", "set", "--path", `coldspare:endpoints.${server}`, endpoint]);
+  }
+  // Through standard input: what stands on a command line can be read by everybody on the machine.
+  await place.pulumi(["config", "set", "--secret", "coldspare:apiToken"], {
+    input: readFileSync(lab.tokenFile, "utf8").trim(),
+  });
+}
+
+async function stackExists(place) {
+  const { stdout } = await run("pulumi", ["stack", "ls", "--json"], { cwd: place.checkout, env: place.env });
+  return JSON.parse(stdout).some((stack) => stack.name === STACK);
+}
+
+async function pulumiUp(place, args) {
+  await place.pulumi(["up", "--yes", "--skip-preview", "--suppress-outputs", ...args], {
+    onLine: (line) => line.trim() !== "" && process.stdout.write(`      ${line}\n`),
+  });
+}
+
+async function whoRunsWhere(place) {
+  const { stdout } = await place.pulumi(["stack", "output", "--json"]);
+  const { guests, losses, siteLoss } = JSON.parse(stdout);
+  const rows = Object.entries(guests).map(([name, guest]) => [
+    name,
+    String(guest.id),
+    guest.activeServer,
+    guest.activeServer === guest.primary ? (guest.spare ?? "nobody") : guest.primary,
+    guest.method ?? "",
+    (guest.addresses[0]?.address ?? "dhcp").split("/")[0],
+    guest.recoveryPoint ? `${Math.ceil(guest.recoveryPoint.seconds / 60)} min` : "",
+    guest.recoveryTime ? `${Math.ceil(guest.recoveryTime.seconds / 60)} min` : "",
+  ]);
+  const head = ["guest", "id", "runs on", "stands by on", "method", "address", "data loss", "back in"];
+  const verdicts = Object.values(losses).map(
+    (loss) => `  loss of ${loss.server}: ${loss.survives ? "survived" : `NOT survived: ${loss.lost.join(", ")}`}`,
+  );
+  return ["", table([head, ...rows]), "", ...verdicts, `  loss of the whole site: ${siteLoss.text}`].join("\n");
+}
+
+function table(rows) {
+  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
+  return rows
+    .map(
+      (row) =>
+        `  ${row
+          .map((cell, column) => cell.padEnd(widths[column]))
+          .join("  ")
+          .trimEnd()}`,
+    )
+    .join("\n");
+}
+
+function writeEnvironmentFile(place) {
+  const names = ["PATH", "PULUMI_HOME", "PULUMI_SKIP_UPDATE_CHECK", "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"];
+  const more = ["PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE_FILE", "SSL_CERT_FILE", "COLDSPARE_MODULES"];
+  const lines = [...names, ...more]
+    .filter((name) => place.env[name] !== undefined)
+    .map((name) => `export ${name}='${place.env[name].replaceAll("'", "'\\''")}'`);
+  writeFileSync(place.environmentFile, `${lines.join("\n")}\n`);
+}
+
+function nextSteps() {
+  return `
+Go on in this shell:
+  . .coldspare/env                                  the engine, its state and the lab's certificate
+  pulumi stack output guests --stack ${STACK}              what monitoring reads
+  node dist/lab/main.js status --folder .coldspare/lab    servers and guests of the lab
+  node dist/lab/main.js kill srv1 --folder .coldspare/lab pull the plug of a server
+  npx coldspare check ${LAYOUT}                        the plan and its proof, with no engine
+  npx coldspare check ${LAYOUT} --set guests.sql-erp.memoryGiB=24   what if
+  node dist/lab/main.js stop --folder .coldspare/lab      end the lab (its state stays in .coldspare/)`;
 }

@@ -19,14 +19,16 @@ export class CommandError extends Error {
 /**
  * Runs a command and returns what it printed.
  * @param {(line: string, stream: "stdout" | "stderr") => void} [options.onLine] each line as it comes
+ * @param {string} [options.input] what the command reads on standard input, for secrets that no command line may hold
  * @returns {Promise<{ code: number, stdout: string, stderr: string }>} unless `check` is false, code is 0
  * @throws CommandError
  */
-export function run(command, args, { cwd, env = process.env, onLine, check = true, timeoutSeconds } = {}) {
+export function run(command, args, { cwd, env = process.env, onLine, input, check = true, timeoutSeconds } = {}) {
   return new Promise((resolve, reject) => {
     const name = [command, ...args].join(" ");
-    const child = spawn(command, args, { cwd, env, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(command, args, { cwd, env, stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"] });
     running.add(child);
+    child.stdin?.end(input);
     const timer = timeoutSeconds && setTimeout(() => child.kill("SIGKILL"), timeoutSeconds * 1000);
     const out = { stdout: "", stderr: "" };
     for (const stream of ["stdout", "stderr"]) {

@@ -1,0 +1,63 @@
+import type * as proxmoxve from "@pulumi/proxmoxve";
+import type * as pulumi from "@pulumi/pulumi";
+import type { ContainerSpec, GuestPlan, SitePlan } from "../planning";
+import { cloudInitAddresses, guestSizes, imageFileId, startup } from "./guest-inputs";
+
+/** What only travels to the provider: never part of the plan. */
+export interface ContainerTravel {
+  /** Password of root inside the container. */
+  password?: pulumi.Input<string>;
+  /** Public SSH keys of root inside the container. */
+  sshKeys?: pulumi.Input<string>[];
+}
+
+/** The bridged provider's inputs for the active side of a container. */
+export function containerInputs(
+  guest: GuestPlan,
+  spec: ContainerSpec,
+  site: SitePlan,
+  travel: ContainerTravel,
+): proxmoxve.ContainerLegacyArgs {
+  const template = spec.image ? site.spec.images[spec.image] : undefined;
+  if (!template) throw new Error(`container ${guest.name} names no template`);
+  const [root, ...more] = spec.disks;
+  const account = {
+    ...(travel.password ? { password: travel.password } : {}),
+    ...(travel.sshKeys ? { keys: travel.sshKeys } : {}),
+  };
+  return {
+    vmId: guest.id,
+    nodeName: guest.activeServer,
+    description: guest.notes,
+    tags: guest.tags,
+    ...(spec.pool ? { poolId: spec.pool } : {}),
+    protection: spec.protection,
+    started: true,
+    startOnBoot: spec.boot.atHostBoot,
+    startup: startup(spec),
+    unprivileged: spec.unprivileged,
+    features: { nesting: spec.nesting },
+    operatingSystem: { templateFileId: imageFileId(template), type: spec.os },
+    cpu: { cores: spec.cores },
+    memory: { dedicated: guestSizes(spec).memoryMiB, swap: Math.round(spec.swapGiB * 1024) },
+    disk: { datastoreId: root?.storage ?? "local", size: root?.sizeGiB ?? 8 },
+    mountPoints: more.map((disk, index) => ({
+      volume: disk.storage,
+      size: `${disk.sizeGiB}G`,
+      path: `/srv/${disk.name ?? `data${index + 1}`}`,
+      backup: true,
+    })),
+    networkInterfaces: guest.addresses.map((nic, index) => ({
+      name: `eth${index}`,
+      bridge: nic.bridge,
+      macAddress: nic.mac,
+      firewall: spec.networks[index]?.firewall ?? true,
+      ...(nic.vlan === undefined ? {} : { vlanId: nic.vlan }),
+    })),
+    initialization: {
+      hostname: guest.name,
+      ...cloudInitAddresses(guest, site),
+      ...(Object.keys(account).length > 0 ? { userAccount: account } : {}),
+    },
+  };
+}

@@ -1,0 +1,9 @@
+/** Components: what runs where, what stands by for it, and where its copies lie. */
+
+export type { GuestReport, SiteReport } from "../planning";
+export { Container, type ContainerArgs } from "./container";
+export type { GuestComponentArgs, GuestNodes } from "./guest-component";
+export { PhysicalServer, type PhysicalServerArgs, type PhysicalServerNodes } from "./physical-server";
+export { PlanError } from "./plan-error";
+export { Site, type SiteArgs, type SiteNodes } from "./site";
+export { VirtualMachine, type VirtualMachineArgs } from "./virtual-machine";

@@ -1,0 +1,205 @@
+import * as proxmoxve from "@pulumi/proxmoxve";
+import * as pulumi from "@pulumi/pulumi";
+import type {
+  BackupPolicySpec,
+  Finding,
+  GuestPlan,
+  ImageSpec,
+  PlanOptions,
+  SitePlan,
+  SiteSpecInput,
+} from "../planning";
+import { parseSite, planSite, type SiteReport, siteReport } from "../planning";
+import { Container } from "./container";
+import type { GuestComponentArgs } from "./guest-component";
+import { createStorageEntry, PhysicalServer } from "./physical-server";
+import { logWarnings, refuseErrors } from "./plan-error";
+import { VirtualMachine } from "./virtual-machine";
+
+/** Arguments of {@link Site}. */
+export interface SiteArgs extends PlanOptions {
+  /** The whole specification, or a plan that was made of one. */
+  site: SiteSpecInput | SitePlan;
+  /** Values of the secrets that the specification names, by name. */
+  secrets?: Record<string, pulumi.Input<string>>;
+  /** Deny deletion of guests by the engine until they are unprotected. Default: true. */
+  protect?: boolean;
+  /** A changed value refreshes every `restore` replica from its newest backup at the next update. */
+  refreshToken?: pulumi.Input<string>;
+  /** Findings of what was read from the hypervisors before the plan was made. */
+  findings?: Finding[];
+}
+
+/** The resources a site consists of, by name. */
+export interface SiteNodes {
+  servers: Record<string, PhysicalServer>;
+  storages: Record<string, pulumi.CustomResource>;
+  pools: Record<string, proxmoxve.PoolLegacy>;
+  guests: Record<string, VirtualMachine | Container>;
+  backups: Record<string, proxmoxve.backup.Job>;
+}
+
+/**
+ * A whole site: servers, storages, guests with their replicas, and backup jobs, out of one specification that is
+ * proved before the first resource is registered.
+ *
+ * ```ts
+ * const site = new Site("smb", { site: defineSite({ ... }) }, { provider });
+ * export const guests = site.report.guests;
+ * ```
+ *
+ * @throws PlanError with every error of the plan at once.
+ */
+export class Site extends pulumi.ComponentResource {
+  readonly plan: SitePlan;
+  /** What the plan says, in the shape that stacks export. */
+  readonly report: SiteReport;
+  readonly nodes: SiteNodes;
+
+  constructor(name: string, args: SiteArgs, opts?: pulumi.ComponentResourceOptions) {
+    const plan = provedPlan(name, args);
+    super("coldspare:index:Site", name, {}, opts);
+    this.plan = plan;
+    this.report = siteReport(plan);
+    const servers = this.createServers();
+    const storages = this.createStorages(name);
+    const pools = this.createPools(name);
+    const ready = [...Object.values(servers), ...Object.values(storages), ...Object.values(pools)];
+    const guests = this.createGuests(args, ready);
+    const backups = this.createBackups(name, [...ready, ...Object.values(guests)]);
+    this.nodes = { servers, storages, pools, guests, backups };
+    logWarnings(plan.findings, this);
+    this.registerOutputs({ guests: this.report.guests });
+  }
+
+  private createServers(): SiteNodes["servers"] {
+    const clustered = this.plan.site.cluster !== undefined;
+    return mapValues(this.plan.servers, (name, server) => {
+      const args = { server: server.spec, images: this.imagesOf(name), storageEntries: !clustered };
+      return new PhysicalServer(name, args, { parent: this });
+    });
+  }
+
+  /** A server downloads the images of the guests that it carries or stands by for. */
+  private imagesOf(server: string): Record<string, ImageSpec> {
+    const wanted = Object.values(this.plan.guests)
+      .filter((guest) => guest.primary === server || guest.spare === server)
+      .flatMap((guest) => (guest.spec.image ? [guest.spec.image] : []));
+    return Object.fromEntries(Object.entries(this.plan.spec.images).filter(([name]) => wanted.includes(name)));
+  }
+
+  private createStorages(site: string): SiteNodes["storages"] {
+    const { spec } = this.plan;
+    const hypervisors = Object.keys(spec.servers).filter((name) => spec.servers[name]?.roles.includes("hypervisor"));
+    const shared = Object.entries(spec.storages).flatMap(([id, storage]): [string, pulumi.CustomResource][] => {
+      if (!storage.managed || storage.type !== "nfs") return [];
+      const entry = new proxmoxve.storage.Nfs(
+        `${site}-storage-${id}`,
+        {
+          resourceId: id,
+          server: spec.servers[storage.server]?.address ?? spec.devices[storage.server]?.address ?? storage.server,
+          export: storage.export,
+          contents: storage.content,
+          nodes: storage.mountedBy ?? hypervisors,
+        },
+        { parent: this },
+      );
+      return [[id, entry]];
+    });
+    return { ...Object.fromEntries(shared), ...this.createClusterStorages(site, hypervisors) };
+  }
+
+  /** In a cluster one entry stands for the pool of that name on each of its servers. */
+  private createClusterStorages(site: string, hypervisors: string[]): SiteNodes["storages"] {
+    const { spec } = this.plan;
+    if (spec.site.cluster === undefined) return {};
+    const ids = new Set(hypervisors.flatMap((name) => Object.keys(spec.servers[name]?.storages ?? {})));
+    const entries = [...ids].flatMap((id): [string, pulumi.CustomResource][] => {
+      const nodes = hypervisors.filter((name) => spec.servers[name]?.storages[id]?.managed);
+      const storage = nodes[0] === undefined ? undefined : spec.servers[nodes[0]]?.storages[id];
+      return storage ? [[id, createStorageEntry(`${site}-storage-${id}`, id, storage, nodes, this)]] : [];
+    });
+    return Object.fromEntries(entries);
+  }
+
+  private createPools(site: string): SiteNodes["pools"] {
+    const names = new Set(Object.values(this.plan.guests).flatMap((guest) => guest.spec.pool ?? []));
+    const pools = [...names].sort().map((pool): [string, proxmoxve.PoolLegacy] => {
+      const comment = `Guests of ${this.plan.site.name}`;
+      return [pool, new proxmoxve.PoolLegacy(`${site}-pool-${pool}`, { poolId: pool, comment }, { parent: this })];
+    });
+    return Object.fromEntries(pools);
+  }
+
+  private createGuests(args: SiteArgs, dependsOn: pulumi.Resource[]): SiteNodes["guests"] {
+    return mapValues(this.plan.guests, (name, guest) => {
+      const secret = guest.spec.kind === "vm" ? guest.spec.cloudInit?.passwordSecret : undefined;
+      const password = secret === undefined ? undefined : secretValue(args, name, secret);
+      const common: GuestComponentArgs & { password?: pulumi.Input<string> } = {
+        site: this.plan,
+        ...(args.protect === undefined ? {} : { protect: args.protect }),
+        ...(args.refreshToken === undefined ? {} : { refreshToken: args.refreshToken }),
+        ...(password === undefined ? {} : { password }),
+      };
+      const options = { parent: this, dependsOn };
+      return guest.spec.kind === "vm"
+        ? new VirtualMachine(name, { ...guest.spec, ...common }, options)
+        : new Container(name, { ...guest.spec, ...common }, options);
+    });
+  }
+
+  private createBackups(site: string, dependsOn: pulumi.Resource[]): SiteNodes["backups"] {
+    return mapValues(this.plan.spec.backups, (name, policy) => {
+      const inputs: proxmoxve.backup.JobArgs = {
+        resourceId: `${site}-${name}`,
+        storage: policy.storage,
+        schedule: policy.schedule,
+        mode: policy.mode,
+        compress: "zstd",
+        // The guests by id, never 'all': the standby copies are no guests to back up.
+        vmids: backedUp(policy, this.plan.guests).map((guest) => String(guest.id)),
+        pruneBackups: keepOptions(policy),
+        enabled: true,
+      };
+      return new proxmoxve.backup.Job(`${site}-backup-${name}`, inputs, { parent: this, dependsOn });
+    });
+  }
+}
+
+function provedPlan(name: string, args: SiteArgs): SitePlan {
+  if ("losses" in args.site) {
+    refuseErrors(`Site ${name}`, args.site.findings);
+    return args.site;
+  }
+  const parsed = parseSite(args.site);
+  const plan = parsed.spec ? planSite(parsed.spec, args) : undefined;
+  const findings = [...parsed.findings, ...(plan?.findings ?? []), ...(args.findings ?? [])];
+  refuseErrors(`Site ${name}`, findings);
+  if (!plan) throw new Error(`the specification of ${name} could not be read`);
+  return { ...plan, findings };
+}
+
+function secretValue(args: SiteArgs, guest: string, secret: string): pulumi.Input<string> {
+  const value = args.secrets?.[secret];
+  if (value === undefined) {
+    throw new pulumi.RunError(
+      `Guest ${guest} names the secret ${secret}, which has no value. Set it: pulumi config set --secret coldspare:${secret}`,
+    );
+  }
+  return value;
+}
+
+function backedUp(policy: BackupPolicySpec, guests: Record<string, GuestPlan>): GuestPlan[] {
+  const all = Object.values(guests);
+  const wanted = policy.guests === "all" ? all : all.filter((guest) => policy.guests.includes(guest.name));
+  return wanted.sort((a, b) => a.id - b.id);
+}
+
+function keepOptions(policy: BackupPolicySpec): Record<string, string> {
+  const entries = Object.entries(policy.keep).filter(([, count]) => count !== undefined);
+  return Object.fromEntries(entries.map(([period, count]) => [`keep-${period}`, String(count)]));
+}
+
+function mapValues<V, R>(record: Record<string, V>, make: (name: string, value: V) => R): Record<string, R> {
+  return Object.fromEntries(Object.entries(record).map(([name, value]) => [name, make(name, value)]));
+}

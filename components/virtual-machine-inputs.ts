@@ -1,0 +1,124 @@
+import type * as proxmoxve from "@pulumi/proxmoxve";
+import type * as pulumi from "@pulumi/pulumi";
+import type { GuestPlan, SitePlan, VirtualMachineSpec } from "../planning";
+import { cloudInitAddresses, guestSizes, imageFileId, startup } from "./guest-inputs";
+
+/** What only travels to the provider: never part of the plan. */
+export interface VirtualMachineTravel {
+  /** Password of the cloud-init user. */
+  password?: pulumi.Input<string>;
+  /** Reboot a running machine when a change cannot be made while it runs. */
+  rebootAfterUpdate?: boolean;
+}
+
+const OS_TYPES: Record<VirtualMachineSpec["os"], string> = {
+  linux: "l26",
+  "windows-11": "win11",
+  "windows-10": "win10",
+  other: "other",
+};
+
+/** The bridged provider's inputs for the active side of a machine. Pure: the same plan gives the same inputs. */
+export function virtualMachineInputs(
+  guest: GuestPlan,
+  spec: VirtualMachineSpec,
+  site: SitePlan,
+  travel: VirtualMachineTravel,
+): proxmoxve.VmLegacyArgs {
+  const systemStorage = spec.disks[0]?.storage ?? "local";
+  return {
+    vmId: guest.id,
+    name: guest.name,
+    nodeName: guest.activeServer,
+    // Without it a changed node name is a replacement, which destroys a guest that was promoted elsewhere.
+    migrate: true,
+    description: guest.notes,
+    tags: guest.tags,
+    ...(spec.pool ? { poolId: spec.pool } : {}),
+    protection: spec.protection,
+    started: true,
+    onBoot: spec.boot.atHostBoot,
+    startup: startup(spec),
+    // A change that needs a reboot waits for the next one, unless it is asked for: nobody's database restarts by surprise.
+    rebootAfterUpdate: travel.rebootAfterUpdate ?? false,
+    purgeOnDestroy: true,
+    // Volumes that no configuration names may be a diverged copy that somebody still needs.
+    deleteUnreferencedDisksOnDestroy: false,
+    operatingSystem: { type: OS_TYPES[spec.os] },
+    ...firmware(spec, systemStorage),
+    bootOrders: ["scsi0"],
+    // Without a cdrom of its own the guest gets the node's drive and can never be migrated.
+    cdrom: { fileId: installMedium(spec, site), interface: "ide3" },
+    cpu: { cores: spec.cores, sockets: 1, type: spec.cpuType },
+    memory: { dedicated: guestSizes(spec).memoryMiB },
+    scsiHardware: "virtio-scsi-single",
+    disks: disks(spec, site),
+    networkDevices: guest.addresses.map((nic, index) => ({
+      bridge: nic.bridge,
+      model: "virtio",
+      macAddress: nic.mac,
+      firewall: spec.networks[index]?.firewall ?? true,
+      ...(nic.vlan === undefined ? {} : { vlanId: nic.vlan }),
+    })),
+    agent: { enabled: spec.agent, ...(spec.agent ? { timeout: "60s" } : {}) },
+    ...(spec.os === "linux" ? { serialDevices: [{ device: "socket" }] } : {}),
+    ...cloudInit(guest, spec, site, systemStorage, travel),
+  };
+}
+
+/** UEFI and TPM volumes exist from the start or never: both are part of the machine's identity. */
+function firmware(spec: VirtualMachineSpec, storage: string): Partial<proxmoxve.VmLegacyArgs> {
+  return {
+    bios: spec.bios,
+    ...(spec.bios === "ovmf"
+      ? {
+          machine: "q35",
+          efiDisk: { datastoreId: storage, fileFormat: "raw", type: "4m", preEnrolledKeys: true },
+        }
+      : {}),
+    ...(spec.tpm ? { tpmState: { datastoreId: storage, version: "v2.0" } } : {}),
+  };
+}
+
+function installMedium(spec: VirtualMachineSpec, site: SitePlan): string {
+  const image = spec.image ? site.spec.images[spec.image] : undefined;
+  return image?.kind === "iso" ? imageFileId(image) : "none";
+}
+
+function disks(spec: VirtualMachineSpec, site: SitePlan): NonNullable<proxmoxve.VmLegacyArgs["disks"]> {
+  const image = spec.image ? site.spec.images[spec.image] : undefined;
+  return spec.disks.map((disk, index) => ({
+    interface: `scsi${index}`,
+    datastoreId: disk.storage,
+    size: disk.sizeGiB,
+    fileFormat: "raw",
+    ssd: disk.ssd,
+    discard: disk.discard ? "on" : "ignore",
+    iothread: true,
+    ...(index === 0 && image?.kind === "disk-image" ? { importFrom: imageFileId(image) } : {}),
+  }));
+}
+
+function cloudInit(
+  guest: GuestPlan,
+  spec: VirtualMachineSpec,
+  site: SitePlan,
+  storage: string,
+  travel: VirtualMachineTravel,
+): Partial<proxmoxve.VmLegacyArgs> {
+  if (!spec.cloudInit) return {};
+  const { user, sshKeys } = spec.cloudInit;
+  const addresses = cloudInitAddresses(guest, site);
+  return {
+    initialization: {
+      datastoreId: storage,
+      interface: "ide2",
+      ...addresses,
+      userAccount: {
+        ...(user ? { username: user } : {}),
+        ...(sshKeys.length > 0 ? { keys: sshKeys } : {}),
+        ...(travel.password ? { password: travel.password } : {}),
+      },
+    },
+  };
+}

@@ -1,0 +1,45 @@
+import type { SitePlan } from "../planning";
+import type { LabExport, LabNode, LabTopology } from "./topology";
+
+/**
+ * A lab that looks like the site of a plan on the day before the first `pulumi up`: its hypervisors with the pools and
+ * bridges that are there already, the directories that other machines export, and its third votes. What the program
+ * makes itself (guests, storage entries, jobs) is not there.
+ */
+export function labTopology(plan: SitePlan): LabTopology {
+  const { spec } = plan;
+  const servers = Object.entries(spec.servers);
+  const nodes = servers
+    .filter(([, server]) => server.roles.includes("hypervisor"))
+    .map(([name, server]): LabNode => {
+      const local = server.storages.local;
+      return {
+        name,
+        cores: server.cores,
+        memoryGiB: server.memoryGiB,
+        bridges: Object.keys(server.bridges).filter((bridge) => !server.bridges[bridge]?.managed),
+        storages: Object.entries(server.storages)
+          .filter(([id, storage]) => id !== "local" && !storage.managed)
+          .map(([id, { type, sizeGiB, content, pool, path }]) => ({
+            id,
+            type,
+            sizeGiB,
+            content: [...content],
+            ...(pool ? { pool } : {}),
+            ...(path ? { path } : {}),
+          })),
+        ...(local ? { localGiB: local.sizeGiB } : {}),
+      };
+    });
+  const exports = Object.values(spec.storages).map((storage): LabExport => {
+    const exporter = spec.servers[storage.server] ?? spec.devices[storage.server];
+    return { server: exporter?.address ?? storage.server, path: storage.export, sizeGiB: storage.sizeGiB };
+  });
+  return {
+    ...(spec.site.cluster ? { cluster: spec.site.cluster } : {}),
+    witnesses: servers.filter(([, server]) => server.roles.includes("witness")).map(([name]) => name),
+    nodes,
+    shared: [],
+    exports,
+  };
+}

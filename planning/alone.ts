@@ -1,0 +1,73 @@
+import { planSite } from "./index";
+import type { Finding, SitePlan } from "./plan";
+import type { GuestSpecInput, NetworkSpecInput, SiteSpecInput } from "./schema";
+
+/** Large enough that no capacity rule speaks about servers nobody has described. */
+const UNKNOWN_SERVER = { cores: 4096, memoryGiB: 1_048_576 };
+const UNKNOWN_STORAGE_GIB = 1_048_576;
+
+/**
+ * Plans one guest without its site: names, schedules, addresses and the replica's own rules are checked; whether the
+ * loss of a server is survived cannot be known. The finding `SITE-PARTIAL` says so, so that nobody believes N-1 proved.
+ */
+export function planGuestAlone(
+  name: string,
+  guest: GuestSpecInput,
+  networks: Record<string, NetworkSpecInput> = {},
+): SitePlan {
+  const plan = planSite(surroundings(name, guest, networks));
+  const partial: Finding = {
+    code: "SITE-PARTIAL",
+    severity: "warning",
+    subject: `guests.${name}`,
+    message: "this guest is planned without its site: nothing proves that the loss of a server is survived",
+    fix: "pass the plan of the whole site as `site`, or build the guest through `Site`",
+  };
+  const own = plan.findings.filter((finding) => finding.severity === "error" && concernsGuest(finding, name));
+  return { ...plan, findings: [...own, partial], ok: own.length === 0 };
+}
+
+function concernsGuest(finding: Finding, name: string): boolean {
+  return finding.subject.startsWith(`guests.${name}`);
+}
+
+/** The smallest site that has everything the guest names. */
+function surroundings(name: string, guest: GuestSpecInput, networks: Record<string, NetworkSpecInput>): SiteSpecInput {
+  const replica = guest.coldReplica;
+  const servers = [guest.on, ...(replica ? [replica.on] : [])];
+  const storages = [
+    ...new Set([...guest.disks.map((disk) => disk.storage), ...(replica?.storage ? [replica.storage] : [])]),
+  ];
+  const bridges = [...new Set(Object.values(networks).map((network) => network.bridge ?? "vmbr0"))];
+  const server = {
+    roles: ["hypervisor" as const],
+    ...UNKNOWN_SERVER,
+    bridges: Object.fromEntries(bridges.map((bridge) => [bridge, {}])),
+    storages: Object.fromEntries(
+      storages.map((id) => [
+        id,
+        { type: "zfspool" as const, sizeGiB: UNKNOWN_STORAGE_GIB, content: ["images" as const, "rootdir" as const] },
+      ]),
+    ),
+  };
+  const backupStorage = replica?.backupStorage;
+  return {
+    site: { name: "partial", ...(replica?.method === "storage-replication" ? { cluster: "partial" } : {}) },
+    servers: Object.fromEntries(servers.map((id) => [id, server])),
+    storages: backupStorage
+      ? {
+          [backupStorage]: {
+            type: "nfs",
+            server: "unknown",
+            export: "/",
+            sizeGiB: UNKNOWN_STORAGE_GIB,
+            content: ["backup"],
+            managed: false,
+          },
+        }
+      : {},
+    networks,
+    backups: backupStorage ? { all: { storage: backupStorage, schedule: "daily", guests: "all" } } : {},
+    guests: { [name]: guest },
+  };
+}

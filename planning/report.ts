@@ -1,0 +1,79 @@
+import type { Finding, GuestAddress, LossPlan, SitePlan, StorageUsage, Usage } from "./plan";
+import type { DeviceSpec } from "./schema";
+
+/** A guest as stack outputs show it; times in seconds. */
+export interface GuestReport {
+  kind: string;
+  id: number;
+  duty?: string;
+  services: string[];
+  primary: string;
+  spare?: string;
+  method?: string;
+  activeSide: string;
+  activeServer: string;
+  addresses: GuestAddress[];
+  recoveryPoint?: { seconds: number; promisedSeconds?: number };
+  recoveryTime?: { seconds: number; promisedSeconds?: number };
+}
+
+/** What a stack exports about its site: plain data, for people, pictures and monitoring. */
+export interface SiteReport {
+  site: SitePlan["site"];
+  guests: Record<string, GuestReport>;
+  servers: Record<
+    string,
+    { roles: string[]; address?: string; capacity: { before: Usage; afterLossOf: Record<string, Usage> } }
+  >;
+  storages: StorageUsage[];
+  losses: Record<string, LossPlan>;
+  siteLoss: SitePlan["siteLoss"];
+  devices: Record<string, DeviceSpec>;
+  findings: Finding[];
+}
+
+/** The plan in the shape that stacks export. */
+export function siteReport(plan: SitePlan): SiteReport {
+  return {
+    site: plan.site,
+    guests: Object.fromEntries(Object.values(plan.guests).map((guest) => [guest.name, guestReport(guest)])),
+    servers: Object.fromEntries(
+      Object.values(plan.servers).map((server) => [
+        server.name,
+        {
+          roles: server.roles,
+          ...(server.spec.address ? { address: server.spec.address } : {}),
+          capacity: server.capacity,
+        },
+      ]),
+    ),
+    storages: plan.storages,
+    losses: plan.losses,
+    siteLoss: plan.siteLoss,
+    devices: plan.devices,
+    findings: plan.findings,
+  };
+}
+
+function guestReport(guest: SitePlan["guests"][string]): GuestReport {
+  const { replica } = guest;
+  return {
+    kind: guest.kind,
+    id: guest.id,
+    ...(guest.duty ? { duty: guest.duty } : {}),
+    services: guest.spec.services,
+    primary: guest.primary,
+    ...(guest.spare ? { spare: guest.spare } : {}),
+    ...(replica ? { method: replica.method } : {}),
+    activeSide: guest.activeSide,
+    activeServer: guest.activeServer,
+    addresses: guest.addresses,
+    ...(replica
+      ? { recoveryPoint: withoutBasis(replica.recoveryPoint), recoveryTime: withoutBasis(replica.recoveryTime) }
+      : {}),
+  };
+}
+
+function withoutBasis({ seconds, promisedSeconds }: { seconds: number; promisedSeconds?: number }) {
+  return promisedSeconds === undefined ? { seconds } : { seconds, promisedSeconds };
+}

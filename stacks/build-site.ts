@@ -1,0 +1,60 @@
+import * as proxmoxve from "@pulumi/proxmoxve";
+import * as pulumi from "@pulumi/pulumi";
+import * as random from "@pulumi/random";
+import { Site } from "../components";
+import { PlanError } from "../components/plan-error";
+import { type Finding, parseSite, planSite, type SitePlan, type SiteReport, type SiteSpec } from "../planning";
+import { readDeployed } from "./deployed";
+import { type StackSettings, secretFromConfig } from "./settings";
+
+/**
+ * Plans a site, compares the plan with what is deployed, and builds it.
+ *
+ * @returns the stack's outputs: see {@link SiteReport}
+ * @throws PlanError with every finding at once, before the first resource is registered
+ */
+export async function buildSite(input: unknown, settings: StackSettings): Promise<SiteReport> {
+  const parsed = parseSite(input);
+  if (!parsed.spec) throw new PlanError("The site", parsed.findings);
+  const plan = await planAgainstDeployed(parsed.spec, parsed.findings, settings);
+  const provider = new proxmoxve.Provider("pve", {
+    endpoint: plan.endpoint,
+    apiToken: settings.apiToken,
+    insecure: false,
+  });
+  const site = new Site(
+    plan.site.site.name,
+    {
+      site: plan.site,
+      protect: settings.protect,
+      secrets: secretsOf(parsed.spec),
+      ...(settings.refreshToken ? { refreshToken: settings.refreshToken } : {}),
+    },
+    { providers: { proxmoxve: provider } },
+  );
+  return site.report;
+}
+
+/** The plan, proved with the sizes that disks have now: a disk that would shrink is refused at preview. */
+async function planAgainstDeployed(
+  spec: SiteSpec,
+  findings: Finding[],
+  settings: StackSettings,
+): Promise<{ site: SitePlan; endpoint: string }> {
+  const first = planSite(spec, { active: settings.active });
+  const deployed = await readDeployed(first, settings);
+  const plan = planSite(spec, { active: settings.active, deployedDisks: deployed.disks });
+  const all = [...findings, ...plan.findings, ...deployed.findings];
+  if (all.some((finding) => finding.severity === "error")) throw new PlanError(`Site ${spec.site.name}`, all);
+  return { site: { ...plan, findings: all }, endpoint: deployed.endpoint };
+}
+
+/** A secret is what the config says, or a password made once and kept in the state, encrypted. */
+function secretsOf(spec: SiteSpec): Record<string, pulumi.Output<string>> {
+  const names = Object.values(spec.guests).flatMap((guest) =>
+    guest.kind === "vm" && guest.cloudInit?.passwordSecret ? [guest.cloudInit.passwordSecret] : [],
+  );
+  const value = (name: string) =>
+    secretFromConfig(name) ?? pulumi.secret(new random.RandomPassword(name, { length: 24 }).result);
+  return Object.fromEntries([...new Set(names)].sort().map((name) => [name, value(name)]));
+}

@@ -1,0 +1,126 @@
+/** What the hypervisors say before anything is registered: which answer, and how large the guests' disks are. */
+import type * as pulumi from "@pulumi/pulumi";
+import type { Finding, GuestPlan, SitePlan } from "../planning";
+import { PveClient } from "../providers/pve/client";
+import { PveError } from "../providers/pve/errors";
+import type { StackSettings } from "./settings";
+
+/** What was read; `disks` in GiB by guest and disk index. */
+export interface Deployed {
+  /** An endpoint that answers: the first of the config that does, or simply the first. */
+  endpoint: string;
+  disks: Record<string, number[]>;
+  findings: Finding[];
+}
+
+/** Seconds that a server which does not answer may cost a preview. */
+const PATIENCE_SECONDS = 5;
+
+/**
+ * Reads what the plan is compared with. A site that cannot be reached is planned all the same, with the warning
+ * `SITE-UNREACHABLE`: a preview must be possible from a train.
+ */
+export async function readDeployed(plan: SitePlan, settings: StackSettings): Promise<Deployed> {
+  const { ca, fingerprints } = settings;
+  const client = (endpoints: Record<string, string>, apiToken: string) =>
+    new PveClient({
+      endpoints,
+      apiToken,
+      fingerprints,
+      timeoutSeconds: PATIENCE_SECONDS,
+      connectSeconds: PATIENCE_SECONDS,
+      retry: { attempts: 1 },
+      ...(ca ? { ca } : {}),
+    });
+  const apiToken = await plainValue(settings.apiToken);
+  const live = await firstLive(settings.endpoints, (endpoints) => client(endpoints, apiToken));
+  if ("finding" in live) {
+    const fallback = Object.values(settings.endpoints)[0] ?? "";
+    return { endpoint: fallback, disks: {}, findings: [live.finding] };
+  }
+  const pve = client(settings.endpoints, apiToken);
+  try {
+    const disks = await readDisks(pve, Object.values(plan.guests));
+    return { endpoint: live.endpoint, disks, findings: [] };
+  } catch (error) {
+    return { endpoint: live.endpoint, disks: {}, findings: [unreachable((error as Error).message)] };
+  } finally {
+    pve.close();
+  }
+}
+
+async function firstLive(
+  endpoints: Record<string, string>,
+  connect: (endpoints: Record<string, string>) => PveClient,
+): Promise<{ endpoint: string } | { finding: Finding }> {
+  const reasons: string[] = [];
+  for (const [server, endpoint] of Object.entries(endpoints)) {
+    const pve = connect({ [server]: endpoint });
+    try {
+      await pve.get("/version", {}, { doing: "ask for the version" });
+      return { endpoint };
+    } catch (error) {
+      // A wrong token or an untrusted certificate is no dead server: every call would fail in the same way.
+      if (!(error instanceof PveError) || error.status === 401 || isTrustError(error)) throw error;
+      reasons.push(error.message);
+    } finally {
+      pve.close();
+    }
+  }
+  return { finding: unreachable(reasons.join("; ")) };
+}
+
+function isTrustError(error: PveError): boolean {
+  return /certificate/i.test(error.reason);
+}
+
+function unreachable(reason: string): Finding {
+  return {
+    code: "SITE-UNREACHABLE",
+    severity: "warning",
+    subject: "servers",
+    message: `the hypervisors could not be read, so the plan was not compared with what is deployed: ${reason}`,
+    fix: "check coldspare:endpoints and the network; `pulumi up` will need an endpoint that answers",
+  };
+}
+
+interface GuestResource {
+  vmid: number;
+  node: string;
+  status: string;
+}
+
+async function readDisks(pve: PveClient, guests: GuestPlan[]): Promise<Record<string, number[]>> {
+  const resources = await pve.get<GuestResource[]>("/cluster/resources", { type: "vm" });
+  const found = guests.flatMap((guest) => {
+    const resource = resources.find((candidate) => candidate.vmid === guest.id && candidate.status !== "unknown");
+    return resource ? [{ guest, node: resource.node }] : [];
+  });
+  const entries = await Promise.all(
+    found.map(async ({ guest, node }): Promise<[string, number[]]> => {
+      const kind = guest.kind === "vm" ? "qemu" : "lxc";
+      const config = await pve.get<Record<string, unknown>>(`/nodes/${node}/${kind}/${guest.id}/config`);
+      return [guest.name, diskSizes(guest, config)];
+    }),
+  );
+  return Object.fromEntries(entries);
+}
+
+/** Sizes of a guest's disks in the order of the specification; a disk that is not there yet counts as 0. */
+function diskSizes(guest: GuestPlan, config: Record<string, unknown>): number[] {
+  const key = (index: number) => (guest.kind === "vm" ? `scsi${index}` : index === 0 ? "rootfs" : `mp${index - 1}`);
+  return guest.spec.disks.map((_, index) => sizeGiB(String(config[key(index)] ?? "")));
+}
+
+/** The `size=` of a volume as Proxmox VE writes it: 512M, 40G, 1T. */
+export function sizeGiB(volume: string): number {
+  const match = /(?:^|,)size=(\d+(?:\.\d+)?)([KMGT]?)/.exec(volume);
+  if (!match) return 0;
+  const unit = { "": 2 ** -30, K: 2 ** -20, M: 2 ** -10, G: 1, T: 1024 }[match[2] ?? ""] ?? 1;
+  return Number(match[1]) * unit;
+}
+
+/** The plain value of a secret, before any resource exists. It goes into a request header and nowhere else. */
+function plainValue<T>(output: pulumi.Output<T>): Promise<T> {
+  return new Promise((resolve) => output.apply((value) => resolve(value as T)));
+}

@@ -1,0 +1,70 @@
+/** The only reader of Pulumi config: everything a stack can be told, with what to type when it is missing. */
+import { readFileSync } from "node:fs";
+import * as pulumi from "@pulumi/pulumi";
+import type { Side } from "../planning";
+
+/** What `Pulumi.<stack>.yaml` says under `coldspare:`. */
+export interface StackSettings {
+  /** A layout that comes with coldspare, unless `siteFile` names a file of one's own. Default: smb-site. */
+  layout: string;
+  siteFile?: string;
+  /** API of each hypervisor, for example { srv1: "https://192.168.10.11:8006" }. */
+  endpoints: Record<string, string>;
+  apiToken: pulumi.Output<string>;
+  /** PEM of the CA that signed the hypervisors' certificates. */
+  ca?: string;
+  fingerprints: Record<string, string>;
+  /** Active side by guest, as the failover commands record it. */
+  active: Record<string, Side>;
+  /** Deny deletion of guests by the engine. Default: true. */
+  protect: boolean;
+  /** A changed value refreshes every `restore` replica. */
+  refreshToken?: string;
+}
+
+/** Reads the stack's settings. @throws RunError that names the missing key and the command that sets it. */
+export function readSettings(config = new pulumi.Config("coldspare")): StackSettings {
+  const endpoints = config.getObject<Record<string, string>>("endpoints");
+  if (!endpoints || Object.keys(endpoints).length === 0) {
+    throw new pulumi.RunError(
+      "No hypervisor can be reached: coldspare:endpoints is not set.\n" +
+        "  fix: pulumi config set --path 'coldspare:endpoints.srv1' https://192.168.10.11:8006   (once per hypervisor)",
+    );
+  }
+  const apiToken = config.getSecret("apiToken");
+  if (!apiToken) {
+    throw new pulumi.RunError(
+      "coldspare:apiToken is not set.\n" +
+        "  fix: pulumi config set --secret coldspare:apiToken 'coldspare@pve!pulumi=<uuid>'",
+    );
+  }
+  const siteFile = config.get("siteFile");
+  const refreshToken = config.get("refreshToken");
+  const ca = readCa(config);
+  return {
+    layout: config.get("layout") ?? "smb-site",
+    ...(siteFile ? { siteFile } : {}),
+    endpoints,
+    apiToken,
+    ...(ca ? { ca } : {}),
+    fingerprints: config.getObject<Record<string, string>>("fingerprints") ?? {},
+    active: config.getObject<Record<string, Side>>("active") ?? {},
+    protect: config.getBoolean("protect") ?? true,
+    ...(refreshToken ? { refreshToken } : {}),
+  };
+}
+
+/** Value of a secret that the specification names, if the stack's config has it. */
+export function secretFromConfig(name: string): pulumi.Output<string> | undefined {
+  return new pulumi.Config("coldspare").getSecret(name);
+}
+
+function readCa(config: pulumi.Config): string | undefined {
+  const file = config.get("caFile");
+  if (!file) return config.get("ca");
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    throw new pulumi.RunError(`coldspare:caFile names ${file}, which cannot be read: ${(error as Error).message}`);
+  }
+}

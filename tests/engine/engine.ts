@@ -1,0 +1,199 @@
+/** The real Pulumi engine for tests: one stack in a folder of its own, driven through the command-line tool. */
+import { execFileSync, spawn } from "node:child_process";
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { parse, stringify } from "yaml";
+
+export const checkout = resolve(__dirname, "../..");
+
+/** How often the engine did what, for example `{ same: 12, create: 1 }`. */
+export type Changes = Record<string, number>;
+
+export interface EngineRun {
+  code: number;
+  /** Everything that was printed, both streams. */
+  log: string;
+  changes: Changes;
+  /** `create urn`, `update urn` … in order, without what stayed the same. */
+  steps: string[];
+  seconds: number;
+}
+
+export interface StackOptions {
+  /** Folder of the program (with Pulumi.yaml). Default: this checkout. */
+  program?: string;
+  stack?: string;
+  /** The lab's CA: the bridged provider trusts what this file holds. */
+  caFile?: string;
+  env?: NodeJS.ProcessEnv;
+}
+
+/** The environment in which engine and plugins of the pinned versions are found; sets them up where they are missing. */
+export function toolchainEnvironment(): NodeJS.ProcessEnv {
+  const text = execFileSync(process.execPath, [join(checkout, "tools/setup.mjs"), "--json"], {
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  return (JSON.parse(text) as { env: NodeJS.ProcessEnv }).env;
+}
+
+/** One stack with its own backend, config file and secrets. */
+export class EngineStack {
+  readonly folder = mkdtempSync(join(tmpdir(), "coldspare-engine-"));
+  /** Everything that any run of this stack printed. */
+  log = "";
+  private readonly env: NodeJS.ProcessEnv;
+  private readonly program: string;
+  private readonly stack: string;
+
+  constructor(options: StackOptions = {}, toolchain: NodeJS.ProcessEnv = toolchainEnvironment()) {
+    this.program = options.program ?? checkout;
+    this.stack = options.stack ?? "test";
+    mkdirSync(join(this.folder, "state"));
+    this.env = {
+      ...process.env,
+      ...toolchain,
+      PULUMI_BACKEND_URL: `file://${join(this.folder, "state")}`,
+      PULUMI_CONFIG_PASSPHRASE: "test-passphrase",
+      PULUMI_ENABLE_STREAMING_JSON_PREVIEW: "true",
+      ...(options.caFile ? { SSL_CERT_FILE: options.caFile } : {}),
+      ...options.env,
+    };
+  }
+
+  get configFile(): string {
+    return join(this.folder, `Pulumi.${this.stack}.yaml`);
+  }
+
+  async init(config: Record<string, unknown>, secrets: Record<string, string> = {}): Promise<void> {
+    // `stack init` writes the salt of the secrets beside Pulumi.yaml: a copy of it keeps the program's folder clean.
+    copyFileSync(join(this.program, "Pulumi.yaml"), join(this.folder, "Pulumi.yaml"));
+    await this.pulumi(["stack", "init", this.stack, "--non-interactive"], undefined, false, this.folder);
+    this.writeConfig(config);
+    for (const [key, value] of Object.entries(secrets)) {
+      await this.pulumi(["config", "set", "--secret", key, ...this.config()], value);
+    }
+  }
+
+  /** Replaces the plain part of the config; secrets stay. */
+  writeConfig(config: Record<string, unknown>): void {
+    const kept = this.readConfigText();
+    const secrets = Object.entries(kept.config ?? {}).filter(([, value]) => isSecret(value));
+    const salt = kept.encryptionsalt ? { encryptionsalt: kept.encryptionsalt } : {};
+    writeFileSync(this.configFile, stringify({ ...salt, config: { ...config, ...Object.fromEntries(secrets) } }));
+  }
+
+  up(...args: string[]): Promise<EngineRun> {
+    return this.operation("up", ["--yes", "--skip-preview", ...args]);
+  }
+
+  preview(...args: string[]): Promise<EngineRun> {
+    return this.operation("preview", args);
+  }
+
+  destroy(...args: string[]): Promise<EngineRun> {
+    return this.operation("destroy", ["--yes", "--skip-preview", ...args]);
+  }
+
+  async outputs<T>(): Promise<T> {
+    const { log } = await this.pulumi(["stack", "output", "--json"]);
+    return JSON.parse(log) as T;
+  }
+
+  /** The stored state, as text and as it was parsed. */
+  async state(): Promise<{ text: string; resources: StateResource[] }> {
+    const { log } = await this.pulumi(["stack", "export"]);
+    const parsed = JSON.parse(log) as { deployment: { resources?: StateResource[] } };
+    return { text: log, resources: parsed.deployment.resources ?? [] };
+  }
+
+  /** Any command of the tool. @throws Error with what it printed when it fails and `allowFailure` is not set. */
+  async pulumi(
+    args: string[],
+    input?: string,
+    allowFailure = false,
+    cwd = this.program,
+  ): Promise<{ code: number; log: string }> {
+    const stackArgs = args[0] === "stack" && args[1] === "init" ? [] : ["--stack", this.stack];
+    const child = spawn("pulumi", [...args, ...stackArgs, "--cwd", cwd, "--color", "never"], {
+      env: this.env,
+      stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
+    });
+    child.stdin?.end(input);
+    let log = "";
+    let errors = "";
+    child.stdout?.on("data", (chunk: Buffer) => (log += chunk.toString()));
+    child.stderr?.on("data", (chunk: Buffer) => (errors += chunk.toString()));
+    const code = await new Promise<number>((done, fail) => {
+      child.once("error", fail);
+      child.once("close", (exit) => done(exit ?? 1));
+    });
+    this.log += log + errors;
+    if (code !== 0 && !allowFailure) throw new Error(`pulumi ${args.join(" ")} ended with ${code}:\n${log}${errors}`);
+    return { code, log: code === 0 ? log : log + errors };
+  }
+
+  /** Removes the stack's folder. */
+  remove(): void {
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  private config(): string[] {
+    return ["--config-file", this.configFile];
+  }
+
+  private async operation(command: string, args: string[]): Promise<EngineRun> {
+    const started = Date.now();
+    const { code, log } = await this.pulumi(
+      [command, "--non-interactive", "--json", ...this.config(), ...args],
+      undefined,
+      true,
+    );
+    return { code, ...readEvents(log), seconds: (Date.now() - started) / 1000 };
+  }
+
+  private readConfigText(): { encryptionsalt?: string; config?: Record<string, unknown> } {
+    try {
+      return parse(readFileSync(this.configFile, "utf8")) ?? {};
+    } catch {
+      return {};
+    }
+  }
+}
+
+/** A resource as the state file holds it. */
+export interface StateResource {
+  urn: string;
+  type: string;
+  id?: string;
+  inputs?: Record<string, unknown>;
+  outputs?: Record<string, unknown>;
+  protect?: boolean;
+}
+
+function isSecret(value: unknown): boolean {
+  return typeof value === "object" && value !== null && "secure" in value;
+}
+
+interface EngineEvent {
+  resourcePreEvent?: { metadata: { op: string; urn: string } };
+  summaryEvent?: { resourceChanges?: Changes };
+  diagnosticEvent?: { message: string; severity: string };
+}
+
+/** Reads the engine's events, one JSON object per line; other lines (an error before the engine started) stay text. */
+function readEvents(text: string): Pick<EngineRun, "changes" | "steps" | "log"> {
+  const lines = text.split("\n").filter((line) => line.trim() !== "");
+  const events = lines.flatMap((line) => (line.startsWith("{") ? [JSON.parse(line) as EngineEvent] : []));
+  const plain = lines.filter((line) => !line.startsWith("{"));
+  const steps = events.flatMap(({ resourcePreEvent }) => {
+    const op = resourcePreEvent?.metadata.op;
+    return resourcePreEvent && op !== "same" ? [`${op} ${resourcePreEvent.metadata.urn}`] : [];
+  });
+  const changes = events.findLast((event) => event.summaryEvent)?.summaryEvent?.resourceChanges ?? {};
+  const diagnostics = events.flatMap(({ diagnosticEvent }) =>
+    diagnosticEvent && diagnosticEvent.severity !== "debug" ? [diagnosticEvent.message] : [],
+  );
+  return { changes, steps, log: [...diagnostics, ...plain].join("\n") };
+}
