@@ -1,4 +1,5 @@
 /** The life of a replication pair: plain functions over the client. See {@link ReplicationPair} for what it promises. */
+import { CALENDAR_EXAMPLES, parseCalendarEvent } from "../planning/calendar";
 import type { PveClient } from "./pve/client";
 import { type CallContext, PveError } from "./pve/errors";
 import type { ClusterRow, GuestRow, ReplicationJob, ReplicationJobStatus } from "./pve/types";
@@ -121,8 +122,12 @@ function check(inputs: Partial<ReplicationPairInputs>): InputFailure[] {
       reason: `'${target}' is the source itself; name the other server of the pair`,
     });
   }
-  if (schedule !== undefined && schedule.trim() === "") {
-    failures.push({ property: "schedule", reason: "is empty; write a PVE calendar event such as */15" });
+  const problem = schedule === undefined ? undefined : parseCalendarEvent(schedule).problem;
+  if (problem !== undefined) {
+    failures.push({
+      property: "schedule",
+      reason: `'${schedule}' is no calendar event of PVE: ${problem}; write for instance ${CALENDAR_EXAMPLES}`,
+    });
   }
   if (rateMBps !== undefined && !(rateMBps >= 1)) {
     failures.push({
