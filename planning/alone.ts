@@ -1,4 +1,4 @@
-import { planSite } from "./index";
+import { planSite } from "./plan-site";
 import type { Finding, SitePlan } from "./plan";
 import type { GuestSpecInput, NetworkSpecInput, SiteSpecInput } from "./schema";
 

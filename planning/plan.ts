@@ -37,6 +37,8 @@ export interface StorageUsage {
   imageGiB: number;
   totalGiB: number;
   fits: boolean;
+  /** 'server/storage' of the local pool that holds the same bytes: this storage is an export of it. */
+  backedBy?: string;
 }
 
 export interface ServerPlan {

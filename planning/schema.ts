@@ -282,6 +282,7 @@ export type ServerSpec = z.output<typeof server>;
 export type LocalStorageSpec = z.output<typeof localStorage>;
 export type SharedStorageSpec = z.output<typeof sharedStorage>;
 export type NetworkSpec = z.output<typeof network>;
+export type NetworkSpecInput = z.input<typeof network>;
 export type ImageSpec = z.output<typeof image>;
 export type GuestSpec = z.output<typeof guest>;
 export type GuestSpecInput = z.input<typeof guest>;

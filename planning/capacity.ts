@@ -1,0 +1,95 @@
+/**
+ * What fits on a server: memory with the overhead of each guest, virtual cores up to the overcommit, and no guest with
+ * more cores than the server has (Proxmox VE refuses to start it: 'MAX n vcpus allowed per VM on this node').
+ */
+import type { Context, Placed } from "./context";
+import type { Usage } from "./plan";
+import type { GuestSpec, ServerSpec, SiteSpec } from "./schema";
+import { byName, sum } from "./units";
+
+/** Memory and cores of some guests on a server, next to its limits. */
+export function usageOf(server: ServerSpec, guests: readonly Placed[], policies: SiteSpec["policies"]): Usage {
+  const memoryGiB = sum(guests.map(({ spec }) => spec.memoryGiB + policies.memoryOverheadGiB));
+  const memoryLimitGiB = sum([Math.max(0, server.memoryGiB - server.hostReserve.memoryGiB)]);
+  const cores = guests.reduce((total, { spec }) => total + spec.cores, 0);
+  const coreLimit = sum([Math.max(0, server.cores - server.hostReserve.cores) * policies.coreOvercommit]);
+  return {
+    memoryGiB,
+    memoryLimitGiB,
+    cores,
+    coreLimit,
+    guests: guests.map(({ name }) => name).sort(byName),
+    fits: memoryGiB <= memoryLimitGiB && cores <= coreLimit && guests.every(({ spec }) => canRun(server, spec)),
+  };
+}
+
+/** Whether a server has the cores that a guest needs at all, whatever else runs there. */
+export function canRun(server: ServerSpec, guest: GuestSpec): boolean {
+  return guest.cores <= server.cores;
+}
+
+/** Who runs where after a loss. */
+export interface Outcome {
+  /** By server: everything that is to run there. */
+  running: Record<string, Placed[]>;
+  usage: Record<string, Usage>;
+  /** Guests that start on another server, in boot order. */
+  moved: { guest: Placed; to: string }[];
+  /** Guests of the lost server that no other server can take over: they have no spare. */
+  lost: Placed[];
+  /** Guests that stay off to make room. */
+  shed: Placed[];
+}
+
+/** Guests in the order in which a server starts them. */
+export function byBootOrder(a: Placed, b: Placed): number {
+  return a.spec.boot.order - b.spec.boot.order || byName(a.name, b.name);
+}
+
+/** More important first; the name settles ties, so that no order in the file ever does. */
+function byImportance(a: Placed, b: Placed): number {
+  return b.spec.priority - a.spec.priority || byName(a.name, b.name);
+}
+
+/** Who runs where after the loss of one server; nobody is lost when `lost` is undefined. */
+export function afterLoss(context: Context, lostServer?: string): Outcome {
+  const { policies } = context.spec;
+  const outcome: Outcome = { running: {}, usage: {}, moved: [], lost: [], shed: [] };
+  const left = context.servers.filter(({ name }) => name !== lostServer);
+  for (const { name } of left) outcome.running[name] = [];
+
+  for (const guest of context.guests) {
+    const staying = guest.activeServer !== lostServer;
+    const takesOver = context.isHypervisor(guest.standbyServer) && guest.standbyServer !== lostServer;
+    const target = staying ? guest.activeServer : takesOver ? guest.standbyServer : undefined;
+    if (target === undefined) outcome.lost.push(guest);
+    else if (!staying) outcome.moved.push({ guest, to: target });
+    if (target !== undefined) outcome.running[target]?.push(guest);
+  }
+
+  for (const { name, spec } of left) {
+    const wanted = outcome.running[name] ?? [];
+    const kept = lostServer !== undefined && policies.allowShedding ? keepImportant(spec, wanted, policies) : wanted;
+    outcome.shed.push(...wanted.filter((guest) => !kept.includes(guest)));
+    outcome.running[name] = kept;
+    outcome.usage[name] = usageOf(spec, kept, policies);
+  }
+  outcome.moved = outcome.moved.filter(({ guest }) => !outcome.shed.includes(guest));
+  outcome.moved.sort((a, b) => byBootOrder(a.guest, b.guest));
+  outcome.shed.sort((a, b) => -byImportance(a, b));
+  return outcome;
+}
+
+/**
+ * Leaves out sheddable guests, the least important first, until the rest fits: a guest stays off only if nothing less
+ * important can make room for it. When even all of them off would not be enough, nobody is shed: it would not help.
+ */
+function keepImportant(server: ServerSpec, wanted: readonly Placed[], policies: SiteSpec["policies"]): Placed[] {
+  const fits = (guests: readonly Placed[]) => usageOf(server, guests, policies).fits;
+  if (fits(wanted)) return [...wanted];
+  let kept = wanted.filter(({ spec }) => !spec.sheddable);
+  if (!fits(kept)) return [...wanted];
+  for (const guest of wanted.filter(({ spec }) => spec.sheddable).sort(byImportance))
+    if (fits([...kept, guest])) kept = [...kept, guest];
+  return kept;
+}

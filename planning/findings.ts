@@ -1,0 +1,30 @@
+/** Making, ordering and documenting findings. */
+import { FindingCatalogue, type FindingCode } from "./catalogue";
+import type { Finding } from "./plan";
+import { byName } from "./units";
+
+export type { FindingCode } from "./catalogue";
+
+const RANK = { error: 0, warning: 1, info: 2 } as const;
+
+/** A finding of a known code; the severity comes from the catalogue. */
+export function makeFinding(code: FindingCode, subject: string, message: string, fix: string): Finding {
+  return { code, severity: FindingCatalogue[code].severity, subject, message, fix };
+}
+
+/** Errors first, then by subject; the same finding only once. */
+export function orderFindings(findings: readonly Finding[]): Finding[] {
+  const seen = new Set<string>();
+  return findings
+    .filter(({ code, subject, message }) => {
+      const key = `${code}\n${subject}\n${message}`;
+      return !seen.has(key) && seen.add(key);
+    })
+    .sort(
+      (a, b) =>
+        RANK[a.severity] - RANK[b.severity] ||
+        byName(a.subject, b.subject) ||
+        byName(a.code, b.code) ||
+        byName(a.message, b.message),
+    );
+}

@@ -1,0 +1,37 @@
+/**
+ * Planning: from a site specification to a plan and its findings. No Pulumi, no input or output, no clock.
+ *
+ * @example
+ * ```ts
+ * import { parse } from "yaml";
+ * import { planSite } from "coldspare/planning";
+ *
+ * const plan = planSite(parse(text));
+ * console.log(plan.ok, plan.losses["srv1"]?.restarts);
+ * ```
+ */
+export {
+  CALENDAR_EXAMPLES,
+  type CalendarEvent,
+  longestGapSeconds,
+  nextRun,
+  type ParsedCalendarEvent,
+  parseCalendarEvent,
+} from "./calendar";
+export { planGuestAlone } from "./alone";
+export { type CatalogueEntry, FindingCatalogue, type FindingCode } from "./catalogue";
+export { makeFinding, orderFindings } from "./findings";
+export { deriveGuestId, deriveMac } from "./identity";
+export { type ParsedSite, parseSite } from "./parse";
+export type * from "./plan";
+export { planSite } from "./plan-site";
+export { type GuestReport, type SiteReport, siteReport } from "./report";
+export * from "./schema";
+export { formatDuration, formatGiB, parseDuration } from "./units";
+
+import type { SiteSpecInput } from "./schema";
+
+/** A site specification in TypeScript: returns it unchanged, with its type checked and completed by the editor. */
+export function defineSite(spec: SiteSpecInput): SiteSpecInput {
+  return spec;
+}

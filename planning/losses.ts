@@ -1,0 +1,101 @@
+/** What the loss of each server means: who starts elsewhere, who stays off, what lapses, and the votes that are left. */
+import { afterLoss } from "./capacity";
+import type { Context } from "./context";
+import type { GuestPlan, LossPlan, QuorumPlan } from "./plan";
+import { backingPool, guestsOf } from "./storage";
+import { list } from "./units";
+
+/** Votes of the cluster, with one server lost or none; undefined without a cluster. */
+export function quorum(context: Context, lostServer?: string): QuorumPlan | undefined {
+  if (context.spec.site.cluster === undefined) return undefined;
+  // A cluster has one QDevice at most; on a hypervisor it would go down with a vote that is counted already.
+  const witnesses = witnessesOf(context);
+  const expected = context.hypervisors.length + Math.min(1, witnesses.length);
+  const nodes = context.hypervisors.filter((name) => name !== lostServer).length;
+  const witness = witnesses.some((name) => name !== lostServer) && witnesses[0] !== lostServer ? 1 : 0;
+  const votes = nodes + witness;
+  const needed = Math.floor(expected / 2) + 1;
+  return { votes, expected, needed, quorate: votes >= needed };
+}
+
+/** Servers that can give a third vote: witnesses that are no hypervisors, by name. The first one holds the vote. */
+export function witnessesOf(context: Context): string[] {
+  return context.servers
+    .filter(({ spec: { roles } }) => roles.includes("witness") && !roles.includes("hypervisor"))
+    .map(({ name }) => name);
+}
+
+/** One plan per server that could be lost. */
+export function planLosses(context: Context, guests: Record<string, GuestPlan>): Record<string, LossPlan> {
+  const losses: Record<string, LossPlan> = {};
+  for (const { name } of context.servers) losses[name] = planLoss(context, guests, name);
+  return losses;
+}
+
+function planLoss(context: Context, guests: Record<string, GuestPlan>, server: string): LossPlan {
+  const outcome = afterLoss(context, server);
+  const votes = quorum(context, server);
+  const restarts = outcome.moved.map(({ guest, to }) => ({
+    guest: guest.name,
+    on: to,
+    recoveryPointSeconds: guests[guest.name]?.replica?.recoveryPoint.seconds ?? Number.POSITIVE_INFINITY,
+    recoveryTimeSeconds: guests[guest.name]?.replica?.recoveryTime.seconds ?? Number.POSITIVE_INFINITY,
+  }));
+  const fits = Object.values(outcome.usage).every((usage) => usage.fits);
+  return {
+    server,
+    survives: fits && outcome.lost.length === 0 && (votes?.quorate ?? true),
+    restarts,
+    lost: outcome.lost.map(({ name }) => name),
+    shed: outcome.shed.map(({ name }) => name),
+    lapses: lapses(context, server),
+    ...(votes && { quorum: votes }),
+  };
+}
+
+/** Protections that lapse while a server is away, in words. */
+export function lapses(context: Context, server: string): string[] {
+  const { spec } = context;
+  const gone: string[] = [];
+
+  const exported = Object.entries(spec.storages).filter(([, storage]) => storage.server === server);
+  const storages = new Set(exported.map(([id]) => id));
+  for (const [name, policy] of Object.entries(spec.backups))
+    if (storages.has(policy.storage))
+      gone.push(
+        `backups '${name}' of ${list(guestsOf(context, policy)) || "no guest"} stop: ${policy.storage} is on ${server}`,
+      );
+  for (const id of storages)
+    if (!Object.values(spec.backups).some((policy) => policy.storage === id)) gone.push(`storage ${id} is away`);
+
+  const withSpare = context.guests.filter(({ standbyServer }) => standbyServer !== undefined);
+  for (const { name, spec: guest } of withSpare) {
+    const replica = guest.coldReplica;
+    if (replica?.method === "restore" && replica.backupStorage !== undefined && storages.has(replica.backupStorage))
+      gone.push(`the spare of ${name} is not refreshed: it is restored from ${replica.backupStorage}`);
+  }
+  const uncovered = withSpare.filter(({ standbyServer }) => standbyServer === server).map(({ name }) => name);
+  if (uncovered.length > 0)
+    gone.push(`${list(uncovered)} ${uncovered.length === 1 ? "has" : "have"} no spare: it was on ${server}`);
+  const onSpare = withSpare.filter(({ activeServer }) => activeServer === server).map(({ name }) => name);
+  if (onSpare.length > 0)
+    gone.push(`${list(onSpare)} ${onSpare.length === 1 ? "runs" : "run"} without a spare until ${server} is back`);
+
+  if (spec.site.cluster !== undefined && witnessesOf(context)[0] === server)
+    gone.push(`the vote of the witness: the cluster stands on the votes of ${list(context.hypervisors)}`);
+  for (const [name, target] of Object.entries(spec.targets))
+    if (target.on === server)
+      gone.push(`off-line medium '${name}' is neither written nor swapped: it is attached to ${server}`);
+    else if (storages.has(target.copies))
+      gone.push(`off-line medium '${name}' gets nothing new: ${target.copies} is away`);
+  if (backupPoolsOn(context, server).length > 0 && storages.size === 0)
+    gone.push(`backups on ${list(backupPoolsOn(context, server))} of ${server} are out of reach`);
+  return gone.sort();
+}
+
+function backupPoolsOn(context: Context, server: string): string[] {
+  const exports = Object.values(context.spec.storages).map((storage) => backingPool(context, storage)?.storage);
+  return Object.entries(context.server(server)?.storages ?? {})
+    .filter(([id, pool]) => pool.content.includes("backup") && !exports.includes(id))
+    .map(([id]) => id);
+}

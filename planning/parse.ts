@@ -1,0 +1,170 @@
+/** From whatever was read to a specification, or to findings that say what is wrong with it: all of them at once. */
+import { closest, distance } from "fastest-levenshtein";
+import type { z } from "zod";
+import { makeFinding, orderFindings } from "./findings";
+import type { Finding } from "./plan";
+import { type SiteSpec, siteSpec } from "./schema";
+import { list } from "./units";
+
+type Issue = z.core.$ZodIssue;
+type Path = readonly PropertyKey[];
+
+export interface ParsedSite {
+  /** With every default filled in. Absent when the specification is too far from the schema to be planned. */
+  spec?: SiteSpec;
+  findings: Finding[];
+}
+
+/**
+ * Checks a specification against the schema. Unknown keys are left out of `spec`, so that the rest can be planned and
+ * all findings shown together.
+ */
+export function parseSite(input: unknown): ParsedSite {
+  const first = siteSpec.safeParse(input);
+  if (first.success) return { spec: first.data, findings: [] };
+  const findings = orderFindings(first.error.issues.flatMap((issue) => fromIssue(issue, input)));
+  const second = siteSpec.safeParse(withoutUnknownKeys(input, first.error.issues));
+  return second.success ? { spec: second.data, findings } : { findings };
+}
+
+/** A path as people write it: `guests.sql-erp.disks[0].sizeGiB`. */
+export function formatPath(path: Path): string {
+  let text = "";
+  for (const key of path) text += typeof key === "number" ? `[${key}]` : `${text === "" ? "" : "."}${String(key)}`;
+  return text === "" ? "(the whole specification)" : text;
+}
+
+function valueAt(input: unknown, path: Path): unknown {
+  let value = input;
+  for (const key of path) {
+    if (typeof value !== "object" || value === null || !Object.hasOwn(value, key)) return undefined;
+    value = Reflect.get(value, key);
+  }
+  return value;
+}
+
+function show(value: unknown): string {
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+}
+
+function fromIssue(issue: Issue, input: unknown): Finding[] {
+  const subject = formatPath(issue.path);
+  if (issue.code === "unrecognized_keys") return issue.keys.map((key) => unknownKey(issue.path, key, input));
+  if (issue.code === "invalid_union" && issue.errors.length > 0 && !("discriminator" in issue)) {
+    // The alternative that comes closest tells most.
+    const best = [...issue.errors].sort((a, b) => a.length - b.length)[0] ?? [];
+    return best.flatMap((inner) => fromIssue({ ...inner, path: [...issue.path, ...inner.path] } as Issue, input));
+  }
+  if (issue.code === "invalid_key") {
+    const key = String(issue.path.at(-1));
+    const why = issue.issues.map(({ message }) => lower(message)).join(", ");
+    return [makeFinding("SPEC-INVALID", subject, `The name '${key}' cannot be used: ${why}.`, `Rename ${subject}.`)];
+  }
+  const value = valueAt(input, issue.path);
+  if (value === undefined) {
+    const expected = "expected" in issue ? ` (${String(issue.expected)})` : "";
+    const options =
+      "options" in issue && Array.isArray(issue.options) ? ` (${list(issue.options.map(String), "or")})` : "";
+    return [makeFinding("SPEC-MISSING", subject, `${subject} is missing${options || expected}.`, `Add ${subject}.`)];
+  }
+  return [
+    makeFinding("SPEC-INVALID", subject, `${subject} is ${show(value)}: ${explain(issue)}.`, fixFor(issue, subject)),
+  ];
+}
+
+function lower(message: string): string {
+  return message
+    .replace(/^Invalid string: /, "")
+    .replace(/^Invalid input: /, "")
+    .replace(/^[A-Z](?=[a-z])/, (c) => c.toLowerCase());
+}
+
+function explain(issue: Issue): string {
+  switch (issue.code) {
+    case "invalid_type":
+      return `expected ${issue.expected === "int" ? "a whole number" : issue.expected}`;
+    case "invalid_value":
+      return `expected ${list(issue.values.map(String), "or")}`;
+    case "too_small":
+      return `must be ${issue.inclusive === false ? "greater than" : "at least"} ${issue.minimum}`;
+    case "too_big":
+      return `must be ${issue.inclusive === false ? "less than" : "at most"} ${issue.maximum}`;
+    default:
+      return lower(issue.message);
+  }
+}
+
+function fixFor(issue: Issue, subject: string): string {
+  if (issue.code === "invalid_value") return `Set ${subject} to ${list(issue.values.map(String), "or")}.`;
+  if ("options" in issue && Array.isArray(issue.options))
+    return `Set ${subject} to ${list(issue.options.map(String), "or")}.`;
+  return `Correct ${subject}.`;
+}
+
+function unknownKey(path: Path, key: string, input: unknown): Finding {
+  const known = knownKeys(path, input);
+  const subject = formatPath([...path, key]);
+  const where = path.length === 0 ? "the specification" : formatPath(path);
+  const nearest = known.length === 0 ? undefined : closest(key, known);
+  // A key that shares hardly a letter with the nearest one is no misspelling of it.
+  const similar = nearest !== undefined && distance(key, nearest) <= Math.max(2, Math.ceil(key.length / 2));
+  return makeFinding(
+    "SPEC-UNKNOWN-KEY",
+    subject,
+    `'${key}' is no key of ${where}${similar ? `: did you mean '${nearest}'?` : "."}`,
+    similar ? `Write '${nearest}' instead of '${key}'.` : `Remove '${key}'; known here: ${list(known)}.`,
+  );
+}
+
+/** The keys that the schema knows at a path. Discriminated unions are told apart by what the input says. */
+export function knownKeys(path: Path, input?: unknown): string[] {
+  let schema: unknown = siteSpec;
+  for (const [depth, key] of path.entries()) schema = child(resolve(schema, valueAt(input, path.slice(0, depth))), key);
+  const found = resolve(schema, valueAt(input, path));
+  return found?.type === "object" ? Object.keys(found.shape ?? {}) : [];
+}
+
+interface Definition {
+  type: string;
+  shape?: Record<string, unknown>;
+  valueType?: unknown;
+  element?: unknown;
+  items?: unknown[];
+  innerType?: unknown;
+  options?: unknown[];
+}
+
+function definition(schema: unknown): Definition | undefined {
+  return (schema as { _zod?: { def?: Definition } } | undefined)?._zod?.def;
+}
+
+/** Unwraps defaults and optionals, and picks the alternative of a union by the value's `kind`. */
+function resolve(schema: unknown, value: unknown): Definition | undefined {
+  let def = definition(schema);
+  while (def?.innerType !== undefined) def = definition(def.innerType);
+  if (def?.type !== "union") return def;
+  const kind = typeof value === "object" && value !== null ? Reflect.get(value, "kind") : undefined;
+  const options = (def.options ?? []).map(definition);
+  const literals = (option: Definition | undefined) =>
+    (definition(option?.shape?.kind) as { values?: unknown[] } | undefined)?.values ?? [];
+  return options.find((option) => literals(option).includes(kind)) ?? options[0];
+}
+
+function child(def: Definition | undefined, key: PropertyKey): unknown {
+  if (def?.type === "object") return def.shape?.[String(key)];
+  if (def?.type === "record") return def.valueType;
+  if (def?.type === "array") return def.element;
+  return def?.items?.[Number(key)];
+}
+
+function withoutUnknownKeys(input: unknown, issues: readonly Issue[]): unknown {
+  const copy = structuredClone(input);
+  for (const issue of issues) {
+    if (issue.code !== "unrecognized_keys") continue;
+    const parent = valueAt(copy, issue.path);
+    if (typeof parent === "object" && parent !== null)
+      for (const key of issue.keys) Reflect.deleteProperty(parent, key);
+  }
+  return copy;
+}

@@ -1,0 +1,125 @@
+/** Recovery points from schedules and transfer times, recovery times from boot order, delays and boot times. */
+import { type CalendarEvent, longestGapSeconds, parseCalendarEvent } from "./calendar";
+import { afterLoss, byBootOrder } from "./capacity";
+import type { Context, Placed } from "./context";
+import type { Estimate } from "./plan";
+import { type BackupRun, worstRestoreAge } from "./restore-age";
+import type { ColdReplicaSpec, GuestSpec, SiteSpec } from "./schema";
+import { guestsOf, usedGiB } from "./storage";
+import { formatDuration, formatGiB, formatNumber, MB_PER_GIB, parseDuration, sum } from "./units";
+
+/** Making a spare the active side and asking for its start, in seconds: a figure of the plan, measured by a drill. */
+export const ACTIVATION_SECONDS = 15;
+
+/** GiB per hour that a guest changes. Default: 1 % of what it uses. */
+export function changeRate(guest: GuestSpec): number {
+  return guest.changeGiBPerHour ?? usedGiB(guest) / 100;
+}
+
+/** What a replication run has to carry, and how long that takes. */
+export interface Transfer {
+  gapSeconds: number;
+  gib: number;
+  mbPerSecond: number;
+  seconds: number;
+}
+
+/** The transfer of one replication run after the longest gap of its schedule. */
+export function replicationTransfer(guest: GuestSpec, gapSeconds: number, policies: SiteSpec["policies"]): Transfer {
+  const link = policies.linkMbps / 8;
+  const mbPerSecond = Math.min(link, guest.coldReplica?.rateMBps ?? link);
+  const gib = (changeRate(guest) * gapSeconds) / 3600;
+  return { gapSeconds, gib, mbPerSecond, seconds: Math.ceil((gib * MB_PER_GIB) / mbPerSecond) };
+}
+
+/** Seconds to write or read back a guest's backup at the rate of the backup storage. */
+export function backupSeconds(gib: number, policies: SiteSpec["policies"]): number {
+  return Math.ceil((gib * MB_PER_GIB) / policies.restoreMBps);
+}
+
+function promised(text: string | undefined): { promisedSeconds?: number } {
+  return text === undefined ? {} : { promisedSeconds: parseDuration(text) };
+}
+
+/** The event of a schedule; undefined when it cannot be parsed, which is a finding elsewhere. */
+export function eventOf(schedule: string): CalendarEvent | undefined {
+  return parseCalendarEvent(schedule).event;
+}
+
+/** How much of a guest may be lost when the server that runs it is lost. */
+export function recoveryPoint(context: Context, guest: Placed, replica: ColdReplicaSpec): Estimate {
+  const event = eventOf(replica.schedule);
+  const promise = promised(replica.recoveryPoint);
+  if (event === undefined)
+    return { seconds: Number.POSITIVE_INFINITY, ...promise, basis: `'${replica.schedule}' is no schedule` };
+  const { policies } = context.spec;
+  if (replica.method === "restore") return { ...restorePoint(context, guest, replica, event), ...promise };
+  const transfer = replicationTransfer(guest.spec, longestGapSeconds(event), policies);
+  return {
+    seconds: transfer.gapSeconds + transfer.seconds,
+    ...promise,
+    basis:
+      `${formatDuration(transfer.gapSeconds)} between two runs of '${replica.schedule}' + ` +
+      `${formatDuration(transfer.seconds)} to send ${formatGiB(transfer.gib)} ` +
+      `(${formatNumber(changeRate(guest.spec))} GiB/h) at ${formatNumber(transfer.mbPerSecond)} MB/s`,
+  };
+}
+
+/** Backup jobs that write the guest to the storage which 'restore' reads. */
+export function backupRuns(context: Context, guest: Placed, storage: string | undefined): BackupRun[] {
+  const runs: BackupRun[] = [];
+  for (const policy of Object.values(context.spec.backups)) {
+    const event = eventOf(policy.schedule);
+    const covered = guestsOf(context, policy);
+    if (policy.storage !== storage || event === undefined || !covered.includes(guest.name)) continue;
+    // One job backs its guests up one after another: the guest's backup is complete when the job is, at the latest.
+    const gib = sum(context.guests.filter(({ name }) => covered.includes(name)).map(({ spec }) => usedGiB(spec)));
+    runs.push({ event, seconds: backupSeconds(gib, context.spec.policies) });
+  }
+  return runs;
+}
+
+function restorePoint(context: Context, guest: Placed, replica: ColdReplicaSpec, event: CalendarEvent): Estimate {
+  const runs = backupRuns(context, guest, replica.backupStorage);
+  if (runs.length === 0)
+    return {
+      seconds: Number.POSITIVE_INFINITY,
+      basis: `no backup of ${guest.name} reaches ${replica.backupStorage ?? "a backup storage"}`,
+    };
+  const used = usedGiB(guest.spec);
+  const restoreSeconds = backupSeconds(used, context.spec.policies);
+  const worst = worstRestoreAge(runs, event, restoreSeconds);
+  const schedules = runs.map((run) => `'${run.event.text}' (${formatDuration(run.seconds)} long)`).join(" and ");
+  return {
+    seconds: worst.seconds,
+    basis:
+      `backups at ${schedules}, restored at '${replica.schedule}': at worst ${formatDuration(worst.gapSeconds)} from the ` +
+      `backup that is restored to the restore after it + ${formatDuration(restoreSeconds)} to restore ` +
+      `${formatGiB(used)} at ${formatNumber(context.spec.policies.restoreMBps)} MB/s`,
+  };
+}
+
+/**
+ * Seconds until a guest answers after the loss of the server that runs it. Guests that move to the same server start
+ * in boot order, each after the delays of those before it.
+ */
+export function recoveryTime(context: Context, guest: Placed): Estimate {
+  const { confirmSeconds } = context.spec.policies;
+  const { moved } = afterLoss(context, guest.activeServer);
+  // A guest that is shed is started by hand afterwards: it comes last.
+  const together = moved.filter(({ guest: other, to }) => to === guest.standbyServer && other.name !== guest.name);
+  const stays = moved.some(({ guest: other }) => other.name === guest.name);
+  const before = together.map(({ guest: other }) => other).filter((other) => !stays || byBootOrder(other, guest) < 0);
+  const activation = ACTIVATION_SECONDS * (before.length + 1);
+  const delays = before.reduce((total, { spec }) => total + spec.boot.delaySeconds, 0);
+  const { seconds: boot } = guest.spec.boot;
+  const queue = before.length === 0 ? "first to start" : `after ${before.map(({ name }) => name).join(", ")}`;
+  return {
+    seconds: confirmSeconds + activation + delays + boot,
+    ...promised(guest.spec.coldReplica?.recoveryTime),
+    basis:
+      `${formatDuration(confirmSeconds)} until confirmed + ${formatDuration(activation)} for ${before.length + 1} ` +
+      `activation${before.length === 0 ? "" : "s"} (${queue}) + ${formatDuration(delays)} of boot delays + ` +
+      `${formatDuration(boot)} to boot`,
+  };
+}
