@@ -1,8 +1,24 @@
 /** The life of a replication pair: plain functions over the client. See {@link ReplicationPair} for what it promises. */
 import { CALENDAR_EXAMPLES, parseCalendarEvent } from "../planning/calendar";
-import type { PveClient } from "./pve/client";
-import { type CallContext, PveError } from "./pve/errors";
-import type { ClusterRow, GuestRow, ReplicationJob, ReplicationJobStatus } from "./pve/types";
+import { PveError } from "./pve/errors";
+import type { ReplicationJob, ReplicationJobStatus } from "./pve/types";
+import {
+  about,
+  bringUpToDate,
+  commentFor,
+  findJob,
+  healthOf,
+  isOn,
+  jobsOf,
+  type ReplicationPairInputs,
+  type ReplicationPatience,
+  rateOf,
+  readStatus,
+  removeJob,
+  samePair,
+  serverOf,
+  waitGone,
+} from "./replication-jobs";
 import type { ReplicationHealth } from "./replication-pair";
 import {
   type Difference,
@@ -13,69 +29,14 @@ import {
   serve,
 } from "./serve";
 
-/** Inputs, all known. */
-export interface ReplicationPairInputs {
-  guest: string;
-  vmid: number;
-  kind: "qemu" | "lxc";
-  source: string;
-  target: string;
-  schedule: string;
-  rateMBps?: number;
-}
-
 /** What is recorded: the inputs, and what PVE says of the job that does not change by itself. */
 export interface ReplicationPairState extends ReplicationPairInputs {
   jobId: string;
   health: ReplicationHealth;
 }
 
-/** How long to wait, in seconds. */
-export interface ReplicationPatience {
-  /** For the scheduler to begin the first run; it looks once a minute. */
-  start: number;
-  /** For the first run to end: a full copy of the guest's disks. */
-  firstSync: number;
-  /** For the guest's server to take the job and the copy away; seen to take 42 s. */
-  removal: number;
-  /** Between two looks. */
-  poll: number;
-}
-
 const PATIENCE: ReplicationPatience = { start: 300, firstSync: 12 * 3600, removal: 180, poll: 2 };
 const PROGRESS_SECONDS = 20;
-
-/** The facts about a job that change with every run. */
-export interface ReplicationFacts {
-  jobId: string;
-  source: string;
-  target: string;
-  health: ReplicationHealth;
-  /** Unix time of the last good run; 0 when there was none since the job was made or swapped. */
-  lastSync: number;
-  failCount: number;
-  error?: string;
-}
-
-/** Reads how a pair is doing now; `undefined` when there is no job for it. */
-export async function replicationStatus(
-  pve: PveClient,
-  pair: Pick<ReplicationPairInputs, "guest" | "vmid" | "source" | "target">,
-): Promise<ReplicationFacts | undefined> {
-  const job = await findJob(pve, pair);
-  if (!job) return undefined;
-  const source = job.source ?? (await serverOf(pve, pair));
-  const status = await readStatus(pve, source, job.id, pair);
-  return {
-    jobId: job.id,
-    source,
-    target: job.target,
-    health: healthOf(job, status),
-    lastSync: status?.last_sync ?? 0,
-    failCount: status?.fail_count ?? 0,
-    ...(status?.error === undefined ? {} : { error: status.error }),
-  };
-}
 
 /** The handler, with a patience of its own for tests. */
 export function replicationPairHandler(
@@ -152,81 +113,6 @@ function diff(olds: ReplicationPairState, news: Partial<ReplicationPairInputs>):
   return { changes, replaces };
 }
 
-type Pair = Pick<ReplicationPairInputs, "source" | "target">;
-
-function samePair(a: Pair, b: Pair): boolean {
-  return (a.source === b.source && a.target === b.target) || (a.source === b.target && a.target === b.source);
-}
-
-function about(doing: string, { guest, vmid }: { guest: string; vmid: number }): CallContext {
-  return { doing: `${doing} guest ${vmid} '${guest}'`, guest };
-}
-
-function jobsOf(pve: PveClient, guest: { guest: string; vmid: number }): Promise<ReplicationJob[]> {
-  return pve
-    .get<ReplicationJob[]>("/cluster/replication", {}, about("list the replication jobs of", guest))
-    .then((jobs) => jobs.filter((job) => Number(job.guest) === guest.vmid));
-}
-
-/** The job of this guest between these two servers, in whichever direction, unless it is being removed. */
-async function findJob(
-  pve: PveClient,
-  pair: Pair & { guest: string; vmid: number },
-): Promise<ReplicationJob | undefined> {
-  const jobs = (await jobsOf(pve, pair)).filter((job) => job.remove_job === undefined);
-  return jobs.find((job) =>
-    job.source === undefined
-      ? [pair.source, pair.target].includes(job.target)
-      : samePair(pair, { source: job.source, target: job.target }),
-  );
-}
-
-/** The server that the guest is on. */
-async function serverOf(pve: PveClient, guest: { guest: string; vmid: number }): Promise<string> {
-  const asked = about("find", guest);
-  const row = (await pve.get<GuestRow[]>("/cluster/resources", { type: "vm" }, asked)).find(
-    (each) => each.vmid === guest.vmid,
-  );
-  if (row) return row.node;
-  throw new PveError({
-    ...asked,
-    server: "cluster",
-    call: "GET /cluster/resources",
-    status: 404,
-    reason: `no guest ${guest.vmid} exists`,
-    fix: "create the guest before its replication (dependsOn), or correct the id",
-  });
-}
-
-async function readStatus(
-  pve: PveClient,
-  source: string,
-  jobId: string,
-  guest: { guest: string; vmid: number },
-): Promise<ReplicationJobStatus | undefined> {
-  try {
-    return await pve.get<ReplicationJobStatus>(
-      `/nodes/${source}/replication/${jobId}/status`,
-      {},
-      about("read the replication of", guest),
-    );
-  } catch (error) {
-    // PVE knows the status only where the guest is; just after a move the job still names the old server.
-    if (error instanceof PveError && (error.isMissing || error.isServerDown)) return undefined;
-    throw error;
-  }
-}
-
-function healthOf(job: ReplicationJob, status: ReplicationJobStatus | undefined): ReplicationHealth {
-  if (isOn(job.disable)) return "disabled";
-  if ((status?.fail_count ?? 0) > 0) return "failing";
-  return (status?.last_sync ?? 0) > 0 ? "ok" : "waiting";
-}
-
-function isOn(flag: unknown): boolean {
-  return flag === true || Number(flag ?? 0) === 1;
-}
-
 function stateOf(
   inputs: ReplicationPairInputs,
   job: ReplicationJob,
@@ -276,14 +162,6 @@ async function ensureJob(
   return { id, guest: inputs.vmid, jobnum: number, source, target, schedule: inputs.schedule, ...rateOf(inputs) };
 }
 
-function rateOf(inputs: ReplicationPairInputs): { rate?: number } {
-  return inputs.rateMBps === undefined ? {} : { rate: inputs.rateMBps };
-}
-
-function commentFor(inputs: ReplicationPairInputs): string {
-  return `coldspare: cold replica of ${inputs.guest}`;
-}
-
 function guestElsewhere(inputs: ReplicationPairInputs, server: string): PveError {
   return new PveError({
     ...about("set up replication of", inputs),
@@ -293,23 +171,6 @@ function guestElsewhere(inputs: ReplicationPairInputs, server: string): PveError
     reason: `the guest is on ${server}, neither on ${inputs.source} nor on ${inputs.target}`,
     fix: `move it to ${inputs.source} (\`qm migrate\`, \`pct migrate\`), or name ${server} in the specification`,
   });
-}
-
-async function bringUpToDate(pve: PveClient, job: ReplicationJob, inputs: ReplicationPairInputs): Promise<void> {
-  const rate = job.rate === undefined ? undefined : Number(job.rate);
-  const comment = commentFor(inputs);
-  const same =
-    (job.schedule ?? "*/15") === inputs.schedule && rate === inputs.rateMBps && job.comment?.trim() === comment;
-  if (same) return;
-  const dropsRate = rate !== undefined && inputs.rateMBps === undefined;
-  await pve.put(
-    `/cluster/replication/${job.id}`,
-    { schedule: inputs.schedule, rate: inputs.rateMBps, comment, delete: dropsRate ? "rate" : undefined },
-    about("change the replication of", inputs),
-  );
-  Object.assign(job, { schedule: inputs.schedule, comment });
-  delete job.rate;
-  Object.assign(job, rateOf(inputs));
 }
 
 /** A job that is marked for removal still holds its id, and its end would take the copy of a new job with it. */
@@ -389,53 +250,4 @@ async function settle(
     if (error instanceof PartlyInitialised) throw error;
     throw partly(first, (error as Error).message);
   }
-}
-
-/** Marks the job for removal and waits until its server has taken it and the copy away, unless that server cannot. */
-async function removeJob(
-  context: HandlerContext,
-  props: ReplicationPairInputs,
-  patience: ReplicationPatience,
-): Promise<void> {
-  const { pve, progress } = context;
-  const mine = (await jobsOf(pve, props)).find(
-    (job) => job.source === undefined || samePair(props, { source: job.source, target: job.target }),
-  );
-  if (!mine) return;
-  if (mine.remove_job === undefined) {
-    try {
-      await pve.delete(`/cluster/replication/${mine.id}`, {}, about("remove the replication of", props));
-    } catch (error) {
-      if (!(error instanceof PveError && error.isMissing)) throw error;
-    }
-  }
-  if (await waitGone(context, props, mine.id, patience)) return;
-  const off = await serversOff(pve);
-  const why = off.length > 0 ? `${off.join(" and ")} is off` : `${mine.source ?? props.source} has not done it yet`;
-  progress(
-    `replication ${mine.id} of '${props.guest}' is marked for removal and goes when its servers can do it (${why}); ` +
-      `until then the copy on ${mine.target} remains. By hand: \`pvesr delete ${mine.id} --force\``,
-  );
-}
-
-/** Waits until a job is gone; `false` when it stays, at once when a server of the pair is off. */
-async function waitGone(
-  { pve }: HandlerContext,
-  props: ReplicationPairInputs,
-  jobId: string,
-  patience: ReplicationPatience,
-): Promise<boolean> {
-  const until = Date.now() + patience.removal * 1000;
-  for (;;) {
-    const job = (await jobsOf(pve, props)).find((each) => each.id === jobId);
-    if (!job) return true;
-    const off = await serversOff(pve);
-    if (off.includes(job.source ?? props.source) || off.includes(job.target) || Date.now() > until) return false;
-    await pve.pause(patience.poll);
-  }
-}
-
-async function serversOff(pve: PveClient): Promise<string[]> {
-  const rows = await pve.get<ClusterRow[]>("/cluster/status");
-  return rows.filter((row) => row.type === "node" && row.online === 0).map((row) => row.name);
 }

@@ -36,7 +36,7 @@ export interface ReplicationPairArgs {
  * the next `pulumi up` tries again. Deletion removes the job and the copy on the spare.
  *
  * The last synchronisation and the count of failures change all the time and are therefore not in the state: read them with
- * `replicationStatus` of `coldspare/providers/replication-pair-handler`.
+ * `replicationStatus`.
  */
 export class ReplicationPair extends HandlerResource {
   /** The job's id in PVE, normally `<vmid>-0`. */
