@@ -31,6 +31,8 @@ export interface Validator {
    * @returns undefined when no path or no such method on it exists: PVE answers 501 `Method 'GET /nope' not implemented`
    */
   match(method: string, path: string): PathMatch | undefined;
+  /** Whether the schema has this method on this template. */
+  has(method: string, template: string): boolean;
   /** Whether some method exists on the path. */
   knows(path: string): boolean;
   /**
@@ -120,6 +122,10 @@ class SchemaValidator implements Validator {
     return found && this.methods.has(`${method} ${found.template}`) ? found : undefined;
   }
 
+  has(method: string, template: string): boolean {
+    return this.methods.has(`${method} ${template}`);
+  }
+
   knows(path: string): boolean {
     return this.tree.find(path) !== undefined;
   }
@@ -195,7 +201,7 @@ function lookUp(properties: ReadonlyMap<string, Property>, key: string): Propert
   return family && Number(index) <= (family.schema.indexMax ?? INDEX_MAX[name] ?? 255) ? family : undefined;
 }
 
-// A form has no lists: PVE takes one value for an array of one, and refuses a key that is repeated where none is due.
+// A form has no lists: PVE reads one value, or several parted by NUL, where an array is due.
 function normalise(
   params: Record<string, unknown>,
   properties: ReadonlyMap<string, Property>,
@@ -206,7 +212,8 @@ function normalise(
     if (value === undefined || value === null) continue;
     const isArray = lookUp(properties, key)?.type === "array";
     const scalar = contentType === "form" && typeof value === "boolean" ? String(value) : value;
-    result[key] = isArray && !Array.isArray(scalar) ? [scalar] : scalar;
+    if (!isArray || Array.isArray(scalar)) result[key] = scalar;
+    else result[key] = typeof scalar === "string" ? scalar.split("\0") : [scalar];
   }
   return result;
 }
