@@ -22,6 +22,7 @@ export { planGuestAlone } from "./alone";
 export { type CatalogueEntry, FindingCatalogue, type FindingCode } from "./catalogue";
 export { makeFinding, orderFindings } from "./findings";
 export { deriveGuestId, deriveMac } from "./identity";
+export { OverrideError, overrideSite } from "./override";
 export { type ParsedSite, parseSite } from "./parse";
 export type * from "./plan";
 export { planSite } from "./plan-site";
