@@ -1,0 +1,79 @@
+/** `--set path=value`: parts of a specification replaced, to ask 'what if'. */
+import { type FindingCode, makeFinding } from "./findings";
+import { formatPath } from "./parse";
+import type { Finding } from "./plan";
+
+/** An override that cannot be applied; `finding` says what to write instead. */
+export class OverrideError extends Error {
+  readonly finding: Finding;
+
+  constructor(override: string, why: string, fix: string) {
+    const code: FindingCode = "SPEC-OVERRIDE";
+    super(`'${override}' cannot be applied: ${why}. ${fix}`);
+    this.name = "OverrideError";
+    this.finding = makeFinding(code, override, `'${override}' cannot be applied: ${why}.`, fix);
+  }
+}
+
+const EXAMPLE = "Write path=value, for example guests.sql-erp.memoryGiB=24 or guests.sql-erp.disks[0].sizeGiB=200.";
+
+/**
+ * A copy of a specification with some values replaced. Values are read as JSON (`24`, `true`, `"text"`, `[1, 2]`,
+ * `{"on": "srv1"}`, `null`); what is no JSON is taken as text. Missing keys are made; `null` removes a key, so that its
+ * default applies.
+ * @param overrides `path=value`, with dots between keys and `[n]` or `.n` for the n-th entry of a list, from 0
+ * @throws OverrideError for a text without '=', or a path that leads through a plain value or past the end of a list
+ */
+export function overrideSite(spec: unknown, overrides: readonly string[]): unknown {
+  let result = structuredClone(spec);
+  for (const override of overrides) result = apply(result, override);
+  return result;
+}
+
+function apply(spec: unknown, override: string): unknown {
+  const equals = override.indexOf("=");
+  if (equals <= 0) throw new OverrideError(override, equals < 0 ? "it has no '='" : "it has no path", EXAMPLE);
+  const path = splitPath(override, override.slice(0, equals));
+  const value = parseValue(override.slice(equals + 1));
+  return put(spec ?? {}, path, value, override, []);
+}
+
+function splitPath(override: string, text: string): string[] {
+  const path = text.trim().replaceAll(/\[(\d+)\]/g, ".$1").split(".");
+  if (path.some((key) => key === "")) throw new OverrideError(override, `'${text}' has an empty key`, EXAMPLE);
+  if (path.some((key) => key === "__proto__")) throw new OverrideError(override, "'__proto__' is no key", EXAMPLE);
+  return path;
+}
+
+function parseValue(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+function put(target: unknown, path: readonly string[], value: unknown, override: string, done: string[]): unknown {
+  const [key, ...rest] = path;
+  if (key === undefined) return value;
+  const here = formatPath(done);
+  if (typeof target !== "object" || target === null)
+    throw new OverrideError(override, `${here} is ${JSON.stringify(target)}, which has no '${key}' in it`, `Set ${here} itself.`);
+  if (Array.isArray(target)) {
+    const index = Number(key);
+    if (!Number.isInteger(index) || index < 0 || index > target.length)
+      throw new OverrideError(
+        override,
+        `${here} is a list of ${target.length}, which has no entry '${key}'`,
+        `Write ${here}[n] with n from 0 to ${target.length}; ${target.length} adds one.`,
+      );
+    target[index] = put(target[index] ?? {}, rest, value, override, [...done, key]);
+    return target;
+  }
+  if (rest.length === 0 && value === null) Reflect.deleteProperty(target, key);
+  else {
+    const inner = Object.hasOwn(target, key) ? Reflect.get(target, key) : undefined;
+    Reflect.set(target, key, put(inner ?? {}, rest, value, override, [...done, key]));
+  }
+  return target;
+}
