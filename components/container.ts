@@ -51,6 +51,6 @@ export class Container extends GuestComponent<proxmoxve.ContainerLegacy> {
 }
 
 function planContainer(name: string, args: ContainerArgs): PlannedGuest {
-  const { site, networks, protect, refreshToken, transform, password, sshKeys, ...spec } = args;
-  return planGuest(name, { kind: "container", ...spec }, site, networks);
+  const { site, siteNetworks, protect, refreshToken, transform, password, sshKeys, ...spec } = args;
+  return planGuest(name, { kind: "container", ...spec }, site, siteNetworks);
 }

@@ -9,7 +9,7 @@ export interface GuestComponentArgs {
   /** The plan of the site. Without it only the guest itself is checked, and `SITE-PARTIAL` says so. */
   site?: SitePlan;
   /** Networks that the guest names, when it is used without `site`. */
-  networks?: Record<string, NetworkSpecInput>;
+  siteNetworks?: Record<string, NetworkSpecInput>;
   /** Deny deletion of the guest by the engine until it is unprotected. Default: true. */
   protect?: boolean;
   /** A changed value (for example a date) refreshes a `restore` replica from the newest backup at the next update. */

@@ -53,6 +53,6 @@ export class VirtualMachine extends GuestComponent<proxmoxve.VmLegacy> {
 }
 
 function planVirtualMachine(name: string, args: VirtualMachineArgs): PlannedGuest {
-  const { site, networks, protect, refreshToken, transform, password, rebootAfterUpdate, ...spec } = args;
-  return planGuest(name, { kind: "vm", ...spec }, site, networks);
+  const { site, siteNetworks, protect, refreshToken, transform, password, rebootAfterUpdate, ...spec } = args;
+  return planGuest(name, { kind: "vm", ...spec }, site, siteNetworks);
 }

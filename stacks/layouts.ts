@@ -44,12 +44,12 @@ const layouts: Readonly<Record<string, Layout>> = {
     description: "the same firm with guests that the loss of a server leaves no room for",
     folder: "smb-site",
     overrides: [
-      // 24 GiB for the database: with everything of srv2 on it, srv1 would need 42 of its 28 GiB.
-      "guests.sql-erp.memoryGiB=24",
-      // Ten cores exist on srv2 (12) but not on srv1 (6), where the replica would have to start.
+      // 16 GiB for the database run well on srv2, but after its loss srv1 would need 34.75 of its 28 GiB.
+      "guests.sql-erp.memoryGiB=16",
+      // Ten virtual cores are more than srv1 has logical ones (6): there the replica could not even start.
       "guests.remote-app.cores=10",
-      // 1600 GiB of shares next to the other disks go beyond 85 % of either pool of 1800 GiB.
-      "guests.files-1.disks.1.sizeGiB=1600",
+      // 800 GiB of shares, beside the replicas of srv2's guests, go beyond 85 % of srv1's pool of 1800 GiB.
+      "guests.files-1.disks[1].sizeGiB=800",
     ],
   },
 };
@@ -154,7 +154,7 @@ const yaml = (): typeof import("yaml") => require("yaml");
 function parseYaml(text: string, source: string, file: string): LoadedSite {
   const { LineCounter, parseDocument, isNode } = yaml();
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true, merge: true });
   const shown = source.endsWith(file) ? source : `${source}/${file}`;
   if (document.errors.length > 0) {
     const reports = document.errors.map((error) => {

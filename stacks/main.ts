@@ -1,10 +1,10 @@
 /** The Pulumi program: reads the stack's settings and the site's specification, builds the site, exports its report. */
 import { buildSite } from "./build-site";
-import { loadLayout, loadSiteFile } from "./layouts";
+import { loadSiteFile, openLayout } from "./layouts";
 import { readSettings } from "./settings";
 
 export = async () => {
   const settings = readSettings();
-  const { input } = settings.siteFile ? await loadSiteFile(settings.siteFile) : loadLayout(settings.layout);
+  const { input } = settings.siteFile ? await loadSiteFile(settings.siteFile) : openLayout(settings.layout);
   return buildSite(input, settings);
 };

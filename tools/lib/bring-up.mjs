@@ -71,7 +71,7 @@ async function startLab(place, schema) {
   const { loadLayout } = require("./dist/stacks/layouts.js");
   const { parseSite, planSite } = require("./dist/planning/index.js");
   const { labTopology } = require("./dist/lab/from-site.js");
-  const { spec } = parseSite(loadLayout(LAYOUT).input);
+  const { spec } = parseSite(loadLayout(LAYOUT));
   mkdirSync(place.lab, { recursive: true });
   const topology = join(place.folder, "lab-topology.json");
   writeFileSync(topology, JSON.stringify(labTopology(planSite(spec)), null, 2));

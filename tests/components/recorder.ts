@@ -1,0 +1,72 @@
+/** Records what components register, in place of an engine. It proves inputs, URNs and counts, never behaviour. */
+import * as pulumi from "@pulumi/pulumi";
+
+/** One registered resource. */
+export interface Registered {
+  type: string;
+  name: string;
+  custom: boolean;
+  inputs: Record<string, unknown>;
+}
+
+/** Everything registered since `record` was called. */
+export class Recorder implements pulumi.runtime.Mocks {
+  readonly resources: Registered[] = [];
+  readonly calls: string[] = [];
+
+  newResource(args: pulumi.runtime.MockResourceArgs): { id: string; state: Record<string, unknown> } {
+    const { __provider: _, ...inputs } = args.inputs as Record<string, unknown>;
+    this.resources.push({
+      type: args.type,
+      name: args.name,
+      custom: args.custom ?? false,
+      inputs,
+    });
+    return { id: `${args.name}-id`, state: inputs };
+  }
+
+  call(args: pulumi.runtime.MockCallArgs): Record<string, unknown> {
+    this.calls.push(args.token);
+    return {};
+  }
+
+  /** Names with types, without the order in which they came. */
+  identities(): string[] {
+    return this.resources.map(({ type, name }) => `${type}::${name}`).sort();
+  }
+
+  one(name: string): Registered {
+    const found = this.resources.filter((resource) => resource.name === name);
+    if (found.length !== 1 || !found[0]) throw new Error(`${found.length} resources are called ${name}`);
+    return found[0];
+  }
+
+  ofType(type: string): Registered[] {
+    return this.resources.filter((resource) => resource.type === type);
+  }
+}
+
+/** Runs `program` under mocks and waits until everything it registered is there. */
+export async function record<T>(program: () => T, preview = false): Promise<{ result: T; recorder: Recorder }> {
+  const recorder = new Recorder();
+  await pulumi.runtime.setMocks(recorder, "coldspare", "test", preview);
+  const result = program();
+  await settle(recorder);
+  return { result, recorder };
+}
+
+/** Registrations are asynchronous: done when a few turns of the loop bring no more. */
+async function settle(recorder: Recorder): Promise<void> {
+  let quiet = 0;
+  let seen = -1;
+  while (quiet < 5) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    quiet = recorder.resources.length === seen ? quiet + 1 : 0;
+    seen = recorder.resources.length;
+  }
+}
+
+/** The value of an output under mocks. */
+export function value<T>(output: pulumi.Output<T>): Promise<T> {
+  return new Promise((resolve) => output.apply((plain) => resolve(plain as T)));
+}

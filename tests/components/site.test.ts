@@ -1,0 +1,331 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import * as pulumi from "@pulumi/pulumi";
+import { parse } from "yaml";
+import { PlanError, Site, VirtualMachine } from "../../components";
+import { planSite, type SiteSpecInput } from "../../planning";
+import { record, value } from "./recorder";
+
+const site = (): SiteSpecInput =>
+  parse(readFileSync(join(__dirname, "../../stacks/smb-site/site.yaml"), "utf8")) as SiteSpecInput;
+const secrets = { "docker-1-password": pulumi.secret("hunter2") };
+const build = (spec: SiteSpecInput, preview = false) =>
+  record(() => new Site("smb", { site: spec, secrets }, {}), preview);
+
+/** URNs of everything the site holds, as the engine would name it. */
+function urns({ nodes }: Site): Promise<string[]> {
+  const guests = Object.values(nodes.guests).flatMap((guest) => [guest, guest.nodes.guest, guest.nodes.replica]);
+  const servers = Object.values(nodes.servers).flatMap((server) => [server, ...Object.values(server.nodes.images)]);
+  const others = [...Object.values(nodes.storages), ...Object.values(nodes.backups)];
+  const all = [...guests, ...servers, ...others].filter((resource) => resource !== undefined);
+  return Promise.all(all.map((resource) => value(resource.urn)));
+}
+
+/** The same site with the servers of every guest exchanged: what was primary is spare. */
+function swapped(): SiteSpecInput {
+  const spec = site();
+  for (const guest of Object.values(spec.guests ?? {})) {
+    if (!guest.coldReplica) continue;
+    [guest.on, guest.coldReplica.on] = [guest.coldReplica.on, guest.on];
+  }
+  return spec;
+}
+
+describe("Site", () => {
+  let built: Awaited<ReturnType<typeof build>>;
+  beforeAll(async () => {
+    built = await build(site());
+  });
+
+  it("registers the SMB site's resources, each guest with its replica", async () => {
+    const { recorder } = built;
+    expect(recorder.identities()).toEqual([
+      "coldspare:index:PhysicalServer::backup-1",
+      "coldspare:index:PhysicalServer::srv1",
+      "coldspare:index:PhysicalServer::srv2",
+      "coldspare:index:Site::smb",
+      "coldspare:index:VirtualMachine::dc-1",
+      "coldspare:index:VirtualMachine::docker-1",
+      "coldspare:index:VirtualMachine::files-1",
+      "coldspare:index:VirtualMachine::remote-app",
+      "coldspare:index:VirtualMachine::sql-erp",
+      "proxmoxve:backup/job:Job::smb-backup-nightly",
+      "proxmoxve:backup/job:Job::smb-backup-remote-app-noon",
+      "proxmoxve:download/file:File::srv1-image-debian-13",
+      "proxmoxve:download/file:File::srv2-image-debian-13",
+      "proxmoxve:index/dnsLegacy:DnsLegacy::srv1-dns",
+      "proxmoxve:index/dnsLegacy:DnsLegacy::srv2-dns",
+      "proxmoxve:index/timeLegacy:TimeLegacy::srv1-time",
+      "proxmoxve:index/timeLegacy:TimeLegacy::srv2-time",
+      "proxmoxve:index/vmLegacy:VmLegacy::dc-1-vm",
+      "proxmoxve:index/vmLegacy:VmLegacy::docker-1-vm",
+      "proxmoxve:index/vmLegacy:VmLegacy::files-1-vm",
+      "proxmoxve:index/vmLegacy:VmLegacy::remote-app-vm",
+      "proxmoxve:index/vmLegacy:VmLegacy::sql-erp-vm",
+      "proxmoxve:storage/nfs:Nfs::smb-storage-backup-nfs",
+      "pulumi-nodejs:dynamic/coldspare:ReplicationPair::dc-1-replication",
+      "pulumi-nodejs:dynamic/coldspare:ReplicationPair::docker-1-replication",
+      "pulumi-nodejs:dynamic/coldspare:ReplicationPair::files-1-replication",
+      "pulumi-nodejs:dynamic/coldspare:ReplicationPair::sql-erp-replication",
+      "pulumi-nodejs:dynamic/coldspare:StandbyGuest::remote-app-standby",
+    ]);
+  });
+
+  it("leaves every URN as it was when primary and spare are swapped", async () => {
+    const before = built;
+    const after = await build(swapped());
+    expect(after.recorder.identities()).toEqual(before.recorder.identities());
+    const names = await urns(before.result);
+    expect(await urns(after.result)).toEqual(names);
+    expect(names).toContain(
+      // Mocks name the nearest parent only.
+      "urn:pulumi:test::coldspare::coldspare:index:VirtualMachine$proxmoxve:index/vmLegacy:VmLegacy::dc-1-vm",
+    );
+    expect(names.join("\n")).not.toMatch(/::(dc-1|sql-erp)-.*srv/);
+    expect(after.recorder.one("dc-1-vm").inputs.nodeName).toBe("srv2");
+    expect(before.recorder.one("dc-1-vm").inputs.nodeName).toBe("srv1");
+  });
+
+  it("registers the same resources in a preview, where values are unknown", async () => {
+    const up = built;
+    const preview = await build(site(), true);
+    expect(preview.recorder.identities()).toEqual(up.recorder.identities());
+  });
+
+  it("gives the provider a machine's exact inputs", async () => {
+    const { recorder } = built;
+    const { description, networkDevices, ...inputs } = recorder.one("sql-erp-vm").inputs;
+    expect(inputs).toEqual({
+      vmId: 113,
+      name: "sql-erp",
+      nodeName: "srv2",
+      migrate: true,
+      tags: ["availability", "coldspare", "coldspare-primary", "windows"],
+      protection: false,
+      started: true,
+      onBoot: true,
+      startup: { order: 30, upDelay: 30 },
+      rebootAfterUpdate: false,
+      purgeOnDestroy: true,
+      deleteUnreferencedDisksOnDestroy: false,
+      operatingSystem: { type: "win11" },
+      bios: "seabios",
+      bootOrders: ["scsi0"],
+      cdrom: { fileId: "none", interface: "ide3" },
+      cpu: { cores: 4, sockets: 1, type: "x86-64-v2-AES" },
+      memory: { dedicated: 8192 },
+      scsiHardware: "virtio-scsi-single",
+      disks: [
+        {
+          interface: "scsi0",
+          datastoreId: "tank",
+          size: 100,
+          fileFormat: "raw",
+          ssd: false,
+          discard: "on",
+          iothread: true,
+        },
+        {
+          interface: "scsi1",
+          datastoreId: "tank",
+          size: 200,
+          fileFormat: "raw",
+          ssd: false,
+          discard: "on",
+          iothread: true,
+        },
+      ],
+      agent: { enabled: false },
+    });
+    expect(description).toContain("- Primary: srv2\n- Spare: srv1, powered off\n");
+    expect(networkDevices).toEqual([
+      {
+        bridge: "vmbr0",
+        model: "virtio",
+        firewall: true,
+        vlanId: 20,
+        macAddress: expect.stringMatching(/^([0-9A-F]{2}:){5}[0-9A-F]{2}$/),
+      },
+    ]);
+  });
+
+  it("makes a Linux machine from its image, with cloud-init, and a Windows machine with UEFI and TPM", async () => {
+    const { recorder } = built;
+    const linux = recorder.one("docker-1-vm").inputs as {
+      disks: { importFrom?: string }[];
+      initialization: { value: unknown };
+    };
+    expect(linux.disks.map((disk) => disk.importFrom)).toEqual([
+      "local:import/debian-13-genericcloud-amd64.qcow2",
+      undefined,
+    ]);
+    // The password makes the whole block a secret.
+    expect(linux.initialization.value).toMatchObject({
+      datastoreId: "tank",
+      interface: "ide2",
+      dns: { domain: "smb.internal", servers: ["192.168.20.10"] },
+      ipConfigs: [
+        {
+          ipv4: { address: "192.168.20.14/24", gateway: "192.168.20.1" },
+          ipv6: { address: "fd00:20::14/64", gateway: "fd00:20::1" },
+        },
+      ],
+      userAccount: { username: "admin", password: "hunter2" },
+    });
+    expect(recorder.one("dc-1-vm").inputs).toMatchObject({
+      bios: "ovmf",
+      machine: "q35",
+      efiDisk: { datastoreId: "tank", type: "4m", preEnrolledKeys: true },
+      tpmState: { datastoreId: "tank", version: "v2.0" },
+    });
+  });
+
+  it("hands each replica its pair of servers", async () => {
+    const { recorder } = built;
+    expect(recorder.one("files-1-replication").inputs).toEqual({
+      guest: "files-1",
+      vmid: 111,
+      kind: "qemu",
+      source: "srv1",
+      target: "srv2",
+      schedule: "*/15",
+      rateMBps: 80,
+    });
+    expect(recorder.one("remote-app-standby").inputs).toMatchObject({
+      guest: "remote-app",
+      vmid: 112,
+      kind: "qemu",
+      source: "srv2",
+      node: "srv1",
+      standbyIds: [9112, 9212],
+      storage: "tank",
+      backupStorage: "backup-nfs",
+      tags: ["availability", "coldspare", "coldspare-spare", "windows"],
+    });
+  });
+
+  it("backs up guests by id, never 'all', which would take the standby copies along", async () => {
+    const { recorder } = built;
+    expect(recorder.one("smb-backup-nightly").inputs).toEqual({
+      resourceId: "smb-nightly",
+      storage: "backup-nfs",
+      schedule: "22:30",
+      mode: "snapshot",
+      compress: "zstd",
+      vmids: ["110", "111", "112", "113", "114"],
+      pruneBackups: { "keep-daily": "5", "keep-weekly": "3" },
+      enabled: true,
+    });
+    expect(recorder.one("smb-storage-backup-nfs").inputs).toEqual({
+      resourceId: "backup-nfs",
+      server: "192.168.10.13",
+      export: "/srv/vzdump",
+      contents: ["backup"],
+      nodes: ["srv1", "srv2"],
+    });
+  });
+
+  it("follows a recorded failover: the machine is where its spare was, and no URN changes", async () => {
+    const before = built;
+    const { recorder } = await record(() => new Site("smb", { site: site(), secrets, active: { "sql-erp": "spare" } }));
+    expect(recorder.identities()).toEqual(before.recorder.identities());
+    expect(recorder.one("sql-erp-vm").inputs.nodeName).toBe("srv1");
+    expect(recorder.one("sql-erp-replication").inputs).toEqual(before.recorder.one("sql-erp-replication").inputs);
+  });
+
+  it("refuses a site with mistakes before anything is registered, and shows all of them", async () => {
+    const spec = site();
+    const sql = spec.guests?.["sql-erp"];
+    const dc = spec.guests?.["dc-1"];
+    if (!sql || !dc?.coldReplica) throw new Error("the layout has changed");
+    sql.memoryGiB = 24;
+    dc.coldReplica.on = "srv1";
+    let refusal: unknown;
+    const { recorder } = await record(() => {
+      try {
+        return new Site("smb", { site: spec, secrets });
+      } catch (error) {
+        refusal = error;
+        return undefined;
+      }
+    });
+    expect(recorder.resources).toEqual([]);
+    expect(refusal).toBeInstanceOf(PlanError);
+    const message = (refusal as Error).message;
+    expect(message).toMatch(/Site smb cannot be built as it is specified \(\d errors\):/);
+    expect(message).toMatch(/guests\.dc-1\.coldReplica\.on/);
+    expect(message).toMatch(/srv1/);
+    expect(message.match(/^ {4}fix: /gm)?.length).toBeGreaterThanOrEqual(2);
+  });
+
+  it("names the secret that has no value, and the command that sets it", async () => {
+    let refusal: unknown;
+    await record(() => {
+      try {
+        return new Site("smb", { site: site() });
+      } catch (error) {
+        refusal = error;
+        return undefined;
+      }
+    });
+    expect((refusal as Error).message).toBe(
+      "Guest docker-1 names the secret docker-1-password, which has no value. Set it: pulumi config set --secret coldspare:docker-1-password",
+    );
+  });
+});
+
+describe("VirtualMachine on its own", () => {
+  const args = {
+    os: "linux" as const,
+    on: "srv1",
+    cores: 2,
+    memoryGiB: 4,
+    disks: [{ sizeGiB: 40, storage: "tank" }],
+    coldReplica: { on: "srv2", method: "storage-replication" as const, schedule: "*/15" },
+  };
+
+  it("is built with its spare, and says that nothing proves the site", async () => {
+    const { recorder, result } = await record(() => new VirtualMachine("sql", args));
+    expect(recorder.identities()).toEqual([
+      "coldspare:index:VirtualMachine::sql",
+      "proxmoxve:index/vmLegacy:VmLegacy::sql-vm",
+      "pulumi-nodejs:dynamic/coldspare:ReplicationPair::sql-replication",
+    ]);
+    const findings = await new Promise((resolve) => result.findings.apply(resolve));
+    expect(findings).toEqual([expect.objectContaining({ code: "SITE-PARTIAL", severity: "warning" })]);
+  });
+
+  it("checks itself without a site", () => {
+    const wrong = { ...args, coldReplica: { ...args.coldReplica, on: "srv1", schedule: "every now and then" } };
+    expect(() => new VirtualMachine("sql", wrong)).toThrow(
+      /guests\.sql\.coldReplica\.on[\s\S]*guests\.sql\.coldReplica\.schedule/,
+    );
+  });
+
+  it("is proved against a site's plan when it has one", () => {
+    const plan = planSite(site());
+    expect(() => new VirtualMachine("extra", { ...args, memoryGiB: 20, site: plan })).toThrow(PlanError);
+  });
+
+  it("refuses zfs-sync with the way out", () => {
+    const zfs = { ...args, coldReplica: { ...args.coldReplica, method: "zfs-sync" as const } };
+    expect(() => new VirtualMachine("sql", zfs)).toThrow(
+      /zfs-sync is planned and proved, but this release cannot build it[\s\S]*use storage-replication/,
+    );
+  });
+
+  it("lets a transform change what the arguments do not foresee", async () => {
+    const { recorder } = await record(
+      () =>
+        new VirtualMachine("sql", {
+          ...args,
+          transform: {
+            guest: (inputs) => {
+              inputs.keyboardLayout = "fr";
+            },
+          },
+        }),
+    );
+    expect(recorder.one("sql-vm").inputs.keyboardLayout).toBe("fr");
+  });
+});
