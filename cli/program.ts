@@ -10,7 +10,7 @@ const exitCodes = `Exit codes:
   2  wrong use: unknown command or option, a file that is missing or cannot be read`;
 
 /** One value per use of a repeatable option. */
-const collect = (value: string, previous: string[]): string[] => [...previous, value];
+const collect = (value: string, previous: string[] = []): string[] => [...previous, value];
 
 /**
  * Runs one command line and answers its exit code. Never throws for a mistake of the caller, never exits the process.
@@ -70,8 +70,8 @@ function addCheck(program: Command, io: Io, finish: (code: number) => void): voi
         "Reads a specification, touches nothing and needs no engine.",
     )
     .argument("[site]", "a layout, a site file (.yaml, .json, .ts, .mjs, .js) or its folder (default: site.yaml here)")
-    .option("--set <path=value>", "what if: replace a value of the specification; repeatable", collect, [])
-    .option("--active <guest=side>", "what if: after a failover, guest=spare; repeatable", collect, [])
+    .option("--set <path=value>", "what if: replace a value of the specification; repeatable", collect)
+    .option("--active <guest=side>", "what if: after a failover, guest=spare; repeatable", collect)
     .option("--json", "print one JSON document instead of tables")
     .option("-q, --quiet", "print findings only, and nothing when there are none")
     .option("--strict", "warnings count as errors")
@@ -96,13 +96,15 @@ Examples:
   coldspare check smb-site --active sql-erp=spare               where do we stand after a failover?
   coldspare check ./offices/lyon --strict --quiet               for a pipeline
 
-With --json, one document (type CheckReport; sizes in GiB, times in seconds; keys are only ever added):
+With --json, one document (type CheckReport; GiB and seconds; keys are only ever added):
   { formatVersion, source, ok, site: { name, cluster, domain, fencing },
     findings: [{ code, severity, subject, message, fix, at: { line, column } }],
-    guests: { NAME: { kind, id, duty, primary, spare, activeSide, activeServer, cores, memoryGiB, method,
-                      schedule, standbyIds, rpo, rto: { seconds, promisedSeconds, basis }, addresses } },
+    guests: { NAME: { kind, id, duty, primary, spare, activeSide, activeServer, cores, memoryGiB,
+                      method, schedule, standbyIds, addresses,
+                      rpo, rto: { seconds, promisedSeconds, basis } } },
     servers: { NAME: { roles, primaries, spares, capacity: { before, afterLossOf: { SERVER: … } } } },
-    storages: [ … ], losses: { SERVER: { survives, restarts, lost, shed, lapses, quorum } }, siteLoss }
+    storages: [ … ], siteLoss: { medium, worstCaseLossSeconds, text },
+    losses: { SERVER: { survives, restarts, lost, shed, lapses, quorum } } }
   site and siteLoss are null when the specification is too broken to be planned.
 
 ${exitCodes}`;

@@ -2,6 +2,9 @@
 import { styleText } from "node:util";
 
 export type Style = "bold" | "dim" | "red" | "green" | "yellow" | "cyan";
+/** How a severity is coloured everywhere. */
+export const severityStyle = { error: "red", warning: "yellow", info: "cyan" } as const;
+
 export type Paint = (style: Style, text: string) => string;
 
 /** Colours, or none at all. Whether there are any is decided once, by the caller, who knows the stream. */
@@ -12,14 +15,14 @@ export function painter(color: boolean): Paint {
 export interface Column {
   title: string;
   align?: "left" | "right";
-  /** May become narrower than its content, down to its title or 10 characters. */
+  /** May become narrower than its content, down to its title or 8 characters. */
   wrap?: boolean;
 }
 
 export type Cell = string | { text: string; style: Style };
 
 const gap = "  ";
-const minimumWidth = 10;
+const minimumWidth = 8;
 
 const textOf = (cell: Cell): string => (typeof cell === "string" ? cell : cell.text);
 

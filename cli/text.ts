@@ -2,16 +2,16 @@
 import type { Finding, GuestPlan, LossPlan, SitePlan, Usage } from "../planning/plan";
 import { formatDuration, formatGiB, formatNumber, list } from "../planning/units";
 import type { ReportedFinding } from "./report";
-import { type Cell, type Column, type Paint, renderTable, type Style, wrapText } from "./table";
+import { type Cell, type Column, type Paint, renderTable, type Style, severityStyle, wrapText } from "./table";
 
 export interface TextOptions {
   paint: Paint;
   /** Columns of the terminal. */
   width: number;
   source: string;
+  /** What --set and --active assume beyond the file. */
+  whatIf: readonly string[];
 }
-
-const severityStyle: Record<Finding["severity"], Style> = { error: "red", warning: "yellow", info: "cyan" };
 
 /** Heading, guests, recovery, servers, storage, losses and findings. */
 export function planText(plan: SitePlan, findings: readonly ReportedFinding[], options: TextOptions): string {
@@ -30,7 +30,11 @@ export function planText(plan: SitePlan, findings: readonly ReportedFinding[], o
     .join("\n\n")}\n`;
 }
 
-function headingText(plan: SitePlan, findings: readonly Finding[], { paint, width, source }: TextOptions): string[] {
+function headingText(
+  plan: SitePlan,
+  findings: readonly Finding[],
+  { paint, width, source, whatIf }: TextOptions,
+): string[] {
   const { name, cluster, fencing } = plan.site;
   const description = plan.spec.site.description;
   const title = description === undefined ? `Site ${name}` : `Site ${name}: ${description}`;
@@ -43,8 +47,9 @@ function headingText(plan: SitePlan, findings: readonly Finding[], { paint, widt
   const verdict = siteVerdict(plan, findings);
   return [
     ...wrapText(title, width).map((line) => paint("bold", line)),
-    ...wrapText(verdict.text, width).map((line) => paint(verdict.style, line)),
+    ...wrapText(`${name} ${verdict.text}`, width).map((line) => paint(verdict.style, line)),
     ...wrapText(facts.join(" · "), width).map((line) => paint("dim", line)),
+    ...(whatIf.length === 0 ? [] : wrapText(`what if: ${whatIf.join(" ")}`, width)),
   ];
 }
 
@@ -54,7 +59,9 @@ export function siteVerdict(plan: SitePlan, findings: readonly Finding[]): { tex
   const errors = findings.filter((finding) => finding.severity === "error").length;
   if (fatal.length > 0) {
     const reasons = fatal.map((loss) => `${loss.server}: ${list(lossReasons(plan, loss))}`);
-    return { text: `does not survive the loss of ${reasons.join("; nor of ")}`, style: "red" };
+    const text = `does not survive the loss of ${reasons.join("; nor of ")}`;
+    // Without an error it is a choice that the specification makes, for example a guest without a spare.
+    return { text, style: errors > 0 ? "red" : "yellow" };
   }
   const survives = "survives the loss of any one server";
   if (errors === 0) return { text: survives, style: "green" };
@@ -132,7 +139,7 @@ function recoveryText(plan: SitePlan, options: TextOptions): string[] {
     { title: "promised" },
     { title: "RTO" },
     { title: "promised" },
-    { title: "standby ids" },
+    { title: "standbys", wrap: true },
   ];
   const rows = guests.map((guest): Cell[] => {
     const { method, schedule, recoveryPoint, recoveryTime, standbyIds } = guest.replica!;
@@ -163,8 +170,8 @@ function serversText(plan: SitePlan, options: TextOptions): string[] {
   const columns: Column[] = [
     { title: "server" },
     { title: "situation" },
-    { title: "memory" },
-    { title: "virtual cores" },
+    { title: "memory", align: "right" },
+    { title: "virtual cores", align: "right" },
     { title: "fits" },
     { title: "runs", wrap: true },
   ];
@@ -218,7 +225,8 @@ function storagesText(plan: SitePlan, options: TextOptions): string[] {
   ];
   const rows = plan.storages.map((usage): Cell[] => [
     usage.storage,
-    usage.server,
+    // An export holds the very bytes of the pool behind it: counted there once more, needed only once.
+    usage.backedBy ?? usage.server,
     ...[usage.primaryGiB, usage.replicaGiB, usage.backupGiB, usage.imageGiB].map((value) =>
       value === 0 ? "-" : formatNumber(value),
     ),
@@ -233,7 +241,8 @@ function storagesText(plan: SitePlan, options: TextOptions): string[] {
 function lossesText(plan: SitePlan, options: TextOptions): string[] {
   const lines = [title("What each loss means", options)];
   for (const loss of Object.values(plan.losses)) lines.push(...lossText(plan, loss, options));
-  lines.push(...bullet(`Everything at once: ${plan.siteLoss.text}`, "", options));
+  lines.push(options.paint("bold", "Loss of the whole site"));
+  lines.push(...wrapText(plan.siteLoss.text, options.width - 2).map((line) => `  ${line}`));
   return lines;
 }
 
@@ -241,8 +250,12 @@ function lossText(plan: SitePlan, loss: LossPlan, options: TextOptions): string[
   const { paint } = options;
   const verdict = loss.survives
     ? paint("green", loss.restarts.length === 0 ? "nothing stops" : "survived")
-    : paint("red", `NOT survived (${list(lossReasons(plan, loss))})`);
-  const lines = [`Loss of ${loss.server}: ${verdict}`];
+    : paint("red", "NOT survived");
+  const lines = [`${paint("bold", `Loss of ${loss.server}`)}: ${verdict}`];
+  if (!loss.survives) {
+    const reasons = bullet(list(lossReasons(plan, loss)), "  ", options);
+    lines.push(...reasons.map((line) => paint("red", line)));
+  }
   const rows = loss.restarts.map(({ guest, on, recoveryPointSeconds, recoveryTimeSeconds }) => [
     guest,
     `starts on ${on}`,
@@ -255,7 +268,8 @@ function lossText(plan: SitePlan, loss: LossPlan, options: TextOptions): string[
   );
   if (loss.lost.length > 0) lines.push(...bullet(`stays off, no spare: ${loss.lost.join(", ")}`, "  ", options));
   if (loss.shed.length > 0) lines.push(...bullet(`shed by priority: ${loss.shed.join(", ")}`, "  ", options));
-  for (const lapse of loss.lapses) lines.push(...bullet(`lapses: ${lapse}`, "  ", options));
+  if (loss.lapses.length > 0) lines.push("  until it is back:");
+  for (const lapse of loss.lapses) lines.push(...bullet(`- ${lapse}`, "    ", options));
   if (loss.quorum !== undefined) {
     const { votes, expected, needed, quorate } = loss.quorum;
     const text = `quorum: ${votes} of ${expected} votes are left, ${needed} are needed`;

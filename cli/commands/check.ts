@@ -1,6 +1,6 @@
 /** `coldspare check`: reads a specification, plans it, prints the plan. Loads no Pulumi and opens no connection. */
 import { existsSync } from "node:fs";
-import { overrideSite, parseSite, planSite } from "../../planning";
+import { OverrideError, overrideSite, parseSite, planSite } from "../../planning";
 import type { Finding, PlanOptions, SitePlan } from "../../planning/plan";
 import type { Side } from "../../planning/schema";
 import { type LoadedSite, layoutNames, loadSiteFile, openLayout } from "../../stacks/layouts";
@@ -11,8 +11,8 @@ import { painter, wrapText } from "../table";
 import { findingCounts, findingsText, planText, type TextOptions } from "../text";
 
 export interface CheckOptions {
-  set: string[];
-  active: string[];
+  set?: string[];
+  active?: string[];
   json?: boolean;
   quiet?: boolean;
   strict?: boolean;
@@ -21,14 +21,15 @@ export interface CheckOptions {
 
 /** Plans one site and prints it; answers the exit code. */
 export async function check(site: string | undefined, options: CheckOptions, io: Io): Promise<number> {
+  const { set = [], active = [] } = options;
   const loaded = await openSite(site);
-  const input = options.set.length === 0 ? loaded.input : override(loaded.input, options.set);
-  const { plan, findings } = planOf(input, options.active);
+  const input = set.length === 0 ? loaded.input : override(loaded.input, set);
+  const { plan, findings } = planOf(input, active);
   const report = checkReport(plan, findings, {
     source: loaded.source,
     strict: options.strict === true,
     // An overridden value does not stand in the file.
-    locate: options.set.length === 0 ? loaded.locate : undefined,
+    locate: set.length === 0 ? loaded.locate : undefined,
   });
   if (options.json) {
     io.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
@@ -37,6 +38,10 @@ export async function check(site: string | undefined, options: CheckOptions, io:
       paint: painter(wantsColor(options.color, io.stdout, io.env)),
       width: textWidth(io.stdout),
       source: loaded.source,
+      whatIf: [
+        ...set.map((assignment) => `--set ${assignment}`),
+        ...active.map((assignment) => `--active ${assignment}`),
+      ],
     };
     io.stdout.write(humanText(plan, report.findings, options.quiet === true, text));
   }
@@ -65,7 +70,8 @@ function override(input: unknown, overrides: readonly string[]): unknown {
   try {
     return overrideSite(input, [...overrides]);
   } catch (error) {
-    throw new UsageError(`--set: ${(error as Error).message}`);
+    if (error instanceof OverrideError) throw new UsageError(`--set ${error.message}`);
+    throw error;
   }
 }
 
