@@ -8,6 +8,9 @@ const MADE_UP = [
   /\b[0-9a-f]{40}\b/g,
 ];
 
+/** How clients write such names into paths and forms. */
+const ENCODINGS = [(name: string) => name, (name: string) => name.replaceAll("!", "%21"), encodeURIComponent];
+
 /** Recorded names and what the lab called the same thing. */
 export class Identities {
   private readonly pairs = new Map<string, string>();
@@ -24,13 +27,8 @@ export class Identities {
   /** The text of a recorded request with the lab's names in it; encoded names are found as well. */
   translate(text: string): string {
     let result = text;
-    for (const [recorded, actual] of this.pairs) {
-      for (const form of [recorded, encodeURIComponent(recorded), recorded.replaceAll("!", "%21")]) {
-        const translated =
-          form === encodeURIComponent(recorded) ? encodeURIComponent(actual) : actual.replaceAll("!", "%21");
-        result = result.replaceAll(form, translated);
-      }
-    }
+    for (const [recorded, actual] of this.pairs)
+      for (const encode of ENCODINGS) result = result.replaceAll(encode(recorded), encode(actual));
     return result;
   }
 
