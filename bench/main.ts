@@ -6,11 +6,10 @@ import { painter, renderTable } from "../cli/table";
 import { benchCheck } from "./check";
 import type { Row } from "./measure";
 
-const root = join(__dirname, "..");
-
 async function main(): Promise<void> {
-  const program = join(root, "dist/cli/main.js");
-  if (!existsSync(program)) throw new Error("dist/cli/main.js is missing: run 'npm run build' first");
+  // Both are compiled: this file lies in dist/bench/.
+  const program = join(__dirname, "../cli/main.js");
+  if (!existsSync(program)) throw new Error(`${program} is missing: run 'npm run build' first`);
   process.stdout.write(
     `Node.js ${process.version}, ${availableParallelism()} cores; medians, least and most in brackets\n\n`,
   );

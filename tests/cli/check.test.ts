@@ -166,7 +166,7 @@ describe("site files", () => {
     const { code, out } = await coldspare(["check"]);
     expect(code).toBe(1);
     expect(out).toMatch(/^small survives .*, but the specification has 1 error$/m);
-    expect(out).toMatch(/memroyGiB[^]*fix: .*memoryGiB/);
+    expect(out).toMatch(/memroyGiB[\s\S]*fix: .*memoryGiB/);
   });
 
   test("what cannot be planned is reported all the same", async () => {
@@ -202,8 +202,8 @@ describe("wrong use ends with 2 and a way on", () => {
   test.each([
     [["check", "smb-sit"], /no layout and no file 'smb-sit'; did you mean 'smb-site'/],
     [["check", "./nowhere.yaml"], /there is no file .*nowhere\.yaml/],
-    [["check", "smb-site", "--jsn"], /unknown option '--jsn'[^]*--json/],
-    [["chek", "smb-site"], /unknown command 'chek'[^]*check/],
+    [["check", "smb-site", "--jsn"], /unknown option '--jsn'[\s\S]*--json/],
+    [["chek", "smb-site"], /unknown command 'chek'[\s\S]*check/],
     [["smb-site"], /coldspare check smb-site/],
     [["check", "smb-site", "more"], /too many arguments/],
     [["check", "smb-site", "--active", "sql=spare"], /no guest 'sql'/],

@@ -43,7 +43,7 @@ describe("the program as a process", () => {
     expect(runProgram(compiled, ["--version"])).toEqual({ status: 0, stdout: `${version}\n`, stderr: "" });
     const { status, stdout } = runProgram(compiled, ["check", "--help"]);
     expect(status).toBe(0);
-    expect(stdout).toMatch(/Examples:[^]*Exit codes:\n {2}0 /);
+    expect(stdout).toMatch(/Examples:[\s\S]*Exit codes:\n {2}0 /);
     expect(Math.max(...stdout.split("\n").map((line) => line.length))).toBeLessThanOrEqual(100);
   });
 
