@@ -1,0 +1,174 @@
+import type { Domain } from "./domain";
+import { fail } from "./errors";
+import { isDriveKey, parseDrive } from "./qemu-config";
+import type { Guest } from "./state";
+import { startTask, type TaskHandle } from "./tasks";
+import { findVolume } from "./volumes";
+
+const DEFAULT_BOOT_SECONDS = 10;
+
+const PREFIX = { qemu: "qm", lxc: "vz" } as const;
+
+/** `VM 100` or `CT 100`, as PVE's messages call it. */
+export function subject(guest: Guest): string {
+  return `${guest.type === "qemu" ? "VM" : "CT"} ${guest.vmid}`;
+}
+
+function memoryBytes(guest: Guest): number {
+  const text = guest.running?.config.memory ?? guest.config.memory ?? "512";
+  return Number(text.replace("current=", "")) * 1024 * 1024;
+}
+
+function checkResources(domain: Domain, guest: Guest): void {
+  for (const [key, text] of Object.entries(guest.config)) {
+    if (!/^net\d+$/.test(key)) continue;
+    const bridge = /(?:^|,)bridge=([^,]+)/.exec(text)?.[1];
+    if (!bridge) continue;
+    const iface = domain.nodeState(guest.node).interfaces[bridge];
+    const vnet = domain.state.sdn.vnets?.[bridge];
+    if (!iface && !vnet) throw new Error(`bridge '${bridge}' does not exist`);
+  }
+  for (const [key, text] of Object.entries(guest.config)) {
+    if (guest.type === "qemu" ? !isDriveKey(key) : !/^(rootfs|mp\d+)$/.test(key)) continue;
+    const file = parseDrive(text).file ?? "";
+    if (!file.includes(":")) continue;
+    const entry = domain.state.storages[file.split(":")[0]!];
+    if (!entry) throw new Error(`storage '${file.split(":")[0]}' does not exist`);
+    if (!domain.active(entry, guest.node)) throw new Error(`storage '${entry.storage}' is not online`);
+    if (!findVolume(domain, guest.node, file)) throw new Error(`volume '${file}' does not exist`);
+  }
+}
+
+/** Makes the guest run now, or fails as the start task would. */
+export function powerOn(domain: Domain, guest: Guest, handle?: TaskHandle): void {
+  if (guest.running)
+    throw new Error(guest.type === "qemu" ? `VM ${guest.vmid} already running` : `CT ${guest.vmid} already running`);
+  if (guest.config.template === "1") throw new Error("you can't start a vm if it's a template");
+  checkResources(domain, guest);
+  // The kernel overcommits memory between guests; one guest larger than the whole machine is refused.
+  if (memoryBytes(guest) > domain.hardware(guest.node).memoryGiB * 1024 ** 3) {
+    handle?.log("kvm: cannot set up guest memory 'pc.ram': Cannot allocate memory");
+    throw new Error("start failed: QEMU exited with code 1");
+  }
+  const noDrive = Object.entries(guest.config).some(
+    ([key, text]) => isDriveKey(key) && parseDrive(text).file === "cdrom",
+  );
+  if (noDrive) handle?.warn("no physical CD-ROM available, ignoring");
+  const node = domain.nodeState(guest.node);
+  guest.running = { pid: node.nextPid++, startedAt: domain.world.clock.now(), config: { ...guest.config } };
+  domain.save();
+}
+
+export function powerOff(domain: Domain, guest: Guest): void {
+  delete guest.running;
+  domain.save();
+}
+
+/** Virtual seconds after its start until the guest answers its agent. */
+export function bootSeconds(guest: Guest): number {
+  return guest.bootSeconds ?? DEFAULT_BOOT_SECONDS;
+}
+
+export function hasBooted(domain: Domain, guest: Guest): boolean {
+  return guest.running !== undefined && domain.world.clock.now() - guest.running.startedAt >= bootSeconds(guest);
+}
+
+/** Starts the task that starts the guest. */
+export function startGuest(domain: Domain, guest: Guest, user: string): string {
+  return startById(domain, guest.node, guest.type, guest.vmid, user);
+}
+
+/** A start of an id that does not exist is accepted, and its task fails. */
+export function startById(domain: Domain, node: string, type: Guest["type"], vmid: number, user: string): string {
+  return startTask(domain, {
+    node,
+    type: `${PREFIX[type]}start`,
+    id: String(vmid),
+    user,
+    work: (handle) =>
+      domain.withGuest(vmid, async () => {
+        const guest = domain.guestOn(node, type, vmid);
+        domain.checkLock(guest);
+        if (guest.running) throw new Error(`${subject(guest)} already running`);
+        await handle.takes(1);
+        powerOn(domain, guest, handle);
+      }),
+  });
+}
+
+/** Stop works without quorum and on a locked guest. */
+export function stopById(domain: Domain, node: string, type: Guest["type"], vmid: number, user: string): string {
+  return startTask(domain, {
+    node,
+    type: `${PREFIX[type]}stop`,
+    id: String(vmid),
+    user,
+    work: async (handle) => {
+      const guest = domain.guestOn(node, type, vmid);
+      if (!guest.running) {
+        if (type === "lxc") throw new Error(`CT ${vmid} not running`);
+        return;
+      }
+      await handle.takes(1);
+      powerOff(domain, guest);
+    },
+  });
+}
+
+/** How a guest reacts to a wish to shut down: after its boot it follows within a few seconds, before that it does not. */
+export function shutdownById(
+  domain: Domain,
+  node: string,
+  type: Guest["type"],
+  vmid: number,
+  user: string,
+  options: { timeout: number; force: boolean },
+): string {
+  return startTask(domain, {
+    node,
+    type: `${PREFIX[type]}shutdown`,
+    id: String(vmid),
+    user,
+    work: async (handle) => {
+      const guest = domain.guestOn(node, type, vmid);
+      domain.checkLock(guest);
+      if (!guest.running) {
+        if (type === "lxc") throw new Error(`CT ${vmid} not running`);
+        return;
+      }
+      const needs = type === "lxc" ? 2 : 5;
+      const waits = hasBooted(domain, guest) ? needs : bootSeconds(guest) + needs;
+      await handle.takes(Math.min(waits, options.timeout));
+      if (waits > options.timeout && !options.force)
+        throw new Error(type === "qemu" ? "VM quit/powerdown failed - got timeout" : "container did not stop");
+      if (guest.running) powerOff(domain, guest);
+    },
+  });
+}
+
+export function rebootById(
+  domain: Domain,
+  node: string,
+  type: Guest["type"],
+  vmid: number,
+  user: string,
+  hard: boolean,
+): string {
+  return startTask(domain, {
+    node,
+    type: `${PREFIX[type]}${hard ? "reset" : "reboot"}`,
+    id: String(vmid),
+    user,
+    work: async (handle) => {
+      const guest = domain.guestOn(node, type, vmid);
+      domain.checkLock(guest);
+      if (!guest.running) throw fail(`${subject(guest)} is not running`);
+      await handle.takes(hard ? 1 : 5);
+      if (!guest.running) return;
+      const { pid } = guest.running;
+      // Pending changes take effect: the guest runs with its new configuration.
+      guest.running = { pid: hard ? pid : pid + 1, startedAt: domain.world.clock.now(), config: { ...guest.config } };
+      domain.save();
+    },
+  });
+}

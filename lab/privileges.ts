@@ -1,0 +1,62 @@
+import type { Call, Identity, Permission } from "./call";
+import type { Domain } from "./domain";
+import { forbidden } from "./errors";
+import { BUILT_IN_ROLES } from "./seed";
+
+/** Privileges that an entry of the access control list gives a user or a token on a path. */
+function granted(domain: Domain, type: "user" | "token", ugid: string, path: string): Set<string> {
+  const parts = path.split("/").filter((part) => part !== "");
+  const chain = ["/", ...parts.map((_, index) => `/${parts.slice(0, index + 1).join("/")}`)];
+  let current = new Set<string>();
+  for (const [depth, step] of chain.entries()) {
+    const entries = domain.state.acl.filter((acl) => acl.path === step && acl.type === type && acl.ugid === ugid);
+    const counting = entries.filter((acl) => depth === chain.length - 1 || acl.propagate);
+    // An entry further down replaces what came from above.
+    if (counting.length > 0)
+      current = new Set(counting.flatMap((acl) => domain.state.roles[acl.roleid] ?? BUILT_IN_ROLES[acl.roleid] ?? []));
+  }
+  return current;
+}
+
+function userHas(domain: Domain, user: string, path: string, privilege: string): boolean {
+  if (user === "root@pam") return true;
+  if (granted(domain, "user", user, path).has(privilege)) return true;
+  const pool = poolPath(domain, path);
+  return pool !== undefined && granted(domain, "user", user, pool).has(privilege);
+}
+
+/** Guests and storages inherit what is granted on their pool. */
+function poolPath(domain: Domain, path: string): string | undefined {
+  const guest = /^\/vms\/(\d+)$/.exec(path)?.[1];
+  const storage = /^\/storage\/(.+)$/.exec(path)?.[1];
+  const found = Object.entries(domain.state.pools).find(
+    ([, pool]) => (guest && pool.guests.includes(Number(guest))) || (storage && pool.storages.includes(storage)),
+  );
+  return found ? `/pool/${found[0]}` : undefined;
+}
+
+/** Whether whoever calls has the privilege. A token with separated privileges needs it for itself and for its user. */
+export function hasPrivilege(domain: Domain, identity: Identity, path: string, privilege: string): boolean {
+  if (!userHas(domain, identity.user, path, privilege)) return false;
+  if (!identity.token) return true;
+  const token = domain.state.users[identity.user]?.tokens[identity.token];
+  if (token?.values.privsep !== "1") return true;
+  if (granted(domain, "token", identity.full, path).has(privilege)) return true;
+  const pool = poolPath(domain, path);
+  return pool !== undefined && granted(domain, "token", identity.full, pool).has(privilege);
+}
+
+function fill(path: string, call: Call): string {
+  return path.replace(/\{(\w+)\??\}/g, (_, name: string) => call.path[name] ?? call.params[name] ?? "");
+}
+
+/** Throws PVE's 403 unless the caller has what the route asks for. */
+export function checkPermission(call: Call, permission: Permission): void {
+  const path = fill(permission.path, call).replace(/\/$/, "") || "/";
+  const has = (privilege: string) => hasPrivilege(call.domain, call.identity, path, privilege);
+  if (permission.any) {
+    if (!permission.privileges.some(has)) throw forbidden(path, permission.privileges.join("|"));
+    return;
+  }
+  for (const privilege of permission.privileges) if (!has(privilege)) throw forbidden(path, privilege);
+}

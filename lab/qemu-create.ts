@@ -1,0 +1,137 @@
+import type { Call } from "./call";
+import { flag } from "./call";
+import type { Domain } from "./domain";
+import { badParameters, fail, missing } from "./errors";
+import { startGuest } from "./power";
+import { parseQemuNet } from "./property-string";
+import { checkSshKeys, defaultBoot, isDriveKey, newIdentity, normalTags, storedNet } from "./qemu-config";
+import { checkDrives, setDrive } from "./qemu-drives";
+import { restoreGuest } from "./restore";
+import type { Guest, GuestType } from "./state";
+import { startTask } from "./tasks";
+import { removeVolume, volumesOfGuest } from "./volumes";
+
+/** Parameters of create and restore that are no part of the configuration. */
+const NOT_CONFIG = new Set([
+  "vmid",
+  "node",
+  "archive",
+  "storage",
+  "force",
+  "unique",
+  "bwlimit",
+  "pool",
+  "start",
+  "live-restore",
+  "import-working-storage",
+  "ha-managed",
+  "digest",
+  "delete",
+  "revert",
+  "skiplock",
+  "background_delay",
+]);
+
+/** Guest ids start at 100. */
+export function readVmid(text: string | undefined): number {
+  if (text === undefined) throw missing("vmid");
+  const vmid = Number(text);
+  if (!/^\d+$/.test(text) || vmid < 100 || vmid > 999_999_999)
+    throw badParameters({ vmid: "invalid format - value does not look like a valid VM ID\n" });
+  return vmid;
+}
+
+/** Refuses an id that any guest of the cluster has. */
+export function refuseTaken(domain: Domain, vmid: number, verb: "create" | "restore", type: GuestType = "qemu"): void {
+  const other = domain.guest(vmid);
+  if (!other) return;
+  const subject = type === "qemu" ? "VM" : "CT";
+  const kind = other.type === "qemu" ? "VM" : "CT";
+  throw fail(`unable to ${verb} ${subject} ${vmid} - ${kind} ${vmid} already exists on node '${other.node}'`);
+}
+
+/** What PVE checks of configuration values before it does anything. */
+export function checkConfigValues(domain: Domain, node: string, params: Record<string, string>, isRoot: boolean): void {
+  for (const [key, value] of Object.entries(params)) if (/^net\d+$/.test(key)) parseQemuNet(key, value);
+  if (params.memory !== undefined && !/^(current=)?\d+$/.test(params.memory))
+    throw badParameters({
+      memory: `invalid format - format error\nmemory.current: type check ('integer') failed - got '${params.memory}'\n`,
+    });
+  if (params.lock !== undefined && !isRoot) throw fail("only root can set 'lock' config");
+  if (params.sshkeys) checkSshKeys(params.sshkeys);
+  if (params.hookscript) checkHookscript(domain, node, params.hookscript, isRoot);
+  checkDrives(domain, node, params);
+}
+
+function checkHookscript(domain: Domain, node: string, volid: string, isRoot: boolean): void {
+  const [storage = "", name = ""] = volid.split(/:(.*)/s);
+  const entry = domain.state.storages[storage];
+  const there =
+    entry &&
+    domain.state.volumes.some((volume) => volume.backing === domain.backing(entry, node) && volume.name === name);
+  if (!there) throw badParameters({ hookscript: `script '${volid}' does not exist\n` });
+  if (!isRoot) throw fail("only root can set 'hookscript' config");
+}
+
+/** Puts plain values into a configuration; drives are set apart because they make volumes. */
+export function setPlainValues(guest: Guest, params: Record<string, string>): void {
+  for (const [key, value] of Object.entries(params)) {
+    if (NOT_CONFIG.has(key) || isDriveKey(key)) continue;
+    if (key === "tags") {
+      const tags = normalTags(value);
+      if (tags === "") delete guest.config.tags;
+      else guest.config.tags = tags;
+    } else if (/^net\d+$/.test(key)) guest.config[key] = storedNet(key, value);
+    else if (value === "" && key === "description") delete guest.config[key];
+    else guest.config[key] = value;
+  }
+}
+
+/** `POST /nodes/{node}/qemu`: a new guest, or one from a backup. */
+export function createQemu(call: Call): string {
+  const { domain, node, params, identity } = call;
+  const vmid = readVmid(params.vmid);
+  domain.requireQuorum(node);
+  if (params.archive) return restoreGuest(call, "qemu", vmid);
+  refuseTaken(domain, vmid, "create");
+  if (params.pool && !domain.state.pools[params.pool]) throw fail(`pool '${params.pool}' does not exist`);
+  checkConfigValues(domain, node, params, identity.isRoot);
+  const guest: Guest = { vmid, type: "qemu", node, config: { lock: "create" }, snapshots: {} };
+  domain.state.guests[String(vmid)] = guest;
+  if (params.pool) domain.state.pools[params.pool]!.guests.push(vmid);
+  return startTask(domain, {
+    node,
+    type: "qmcreate",
+    id: String(vmid),
+    user: identity.full,
+    seconds: 1,
+    work: (handle) =>
+      domain.withGuest(vmid, async () => {
+        try {
+          setPlainValues(guest, params);
+          for (const [key, text] of Object.entries(params))
+            if (isDriveKey(key)) setDrive(domain, guest, key, text, (line) => handle.log(line));
+        } catch (error) {
+          discard(domain, guest);
+          const text = error instanceof Error ? error.message : String(error);
+          throw new Error(`unable to create VM ${vmid} - ${text}`);
+        }
+        Object.assign(guest.config, newIdentity(domain.world.clock.seconds()));
+        const boot = guest.config.boot ?? defaultBoot(guest.config);
+        if (boot) guest.config.boot = boot;
+        delete guest.config.lock;
+        domain.journal(node, identity.full, "pvedaemon", `create VM ${vmid}`);
+        if (flag(params.start)) {
+          handle.log("Execute autostart");
+          startGuest(domain, guest, identity.full);
+        }
+      }),
+  });
+}
+
+/** Removes what a failed creation left. */
+export function discard(domain: Domain, guest: Guest): void {
+  for (const { volume } of volumesOfGuest(domain, guest.node, guest.vmid)) removeVolume(domain, volume);
+  delete domain.state.guests[String(guest.vmid)];
+  for (const pool of Object.values(domain.state.pools)) pool.guests = pool.guests.filter((vmid) => vmid !== guest.vmid);
+}

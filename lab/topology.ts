@@ -1,0 +1,107 @@
+/**
+ * What a lab is made of: hosts with their storages and bridges, shared storages, exports that a storage
+ * may be made from later, and third votes. One plain object, so that a stack can derive it from a site.
+ */
+
+/** Storage types whose behaviour the lab knows. `nfs` and `cifs` are shared, the others lie on one node. */
+export type LabStorageType = "zfspool" | "dir" | "lvmthin" | "nfs" | "cifs";
+
+/** A storage that lies on one node. The same id on several nodes is one storage entry, restricted to these nodes. */
+export interface LabNodeStorage {
+  id: string;
+  type: "zfspool" | "dir" | "lvmthin";
+  /** Capacity in GiB. */
+  sizeGiB: number;
+  /** Content types as PVE names them, e.g. `images`, `rootdir`, `backup`, `iso`, `vztmpl`, `snippets`, `import`. */
+  content: string[];
+  /** ZFS pool. @default the storage's id */
+  pool?: string;
+  /** Directory. @default `/mnt/pve/<id>` */
+  path?: string;
+}
+
+/** A hypervisor of the lab. */
+export interface LabNode {
+  name: string;
+  /** Logical cores. */
+  cores: number;
+  memoryGiB: number;
+  /** Bridges that exist from the start, e.g. `vmbr0`. */
+  bridges: string[];
+  storages: LabNodeStorage[];
+  /** Capacity of the storage `local` (`/var/lib/vz`), which every node has. @default 100 GiB */
+  localGiB?: number;
+}
+
+/** A storage that all nodes (or those named) see with the same content. */
+export interface LabSharedStorage {
+  id: string;
+  type: "nfs" | "cifs" | "dir";
+  sizeGiB: number;
+  content: string[];
+  server?: string;
+  export?: string;
+  nodes?: string[];
+}
+
+/** Something that `POST /storage` can attach: an NFS export or a CIFS share of a machine outside the cluster. */
+export interface LabExport {
+  server: string;
+  path: string;
+  sizeGiB: number;
+}
+
+/** The whole lab. */
+export interface LabTopology {
+  /** Name of the cluster that all nodes form. Absent: each node is a host of its own. */
+  cluster?: string;
+  /** Machines that give a third vote (QDevice). */
+  witnesses: string[];
+  nodes: LabNode[];
+  shared: LabSharedStorage[];
+  exports?: LabExport[];
+  /** Content types of the storage `local`. @default `backup`, `import`, `iso`, `vztmpl`, as the installer sets it */
+  localContent?: string[];
+}
+
+const GIB = 1024 ** 3;
+
+/** Bytes of so many GiB. */
+export function gib(amount: number): number {
+  return Math.round(amount * GIB);
+}
+
+/**
+ * All mistakes of a topology, each with the path of the value.
+ *
+ * @returns an empty list when the topology can be started
+ */
+export function checkTopology(topology: LabTopology): string[] {
+  const mistakes: string[] = [];
+  const names = new Set<string>();
+  if (!Array.isArray(topology.nodes) || topology.nodes.length === 0)
+    mistakes.push("nodes: at least one node is needed");
+  for (const [index, node] of (topology.nodes ?? []).entries()) {
+    const at = `nodes[${index}]`;
+    if (!/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/i.test(node.name ?? ""))
+      mistakes.push(`${at}.name: '${node.name}' is no host name`);
+    if (names.has(node.name)) mistakes.push(`${at}.name: '${node.name}' is used twice`);
+    names.add(node.name);
+    if (!(node.cores > 0)) mistakes.push(`${at}.cores: must be above 0`);
+    if (!(node.memoryGiB > 0)) mistakes.push(`${at}.memoryGiB: must be above 0`);
+    for (const [position, storage] of (node.storages ?? []).entries()) {
+      if (!["zfspool", "dir", "lvmthin"].includes(storage.type))
+        mistakes.push(`${at}.storages[${position}].type: '${storage.type}' is none of zfspool, dir, lvmthin`);
+      if (!(storage.sizeGiB > 0)) mistakes.push(`${at}.storages[${position}].sizeGiB: must be above 0`);
+    }
+  }
+  for (const [index, shared] of (topology.shared ?? []).entries()) {
+    for (const name of shared.nodes ?? [])
+      if (!names.has(name)) mistakes.push(`shared[${index}].nodes: there is no node '${name}'`);
+    if (!["nfs", "cifs", "dir"].includes(shared.type))
+      mistakes.push(`shared[${index}].type: '${shared.type}' is none of nfs, cifs, dir`);
+  }
+  for (const witness of topology.witnesses ?? [])
+    if (names.has(witness)) mistakes.push(`witnesses: '${witness}' is a node; a third vote must be another machine`);
+  return mistakes;
+}

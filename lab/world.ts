@@ -1,0 +1,104 @@
+import { randomBytes } from "node:crypto";
+import * as path from "node:path";
+import { Calls } from "./calls";
+import { VirtualClock } from "./clock";
+import { Domain } from "./domain";
+import { Faults } from "./faults";
+import { StateFile } from "./persistence";
+import { seedTopology } from "./seed";
+import { emptyDomain, type LabState } from "./state";
+import { interruptTasks } from "./tasks";
+import type { LabTopology } from "./topology";
+
+/** Everything behind the listeners: one or more clusters (or hosts), one clock, one folder. */
+export class World {
+  readonly clock: VirtualClock;
+  readonly faults = new Faults();
+  readonly calls = new Calls();
+  readonly domains: Domain[];
+  readonly state: LabState;
+  /** Files that `download-url` may take instead of making a file from the address. */
+  readonly shelf: string;
+  readonly volumes: string;
+  private readonly file: StateFile;
+  private readonly listeners = new Map<string, Set<() => void>>();
+
+  constructor(
+    readonly folder: string,
+    readonly topology: LabTopology,
+    speed: number,
+  ) {
+    const previous = StateFile.read(folder);
+    const now = Date.now() / 1000;
+    this.state = previous ?? {
+      version: 1,
+      clock: now,
+      witnesses: {},
+      domains: [],
+      ticketKey: randomBytes(32).toString("hex"),
+    };
+    this.clock = new VirtualClock(Math.max(now, this.state.clock), speed);
+    this.shelf = path.join(folder, "shelf");
+    this.volumes = path.join(folder, "volumes");
+    this.file = new StateFile(folder, () => {
+      this.state.clock = this.clock.now();
+      return this.state;
+    });
+    for (const witness of topology.witnesses ?? []) this.state.witnesses[witness] ??= true;
+    this.domains = this.openDomains(previous !== undefined);
+    this.save();
+  }
+
+  private openDomains(restarted: boolean): Domain[] {
+    const { topology, state } = this;
+    const groups = topology.cluster
+      ? [{ cluster: topology.cluster, nodes: topology.nodes }]
+      : topology.nodes.map((node) => ({ cluster: undefined, nodes: [node] }));
+    return groups.map((group) => {
+      const first = group.nodes[0]!.name;
+      let found = state.domains.find((domain) => Object.keys(domain.nodes).includes(first));
+      if (!found) {
+        found = emptyDomain(group.cluster);
+        state.domains.push(found);
+      }
+      const domain = new Domain(this, found);
+      seedTopology(domain, group.nodes);
+      if (restarted) for (const node of Object.keys(found.nodes)) interruptTasks(domain, node, this.clock.seconds());
+      if (restarted) domain.clearRuntime();
+      return domain;
+    });
+  }
+
+  /** The cluster or host that a node belongs to. */
+  domainOf(node: string): Domain | undefined {
+    return this.domains.find((domain) => domain.state.nodes[node] !== undefined);
+  }
+
+  /** The state has changed. */
+  save(): void {
+    this.file.touch();
+  }
+
+  /** Called when a node goes down or comes back. */
+  onPower(node: string, callback: () => void): void {
+    const callbacks = this.listeners.get(node) ?? new Set();
+    callbacks.add(callback);
+    this.listeners.set(node, callbacks);
+  }
+
+  powerChanged(node: string): void {
+    for (const callback of this.listeners.get(node) ?? []) callback();
+  }
+
+  /** Begins what runs by the clock: replication, backup jobs. */
+  startSchedulers(): void {}
+
+  /** Set by whoever switches nodes: `POST /nodes/{node}/status` asks for it. */
+  powerRequest?: (node: string, command: "reboot" | "shutdown") => void;
+
+  /** Ends the clock and writes the state. */
+  close(): void {
+    this.file.flush();
+    this.clock.stop();
+  }
+}
