@@ -32,5 +32,6 @@ export function guestNotes(site: string, guest: Placed, replica: ReplicaPlan | u
     );
   lines.push(`- Active: ${guest.activeSide} (${guest.activeServer})`);
   lines.push("", "Managed by coldspare. Only one side may ever run.");
-  return `${lines.join("\n")}\n`;
+  // No line break at the end: Proxmox VE strips it, and the provider would show a difference for ever.
+  return lines.join("\n");
 }
