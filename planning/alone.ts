@@ -1,5 +1,5 @@
-import { planSite } from "./plan-site";
 import type { Finding, SitePlan } from "./plan";
+import { planSite } from "./plan-site";
 import type { GuestSpecInput, NetworkSpecInput, SiteSpecInput } from "./schema";
 
 /** Large enough that no capacity rule speaks about servers nobody has described. */

@@ -10,6 +10,8 @@
  * console.log(plan.ok, plan.losses["srv1"]?.restarts);
  * ```
  */
+
+export { planGuestAlone } from "./alone";
 export {
   CALENDAR_EXAMPLES,
   type CalendarEvent,
@@ -18,7 +20,6 @@ export {
   type ParsedCalendarEvent,
   parseCalendarEvent,
 } from "./calendar";
-export { planGuestAlone } from "./alone";
 export { type CatalogueEntry, FindingCatalogue, type FindingCode } from "./catalogue";
 export { makeFinding, orderFindings } from "./findings";
 export { deriveGuestId, deriveMac } from "./identity";

@@ -39,7 +39,10 @@ function apply(spec: unknown, override: string): unknown {
 }
 
 function splitPath(override: string, text: string): string[] {
-  const path = text.trim().replaceAll(/\[(\d+)\]/g, ".$1").split(".");
+  const path = text
+    .trim()
+    .replaceAll(/\[(\d+)\]/g, ".$1")
+    .split(".");
   if (path.some((key) => key === "")) throw new OverrideError(override, `'${text}' has an empty key`, EXAMPLE);
   if (path.some((key) => key === "__proto__")) throw new OverrideError(override, "'__proto__' is no key", EXAMPLE);
   return path;
@@ -58,7 +61,11 @@ function put(target: unknown, path: readonly string[], value: unknown, override:
   if (key === undefined) return value;
   const here = formatPath(done);
   if (typeof target !== "object" || target === null)
-    throw new OverrideError(override, `${here} is ${JSON.stringify(target)}, which has no '${key}' in it`, `Set ${here} itself.`);
+    throw new OverrideError(
+      override,
+      `${here} is ${JSON.stringify(target)}, which has no '${key}' in it`,
+      `Set ${here} itself.`,
+    );
   if (Array.isArray(target)) {
     const index = Number(key);
     if (!Number.isInteger(index) || index < 0 || index > target.length)

@@ -1,7 +1,7 @@
 /** From whatever was read to a specification, or to findings that say what is wrong with it: all of them at once. */
-import { closest, distance } from "fastest-levenshtein";
 import type { z } from "zod";
 import { makeFinding, orderFindings } from "./findings";
+import { nearest } from "./nearest";
 import type { Finding } from "./plan";
 import { type SiteSpec, siteSpec } from "./schema";
 import { list } from "./units";
@@ -106,14 +106,12 @@ function unknownKey(path: Path, key: string, input: unknown): Finding {
   const known = knownKeys(path, input);
   const subject = formatPath([...path, key]);
   const where = path.length === 0 ? "the specification" : formatPath(path);
-  const nearest = known.length === 0 ? undefined : closest(key, known);
-  // A key that shares hardly a letter with the nearest one is no misspelling of it.
-  const similar = nearest !== undefined && distance(key, nearest) <= Math.max(2, Math.ceil(key.length / 2));
+  const near = nearest(key, known);
   return makeFinding(
     "SPEC-UNKNOWN-KEY",
     subject,
-    `'${key}' is no key of ${where}${similar ? `: did you mean '${nearest}'?` : "."}`,
-    similar ? `Write '${nearest}' instead of '${key}'.` : `Remove '${key}'; known here: ${list(known)}.`,
+    `'${key}' is no key of ${where}${near === undefined ? "." : `: did you mean '${near}'?`}`,
+    near === undefined ? `Remove '${key}'; known here: ${list(known)}.` : `Write '${near}' instead of '${key}'.`,
   );
 }
 

@@ -1,10 +1,29 @@
 /** Every finding there is: docs/findings.md is generated from here. */
+import { addressFindings } from "./addresses";
+import { capacityFindings } from "./capacity";
+import { placementFindings } from "./placement";
+import { protectionFindings } from "./protection";
 import { specificationFindings } from "./specification";
 import type { CatalogueEntry } from "./types";
 
 export type { CatalogueEntry } from "./types";
 
-const catalogue = { ...specificationFindings } as const;
+/** The chapters of docs/findings.md. */
+export const findingChapters = {
+  "The specification": specificationFindings,
+  "Networks and addresses": addressFindings,
+  "What runs and lies where": placementFindings,
+  "Room and votes": capacityFindings,
+  "Replicas, backups and recovery": protectionFindings,
+} as const satisfies Record<string, Record<string, CatalogueEntry>>;
+
+const catalogue = {
+  ...specificationFindings,
+  ...addressFindings,
+  ...placementFindings,
+  ...capacityFindings,
+  ...protectionFindings,
+} as const;
 
 export type FindingCode = keyof typeof catalogue;
 

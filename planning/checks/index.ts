@@ -1,8 +1,19 @@
 /** All checks of a plan. Each adds its findings to the context and none stops the others. */
 import type { Context } from "../context";
 import type { SitePlan } from "../plan";
+import { checkAddresses } from "./addresses";
+import { checkCapacity } from "./capacity";
+import { checkPlacement } from "./placement";
+import { checkProtection } from "./protection";
+import { checkRecovery } from "./recovery";
+import { checkReplicas } from "./replicas";
 
+/** Runs every check on a plan. */
 export function runChecks(context: Context, plan: SitePlan): void {
-  void context;
-  void plan;
+  checkPlacement(context);
+  checkReplicas(context);
+  checkAddresses(context, plan);
+  checkCapacity(context, plan);
+  checkRecovery(context, plan);
+  checkProtection(context, plan);
 }

@@ -1,0 +1,241 @@
+/** Servers, storages, bridges and images that guests need, on the primary and on the spare. */
+import { type Context, own, type Placed, type SeenStorage, sorted } from "../context";
+import { nearest } from "../nearest";
+import type { DiskSpec } from "../schema";
+import { imageServers } from "../storage";
+import { list } from "../units";
+
+/** Checks where guests and their disks, interfaces and images are. */
+export function checkPlacement(context: Context): void {
+  for (const guest of context.guests) {
+    checkPrimary(context, guest);
+    checkSpare(context, guest);
+    for (const [index, disk] of guest.spec.disks.entries()) checkDisk(context, guest, disk, index);
+    checkBridges(context, guest);
+    checkImage(context, guest);
+    checkDeployedDisks(context, guest);
+  }
+  for (const [name] of sorted(context.spec.images)) checkImageStorage(context, name);
+  for (const { name, spec } of context.servers)
+    if (spec.roles.includes("hypervisor") && spec.applications.length > 0)
+      context.add(
+        "HYPERVISOR-APPLICATIONS",
+        `servers.${name}.applications`,
+        `${name} is a hypervisor and carries ${list(spec.applications)} itself: a hypervisor carries no applications of its own.`,
+        `Move ${list(spec.applications)} into a guest, and clear servers.${name}.applications.`,
+      );
+  checkActiveSides(context);
+}
+
+/** ' Did you mean srv1?' or the known servers. */
+export function serverFix(context: Context, path: string, wrong: string, candidates: readonly string[]): string {
+  const close = nearest(wrong, candidates);
+  if (close !== undefined) return `Did you mean ${close}? Set ${path} to ${close}.`;
+  return candidates.length === 0
+    ? `Add a server to the section servers.`
+    : `Set ${path} to ${list(candidates, "or")}${context.server(wrong) ? "" : `, or add servers.${wrong}`}.`;
+}
+
+function checkPrimary(context: Context, { name, primary }: Placed): void {
+  const path = `guests.${name}.on`;
+  if (context.server(primary) === undefined)
+    context.add(
+      "SERVER-UNKNOWN",
+      path,
+      `${name} is to run on '${primary}', which does not exist.`,
+      serverFix(context, path, primary, context.hypervisors),
+    );
+  else if (!context.isHypervisor(primary))
+    context.add(
+      "GUEST-NOT-ON-HYPERVISOR",
+      path,
+      `${name} is to run on ${primary}, which is no hypervisor (${list(context.server(primary)?.roles ?? [])}).`,
+      serverFix(context, path, primary, context.hypervisors),
+    );
+}
+
+function checkSpare(context: Context, { name, primary, spare }: Placed): void {
+  if (spare === undefined) return;
+  const path = `guests.${name}.coldReplica.on`;
+  const others = context.hypervisors.filter((candidate) => candidate !== primary);
+  if (context.server(spare) === undefined)
+    context.add(
+      "SERVER-UNKNOWN",
+      path,
+      `${name} is to keep its replica on '${spare}', which does not exist.`,
+      serverFix(context, path, spare, others),
+    );
+  else if (spare === primary)
+    context.add(
+      "REPLICA-ON-PRIMARY",
+      path,
+      `${name} keeps its replica on ${spare}, its own primary: both are lost together.`,
+      others.length === 0 ? "Add a second hypervisor." : `Set ${path} to ${list(others, "or")}.`,
+    );
+  else if (!context.isHypervisor(spare))
+    context.add(
+      "REPLICA-NOT-ON-HYPERVISOR",
+      path,
+      `${name} keeps its replica on ${spare}, which cannot run it: it is no hypervisor (${list(context.server(spare)?.roles ?? [])}).`,
+      others.length === 0 ? "Add a second hypervisor." : `Set ${path} to ${list(others, "or")}.`,
+    );
+}
+
+function checkDisk(context: Context, guest: Placed, disk: DiskSpec, index: number): void {
+  const { name, spec, primary, spare } = guest;
+  const path = `guests.${name}.disks[${index}].storage`;
+  const content = spec.kind === "vm" ? "images" : "rootdir";
+  checkStorage(context, {
+    server: primary,
+    storage: disk.storage,
+    content,
+    path,
+    what: `Disk ${index} of ${name}`,
+    side: "primary",
+  });
+  if (spare === undefined || spare === primary) return;
+  const other = spec.coldReplica?.method === "restore" ? spec.coldReplica.storage : undefined;
+  checkStorage(context, {
+    server: spare,
+    storage: other ?? disk.storage,
+    content,
+    path: other === undefined ? path : `guests.${name}.coldReplica.storage`,
+    what: `Disk ${index} of ${name}`,
+    side: "spare",
+  });
+}
+
+export interface StorageUse {
+  server: string;
+  storage: string;
+  content: "images" | "rootdir" | "import" | "iso" | "vztmpl" | "backup";
+  path: string;
+  what: string;
+  side: "primary" | "spare";
+}
+
+/** Checks that a server has a storage for a kind of content; answers the storage as the server sees it. */
+export function checkStorage(context: Context, use: StorageUse): SeenStorage | undefined {
+  const { server, storage, content, path, what, side } = use;
+  const spec = context.server(server);
+  // An unknown server, or one that cannot run the guest anyway, is a finding of its own.
+  if (spec === undefined || !context.isHypervisor(server)) return undefined;
+  const seen = context.storageOn(server, storage);
+  const candidates = [...Object.keys(spec.storages), ...Object.keys(context.spec.storages)]
+    .filter((id) => context.storageOn(server, id)?.storage.content.includes(content))
+    .sort();
+  if (seen === undefined) {
+    const close = nearest(storage, candidates);
+    const instead = close === undefined ? (candidates.length > 0 ? list(candidates, "or") : "one") : close;
+    const shared = own(context.spec.storages, storage);
+    context.add(
+      side === "primary" ? "STORAGE-UNKNOWN" : "STORAGE-MISSING-ON-SPARE",
+      path,
+      `${what} needs storage '${storage}' on ${server}, which ${shared ? "does not mount it" : "has none of that name"}.`,
+      shared
+        ? `Add ${server} to storages.${storage}.mountedBy.`
+        : `Add servers.${server}.storages.${storage}, or set ${path} to ${instead}.`,
+    );
+  } else if (!seen.storage.content.includes(content)) {
+    const where = seen.shared ? `storages.${storage}` : `servers.${server}.storages.${storage}`;
+    context.add(
+      "STORAGE-CONTENT",
+      path,
+      `${what} needs content '${content}' on storage ${storage} of ${server}, which takes ${list(seen.storage.content)} only.`,
+      `Add '${content}' to ${where}.content${candidates.length > 0 ? `, or use ${list(candidates, "or")}` : ""}.`,
+    );
+  }
+  return seen;
+}
+
+function checkBridges(context: Context, { name, spec, primary, spare }: Placed): void {
+  for (const [index, nic] of spec.networks.entries()) {
+    const network = own(context.spec.networks, nic.network);
+    if (network === undefined) continue;
+    for (const server of spare === undefined || spare === primary ? [primary] : [primary, spare]) {
+      const bridges = context.isHypervisor(server) ? context.server(server)?.bridges : undefined;
+      if (bridges === undefined || Object.hasOwn(bridges, network.bridge)) continue;
+      const onSpare = server !== primary;
+      context.add(
+        onSpare ? "BRIDGE-MISSING-ON-SPARE" : "BRIDGE-MISSING",
+        `guests.${name}.networks[${index}]`,
+        `${onSpare ? "The spare of " : ""}${name} needs bridge ${network.bridge} (network ${nic.network}) on ${server}, which has ${list(Object.keys(bridges)) || "no bridge"}.`,
+        `Add servers.${server}.bridges.${network.bridge}, or correct networks.${nic.network}.bridge.`,
+      );
+    }
+  }
+}
+
+function checkImage(context: Context, { name, spec }: Placed): void {
+  if (spec.image === undefined) return;
+  const path = `guests.${name}.image`;
+  const image = own(context.spec.images, spec.image);
+  const names = Object.keys(context.spec.images).sort();
+  const wanted = spec.kind === "vm" ? "disk-image" : "container-template";
+  if (image === undefined)
+    context.add(
+      "IMAGE-UNKNOWN",
+      path,
+      `${name} is made from image '${spec.image}', which does not exist.`,
+      names.length === 0
+        ? `Add images.${spec.image}.`
+        : `Set ${path} to ${nearest(spec.image, names) ?? list(names, "or")}, or add images.${spec.image}.`,
+    );
+  else if (image.kind !== wanted)
+    context.add(
+      "IMAGE-KIND",
+      path,
+      `${name} is made from ${spec.image}, a ${image.kind}; it needs a ${wanted}.`,
+      `Name a ${wanted} at ${path}.`,
+    );
+}
+
+const IMAGE_CONTENT = { "disk-image": "import", iso: "iso", "container-template": "vztmpl" } as const;
+
+function checkImageStorage(context: Context, name: string): void {
+  const image = own(context.spec.images, name);
+  if (image === undefined) return;
+  for (const server of imageServers(context, name))
+    checkStorage(context, {
+      server,
+      storage: image.storage,
+      content: IMAGE_CONTENT[image.kind],
+      path: `images.${name}.storage`,
+      what: `Image ${name}`,
+      side: "primary",
+    });
+}
+
+function checkDeployedDisks(context: Context, { name, spec }: Placed): void {
+  const deployed = own(context.options.deployedDisks ?? {}, name) ?? [];
+  for (const [index, disk] of spec.disks.entries()) {
+    const size = deployed[index];
+    if (size !== undefined && disk.sizeGiB < size)
+      context.add(
+        "DISK-SHRINKS",
+        `guests.${name}.disks[${index}].sizeGiB`,
+        `Disk ${index} of ${name} has ${size} GiB and cannot be shrunk to ${disk.sizeGiB} GiB.`,
+        `Keep ${size} GiB. To get smaller: add a disk of ${disk.sizeGiB} GiB to guests.${name}.disks, copy the data inside the guest, switch to it, then remove the old disk.`,
+      );
+  }
+}
+
+function checkActiveSides(context: Context): void {
+  for (const [name, side] of sorted(context.options.active ?? {})) {
+    const guest = own(context.spec.guests, name);
+    if (guest === undefined)
+      context.add(
+        "ACTIVE-SIDE-INVALID",
+        `guests.${name}`,
+        `The ${side} of '${name}' is recorded as active, but there is no such guest.`,
+        `Remove '${name}' from the record of active sides.`,
+      );
+    else if (side === "spare" && guest.coldReplica === undefined)
+      context.add(
+        "ACTIVE-SIDE-INVALID",
+        `guests.${name}.coldReplica`,
+        `The spare of ${name} is recorded as active, but ${name} has no coldReplica.`,
+        `Give ${name} its coldReplica back, or remove it from the record of active sides.`,
+      );
+  }
+}

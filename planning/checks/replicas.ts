@@ -1,0 +1,131 @@
+/** What each way to make a cold replica needs. */
+import { type Context, own, type Placed } from "../context";
+import { nearest } from "../nearest";
+import type { ColdReplicaSpec } from "../schema";
+import { guestsOf } from "../storage";
+import { list } from "../units";
+
+/** Checks cluster, ZFS, backup storage and settings of every replica. */
+export function checkReplicas(context: Context): void {
+  for (const guest of context.guests) {
+    const replica = guest.spec.coldReplica;
+    if (replica === undefined) continue;
+    if (replica.method === "restore") checkRestore(context, guest, replica);
+    else checkReplication(context, guest, replica);
+    checkUnused(context, guest, replica);
+  }
+}
+
+function checkReplication(context: Context, guest: Placed, { method, on }: ColdReplicaSpec): void {
+  const path = `guests.${guest.name}.coldReplica.method`;
+  if (method === "zfs-sync")
+    context.add(
+      "REPLICA-ZFS-SYNC-NOT-BUILT",
+      path,
+      `${guest.name} is to be refreshed by zfs-sync, which this release plans but refuses to build.`,
+      `Set ${path} to ${context.spec.site.cluster === undefined ? "restore" : "storage-replication or restore"}.`,
+    );
+  else if (context.spec.site.cluster === undefined)
+    context.add(
+      "REPLICATION-NEEDS-CLUSTER",
+      path,
+      `${guest.name} is to be refreshed by storage-replication, but ${guest.primary} and ${on} are in no cluster.`,
+      `Name the cluster at site.cluster, or set ${path} to restore.`,
+    );
+  const sides = [...new Set([guest.primary, on])].filter((server) => context.isHypervisor(server));
+  for (const [index, disk] of guest.spec.disks.entries()) {
+    const others = sides
+      .map((server) => ({ server, seen: context.storageOn(server, disk.storage) }))
+      .filter(({ seen }) => seen !== undefined && seen.storage.type !== "zfspool");
+    if (others.length === 0) continue;
+    const where = others.map(({ server, seen }) => `${seen?.storage.type} on ${server}`);
+    context.add(
+      "REPLICATION-NEEDS-ZFS",
+      `guests.${guest.name}.disks[${index}].storage`,
+      `${method} of disk ${index} of ${guest.name} needs ZFS on both sides: storage ${disk.storage} is ${list(where)}.`,
+      `Use a zfspool storage that ${list(sides)} ${sides.length === 1 ? "has" : "have"}${zfsOnBoth(context, sides)}, or set ${path} to restore.`,
+    );
+  }
+}
+
+function zfsOnBoth(context: Context, servers: readonly string[]): string {
+  const ids = Object.keys(context.server(servers[0] ?? "")?.storages ?? {}).filter((id) =>
+    servers.every((server) => context.storageOn(server, id)?.storage.type === "zfspool"),
+  );
+  return ids.length === 0 ? "" : ` (${list(ids.sort(), "or")})`;
+}
+
+function checkRestore(context: Context, guest: Placed, replica: ColdReplicaSpec): void {
+  const { name, primary } = guest;
+  const { backupStorage: id, on } = replica;
+  const path = `guests.${name}.coldReplica.backupStorage`;
+  const shared = Object.entries(context.spec.storages)
+    .filter(([, storage]) => storage.content.includes("backup"))
+    .map(([key]) => key)
+    .sort();
+  if (id === undefined) {
+    context.add(
+      "RESTORE-NEEDS-BACKUP-STORAGE",
+      path,
+      `${name} is refreshed by restore, but from no storage.`,
+      shared.length === 0
+        ? "Add a shared storage with content backup to the section storages."
+        : `Set ${path} to ${list(shared, "or")}.`,
+    );
+    return;
+  }
+  const storage = own(context.spec.storages, id);
+  const sides = [...new Set([primary, on])].filter((server) => context.isHypervisor(server));
+  const blind = sides.filter((server) => storage === undefined || !context.mounters(storage).includes(server));
+  if (storage === undefined && !context.servers.some(({ spec }) => Object.hasOwn(spec.storages, id)))
+    context.add(
+      "STORAGE-UNKNOWN",
+      path,
+      `${name} is restored from storage '${id}', which does not exist.`,
+      `Set ${path} to ${nearest(id, shared) ?? (list(shared, "or") || "a shared storage with content backup")}, or add storages.${id}.`,
+    );
+  else if (storage === undefined)
+    context.add(
+      "RESTORE-BACKUP-STORAGE-UNSEEN",
+      path,
+      `${name} is restored from ${id}, a local storage: ${on} cannot read what lies on another server.`,
+      shared.length === 0 ? "Export it as a shared storage that both mount." : `Set ${path} to ${list(shared, "or")}.`,
+    );
+  else if (blind.length > 0)
+    context.add(
+      "RESTORE-BACKUP-STORAGE-UNSEEN",
+      path,
+      `${name} is restored from ${id}, which ${list(blind)} ${blind.length === 1 ? "does" : "do"} not mount.`,
+      `Add ${list(blind)} to storages.${id}.mountedBy.`,
+    );
+  if (storage !== undefined && !storage.content.includes("backup"))
+    context.add(
+      "STORAGE-CONTENT",
+      path,
+      `${name} is restored from ${id}, which takes ${list(storage.content)} and no backups.`,
+      `Add 'backup' to storages.${id}.content.`,
+    );
+  const covered = Object.values(context.spec.backups).some(
+    (policy) => policy.storage === id && guestsOf(context, policy).includes(name),
+  );
+  if (storage !== undefined && !covered)
+    context.add(
+      "RESTORE-NOT-BACKED-UP",
+      path,
+      `${name} is restored from ${id}, but no backup policy writes ${name} there.`,
+      `Add ${name} to the guests of a policy in the section backups whose storage is ${id}.`,
+    );
+}
+
+function checkUnused(context: Context, { name }: Placed, replica: ColdReplicaSpec): void {
+  const foreign =
+    replica.method === "restore" ? (["rateMBps"] as const) : (["standbyIds", "backupStorage", "storage"] as const);
+  for (const key of foreign)
+    if (replica[key] !== undefined)
+      context.add(
+        "REPLICA-SETTING-UNUSED",
+        `guests.${name}.coldReplica.${key}`,
+        `${key} of ${name} has no effect with the method ${replica.method}.`,
+        `Remove guests.${name}.coldReplica.${key}.`,
+      );
+}
