@@ -56,6 +56,7 @@ Examples:
 ${exitCodes}`,
     );
   addCheck(program, io, finish);
+  addRefresh(program, io, finish);
   addSchema(program, io);
   addFindings(program, io);
   return program;
@@ -108,6 +109,49 @@ With --json, one document (type CheckReport; GiB and seconds; keys are only ever
   site and siteLoss are null when the specification is too broken to be planned.
 
 ${exitCodes}`;
+}
+
+function addRefresh(program: Command, io: Io, finish: (code: number) => void): void {
+  program
+    .command("refresh")
+    .summary("restore the newest backup into the spares made by 'restore'")
+    .description(
+      "Restores the newest backup of each guest whose spare is made by 'restore', powered off, into the standby id " +
+        "whose turn it is; the last good standby stays until the new one is checked. For a timer after the backups.",
+    )
+    .argument("[site]", "a layout, a site file or its folder (default: site.yaml here)")
+    .option("--guest <name>", "only this guest; repeatable", collect)
+    .option(
+      "--endpoint <server=url>",
+      "API of a server, for example srv1=https://192.168.10.11:8006; repeatable",
+      collect,
+    )
+    .option("--active <guest=side>", "after a failover: guest=spare; repeatable", collect)
+    .option("--force", "restore even where the newest backup was restored before")
+    .option("--dry-run", "say what would be refreshed, without connecting")
+    .option("--json", "print one JSON document; progress still goes to the error output")
+    .option("-q, --quiet", "print failures only")
+    .option("--no-color", "no colours")
+    .addHelpText("after", () => `\n${refreshHelp()}`)
+    .action(async (site: string | undefined, options: import("./commands/refresh").RefreshOptions) => {
+      const { refresh } = require("./commands/refresh") as typeof import("./commands/refresh");
+      finish(await refresh(site, options, io));
+    });
+}
+
+function refreshHelp(): string {
+  const { connectionHelp } = require("./connection") as typeof import("./connection");
+  return `${connectionHelp}
+
+Examples:
+  coldspare refresh smb-site --dry-run
+  coldspare refresh ./site.yaml --endpoint srv1=https://192.168.10.11:8006 --quiet
+  coldspare refresh --guest remote-app --json
+
+Exit codes:
+  0  every spare is as new as its newest backup
+  1  a refresh failed (the others were still tried), or the site has errors
+  2  wrong use: unknown option or guest, no endpoint, no token, a file that cannot be read`;
 }
 
 function addSchema(program: Command, io: Io): void {

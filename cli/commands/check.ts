@@ -22,14 +22,11 @@ export interface CheckOptions {
 /** Plans one site and prints it; answers the exit code. */
 export async function check(site: string | undefined, options: CheckOptions, io: Io): Promise<number> {
   const { set = [], active = [] } = options;
-  const loaded = await openSite(site);
-  const input = set.length === 0 ? loaded.input : override(loaded.input, set);
-  const { plan, findings } = planOf(input, active);
+  const { plan, findings, source, locate } = await openPlan(site, set, active);
   const report = checkReport(plan, findings, {
-    source: loaded.source,
+    source,
     strict: options.strict === true,
-    // An overridden value does not stand in the file.
-    locate: set.length === 0 ? loaded.locate : undefined,
+    locate,
   });
   if (options.json) {
     io.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
@@ -37,7 +34,7 @@ export async function check(site: string | undefined, options: CheckOptions, io:
     const text: TextOptions = {
       paint: painter(wantsColor(options.color, io.stdout, io.env)),
       width: textWidth(io.stdout),
-      source: loaded.source,
+      source,
       whatIf: [
         ...set.map((assignment) => `--set ${assignment}`),
         ...active.map((assignment) => `--active ${assignment}`),
@@ -46,6 +43,26 @@ export async function check(site: string | undefined, options: CheckOptions, io:
     io.stdout.write(humanText(plan, report.findings, options.quiet === true, text));
   }
   return report.ok ? exitCode.fine : exitCode.errors;
+}
+
+/** A site read and planned, with the findings of both. */
+export interface OpenedPlan {
+  plan?: SitePlan;
+  findings: readonly Finding[];
+  source: string;
+  locate?: LoadedSite["locate"];
+}
+
+/** Reads and plans a site. @throws UsageError, LayoutError when it cannot even be read */
+export async function openPlan(
+  site: string | undefined,
+  set: readonly string[],
+  active: readonly string[],
+): Promise<OpenedPlan> {
+  const { input, source, locate } = await openSite(site);
+  if (set.length > 0) return { ...planOf(override(input, set), active), source };
+  // Only without overrides: a value that was replaced does not stand in the file.
+  return { ...planOf(input, active), source, ...(locate ? { locate } : {}) };
 }
 
 /** A layout's name wins over a file of the same name, which can be given as ./name. */
