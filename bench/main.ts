@@ -6,19 +6,29 @@ import { painter, renderTable } from "../cli/table";
 import { benchCheck } from "./check";
 import type { Row } from "./measure";
 
+const root = join(__dirname, "..");
+const columns = [
+  { title: "measured", wrap: true },
+  { title: "value", wrap: true },
+  { title: "beside it", wrap: true },
+];
+
 async function main(): Promise<void> {
-  // Both are compiled: this file lies in dist/bench/.
-  const program = join(__dirname, "../cli/main.js");
-  if (!existsSync(program)) throw new Error(`${program} is missing: run 'npm run build' first`);
-  process.stdout.write(
-    `Node.js ${process.version}, ${availableParallelism()} cores; medians, least and most in brackets\n\n`,
-  );
-  const rows: Row[] = benchCheck(program);
-  const columns = [
-    { title: "measured", wrap: true },
-    { title: "value", wrap: true },
-    { title: "beside it", wrap: true },
-  ];
+  const program = join(root, "dist/cli/main.js");
+  if (!existsSync(program)) throw new Error("dist/cli/main.js is missing: run 'npm run build' first");
+  process.stdout.write(`Node.js ${process.version}, ${availableParallelism()} cores; median (least-most)\n\n`);
+  print(benchCheck(program));
+  if (process.env.COLDSPARE_ENGINE === "no") {
+    process.stdout.write("\nwithout an engine, state, preview and up are not measured\n");
+    return;
+  }
+  // Loaded late: it brings the lab and Pulumi's toolchain with it.
+  const { benchEngine } = require("./engine") as typeof import("./engine");
+  const progress = (line: string) => void process.stderr.write(`measuring ${line} ...\n`);
+  print(await benchEngine(progress));
+}
+
+function print(rows: readonly Row[]): void {
   const cells = rows.map(({ what, value, beside }) => [what, value, beside]);
   process.stdout.write(`${renderTable(columns, cells, 110, painter(false)).join("\n")}\n`);
 }

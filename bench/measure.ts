@@ -18,11 +18,17 @@ export interface Sample {
 /** Runs `work` a few times to warm caches, then `times` times; milliseconds. */
 export function sample(work: () => void, times: number, warmUp = 2): Sample {
   for (let run = 0; run < warmUp; run++) work();
-  const taken = Array.from({ length: times }, () => {
-    const start = performance.now();
-    work();
-    return performance.now() - start;
-  }).sort((one, other) => one - other);
+  return summary(
+    Array.from({ length: times }, () => {
+      const start = performance.now();
+      work();
+      return performance.now() - start;
+    }),
+  );
+}
+
+export function summary(measured: readonly number[]): Sample {
+  const taken = measured.toSorted((one, other) => one - other);
   const middle = taken.length >> 1;
   const median = taken.length % 2 === 1 ? taken[middle]! : (taken[middle - 1]! + taken[middle]!) / 2;
   return { median, least: taken[0]!, most: taken.at(-1)! };
@@ -36,5 +42,8 @@ export function runNode(args: readonly string[], env: Record<string, string> = {
     throw new Error(`node ${args.join(" ")} ended with ${result.status}:\n${result.stderr}${result.stdout}`);
 }
 
-export const milliseconds = ({ median, least, most }: Sample): string =>
-  `${median.toFixed(0)} ms (${least.toFixed(0)}-${most.toFixed(0)})`;
+/** `280 ms (266-310)`; a single measurement has no range. */
+export function milliseconds({ median, least, most }: Sample): string {
+  const range = least === most ? "" : ` (${least.toFixed(0)}-${most.toFixed(0)})`;
+  return `${median.toFixed(0)} ms${range}`;
+}

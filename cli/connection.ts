@@ -10,7 +10,7 @@ export const connectionHelp = `Environment:
                             could read in the list of processes
   COLDSPARE_API_TOKEN_FILE  a file that holds it instead (systemd: LoadCredential)
   COLDSPARE_ENDPOINTS       JSON, for example {"srv1": "https://192.168.10.11:8006"}
-  COLDSPARE_CA_FILE         PEM of the CA that signed the certificates (/etc/pve/pve-root-ca.pem)
+  COLDSPARE_CA_FILE         PEM of the CA of the servers' certificates (/etc/pve/pve-root-ca.pem)
   COLDSPARE_FINGERPRINTS    JSON, SHA-256 of single certificates by server, instead of a CA`;
 
 /**

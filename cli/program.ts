@@ -103,7 +103,7 @@ With --json, one document (type CheckReport; GiB and seconds; keys are only ever
     guests: { NAME: { kind, id, duty, primary, spare, activeSide, activeServer, cores, memoryGiB,
                       method, schedule, standbyIds, addresses,
                       rpo, rto: { seconds, promisedSeconds, basis } } },
-    servers: { NAME: { roles, primaries, spares, capacity: { before, afterLossOf: { SERVER: … } } } },
+    servers: { NAME: { roles, primaries, spares, capacity: { before, afterLossOf: { SERVER } } } },
     storages: [ … ], siteLoss: { medium, worstCaseLossSeconds, text },
     losses: { SERVER: { survives, restarts, lost, shed, lapses, quorum } } }
   site and siteLoss are null when the specification is too broken to be planned.

@@ -291,7 +291,9 @@ export function findingsText(findings: readonly ReportedFinding[], options: Text
   const lines = [title(`Findings: ${findingCounts(findings)}`, options)];
   for (const { severity, code, subject, message, fix, at } of findings) {
     const place = at === undefined ? "" : `  ${paint("dim", `(${source}:${at.line}:${at.column})`)}`;
-    lines.push(`${paint(severityStyle[severity], severity.padEnd(7))}  ${paint("bold", code)}  ${subject}${place}`);
+    lines.push(
+      `${paint(severityStyle[severity], severityWord[severity].padEnd(7))}  ${paint("bold", code)}  ${subject}${place}`,
+    );
     lines.push(...wrapText(message, width - 9).map((line) => `         ${line}`));
     lines.push(
       ...wrapText(`fix: ${fix}`, width - 14).map((line, index) =>
@@ -307,14 +309,12 @@ function count(number: number, noun: string): string {
   return `${formatNumber(number)} ${noun}${number === 1 ? "" : "s"}`;
 }
 
-/** For example `1 error, 2 warnings`. */
+const severityWord = { error: "error", warning: "warning", info: "note" } as const;
+
+/** For example `1 error, 2 warnings, 1 note`. */
 export function findingCounts(findings: readonly Finding[]): string {
   const of = (severity: Finding["severity"]) => findings.filter((finding) => finding.severity === severity).length;
-  const parts = [
-    [of("error"), "error"],
-    [of("warning"), "warning"],
-    [of("info"), "note"],
-  ] as const;
-  const named = parts.filter(([number]) => number > 0).map(([number, noun]) => count(number, noun));
+  const severities = ["error", "warning", "info"] as const;
+  const named = severities.filter((each) => of(each) > 0).map((each) => count(of(each), severityWord[each]));
   return named.length === 0 ? "none" : named.join(", ");
 }
