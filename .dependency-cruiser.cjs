@@ -104,9 +104,13 @@ module.exports = {
     {
       name: "product-without-development-packages",
       severity: "error",
-      comment: "A package that only development installs is missing at the user's.",
+      comment: "A package that only development installs is missing at the user's. A peer is installed by the user.",
       from: { path: product },
-      to: { dependencyTypes: ["npm-dev"], dependencyTypesNot: ["type-only"], pathNot: "^node_modules/@types/" },
+      to: {
+        dependencyTypes: ["npm-dev"],
+        dependencyTypesNot: ["type-only", "npm-peer"],
+        pathNot: "^node_modules/@types/",
+      },
     },
     {
       name: "no-undeclared-packages",
