@@ -50,7 +50,6 @@ describe("Site", () => {
       "coldspare:index:VirtualMachine::remote-app",
       "coldspare:index:VirtualMachine::sql-erp",
       "proxmoxve:backup/job:Job::smb-backup-nightly",
-      "proxmoxve:backup/job:Job::smb-backup-remote-app-noon",
       "proxmoxve:download/file:File::srv1-image-debian-13",
       "proxmoxve:download/file:File::srv2-image-debian-13",
       "proxmoxve:index/dnsLegacy:DnsLegacy::srv1-dns",

@@ -24,8 +24,6 @@ export interface StackOptions {
   /** Folder of the program (with Pulumi.yaml). Default: this checkout. */
   program?: string;
   stack?: string;
-  /** The lab's CA: the bridged provider trusts what this file holds. */
-  caFile?: string;
   env?: NodeJS.ProcessEnv;
 }
 
@@ -41,8 +39,7 @@ export function toolchainEnvironment(): NodeJS.ProcessEnv {
 /** One stack with its own backend, config file and secrets. */
 export class EngineStack {
   readonly folder = mkdtempSync(join(tmpdir(), "coldspare-engine-"));
-  /** Everything that any run of this stack printed. */
-  log = "";
+  private everything = "";
   private readonly env: NodeJS.ProcessEnv;
   private readonly program: string;
   private readonly stack: string;
@@ -57,7 +54,6 @@ export class EngineStack {
       PULUMI_BACKEND_URL: `file://${join(this.folder, "state")}`,
       PULUMI_CONFIG_PASSPHRASE: "test-passphrase",
       PULUMI_ENABLE_STREAMING_JSON_PREVIEW: "true",
-      ...(options.caFile ? { SSL_CERT_FILE: options.caFile } : {}),
       ...options.env,
     };
   }
@@ -129,9 +125,19 @@ export class EngineStack {
       child.once("error", fail);
       child.once("close", (exit) => done(exit ?? 1));
     });
-    this.log += log + errors;
+    if (!args.includes("--show-secrets")) this.everything += log + errors;
     if (code !== 0 && !allowFailure) throw new Error(`pulumi ${args.join(" ")} ended with ${code}:\n${log}${errors}`);
     return { code, log: code === 0 ? log : log + errors };
+  }
+
+  /** Everything that any command of this stack printed, but for those that were asked to show secrets. */
+  printed(): string {
+    return this.everything;
+  }
+
+  /** The bridged provider trusts the certificates of this authority from now on. */
+  trust(caFile: string): void {
+    this.env.SSL_CERT_FILE = caFile;
   }
 
   /** Removes the stack's folder. */
