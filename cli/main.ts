@@ -1,10 +1,17 @@
 #!/usr/bin/env node
-import { enableCompileCache } from "node:module";
+import * as nodeModule from "node:module";
 import { homedir } from "node:os";
 import { join } from "node:path";
 
+// Checked before anything that needs it is loaded: one line says more than a TypeError.
+const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+if (major < 22 || (major === 22 && minor < 12)) {
+  process.stderr.write(`coldspare needs Node.js 22.12 or newer (this is ${process.version})\n`);
+  process.exit(2);
+}
+
 // In the user's own folder: Node's default lies in the shared temporary folder, where others may write.
-enableCompileCache(join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "coldspare", "compile-cache"));
+nodeModule.enableCompileCache(join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "coldspare/compile-cache"));
 
 // `coldspare check … | head` closes the pipe early: not an error of ours.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {

@@ -97,14 +97,13 @@ Examples:
   coldspare check smb-site --active sql-erp=spare               where do we stand after a failover?
   coldspare check ./offices/lyon --strict --quiet               for a pipeline
 
-With --json, one document (type CheckReport; GiB and seconds; keys are only ever added):
+With --json, one document in the shape of the stack's outputs (GiB, seconds; keys are only added):
   { formatVersion, source, ok, site: { name, cluster, domain, fencing },
     findings: [{ code, severity, subject, message, fix, at: { line, column } }],
-    guests: { NAME: { kind, id, duty, primary, spare, activeSide, activeServer, cores, memoryGiB,
-                      method, schedule, standbyIds, addresses,
-                      rpo, rto: { seconds, promisedSeconds, basis } } },
-    servers: { NAME: { roles, primaries, spares, capacity: { before, afterLossOf: { SERVER } } } },
-    storages: [ … ], siteLoss: { medium, worstCaseLossSeconds, text },
+    guests: { NAME: { kind, id, duty, services, primary, spare, method, activeSide, activeServer,
+                      addresses, recoveryPoint, recoveryTime: { seconds, promisedSeconds } } },
+    servers: { NAME: { roles, address, capacity: { before, afterLossOf: { SERVER } } } },
+    storages: [ … ], siteLoss: { medium, worstCaseLossSeconds, text }, devices: { … },
     losses: { SERVER: { survives, restarts, lost, shed, lapses, quorum } } }
   site and siteLoss are null when the specification is too broken to be planned.
 

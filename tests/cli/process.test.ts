@@ -39,6 +39,14 @@ describe("the program as a process", () => {
     expect(runProgram(compiled, []).status).toBe(2);
   });
 
+  test("an older Node.js is told so in one line", () => {
+    const old = join(folder, "old.cjs");
+    writeFileSync(old, `Object.defineProperty(process.versions, "node", { value: "20.19.0" });`);
+    const { status, stdout, stderr } = runProgram(compiled, ["check", "smb-site"], { node: ["--require", old] });
+    expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
+    expect(stderr).toMatch(/^coldspare needs Node\.js 22\.12 or newer \(this is v[\d.]+\)\n$/);
+  });
+
   test("--version, --help", () => {
     expect(runProgram(compiled, ["--version"])).toEqual({ status: 0, stdout: `${version}\n`, stderr: "" });
     const { status, stdout } = runProgram(compiled, ["check", "--help"]);
