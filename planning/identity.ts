@@ -64,7 +64,7 @@ export function planGuestIds(context: Context): Record<string, GuestIds> {
     ids[name] = { id, standbyIds };
     standbyIds.forEach((standby, index) => {
       const path = `guests.${name}.coldReplica.standbyIds`;
-      take(standby, path, `the standby copy ${index + 1} of ${name}`, replica.standbyIds === undefined);
+      take(standby, path, `standby copy ${index + 1} of ${name}`, replica.standbyIds === undefined);
     });
   }
 

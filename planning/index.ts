@@ -22,6 +22,7 @@ export {
 } from "./calendar";
 export { type CatalogueEntry, FindingCatalogue, type FindingCode } from "./catalogue";
 export { makeFinding, orderFindings } from "./findings";
+export { renderFindings } from "./findings-page";
 export { deriveGuestId, deriveMac } from "./identity";
 export { OverrideError, overrideSite } from "./override";
 export { type ParsedSite, parseSite } from "./parse";

@@ -48,7 +48,7 @@ export function unusable(prefix: Prefix, address: bigint): string | undefined {
   if (prefix.family === 4) {
     // A /31 joins two hosts and has neither (RFC 3021).
     if (prefix.length >= 31) return undefined;
-    if (address === prefix.first) return "the network's own address";
+    if (address === prefix.first) return "the network address";
     return address === prefix.last ? "the broadcast address" : undefined;
   }
   return prefix.length < 127 && address === prefix.first ? "the subnet-router anycast address" : undefined;

@@ -9,11 +9,10 @@ import { list } from "./units";
 export function quorum(context: Context, lostServer?: string): QuorumPlan | undefined {
   if (context.spec.site.cluster === undefined) return undefined;
   // A cluster has one QDevice at most; on a hypervisor it would go down with a vote that is counted already.
-  const witnesses = witnessesOf(context);
-  const expected = context.hypervisors.length + Math.min(1, witnesses.length);
+  const witness = context.hypervisors.length < 2 ? undefined : witnessesOf(context)[0];
+  const expected = context.hypervisors.length + (witness === undefined ? 0 : 1);
   const nodes = context.hypervisors.filter((name) => name !== lostServer).length;
-  const witness = witnesses.some((name) => name !== lostServer) && witnesses[0] !== lostServer ? 1 : 0;
-  const votes = nodes + witness;
+  const votes = nodes + (witness === undefined || witness === lostServer ? 0 : 1);
   const needed = Math.floor(expected / 2) + 1;
   return { votes, expected, needed, quorate: votes >= needed };
 }

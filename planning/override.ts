@@ -25,7 +25,7 @@ const EXAMPLE = "Write path=value, for example guests.sql-erp.memoryGiB=24 or gu
  * @throws OverrideError for a text without '=', or a path that leads through a plain value or past the end of a list
  */
 export function overrideSite(spec: unknown, overrides: readonly string[]): unknown {
-  let result = structuredClone(spec);
+  let result = spec;
   for (const override of overrides) result = apply(result, override);
   return result;
 }
@@ -74,13 +74,13 @@ function put(target: unknown, path: readonly string[], value: unknown, override:
         `${here} is a list of ${target.length}, which has no entry '${key}'`,
         `Write ${here}[n] with n from 0 to ${target.length}; ${target.length} adds one.`,
       );
-    target[index] = put(target[index] ?? {}, rest, value, override, [...done, key]);
-    return target;
+    const list: unknown[] = [...target];
+    list[index] = put(list[index] ?? {}, rest, value, override, [...done, key]);
+    return list;
   }
-  if (rest.length === 0 && value === null) Reflect.deleteProperty(target, key);
-  else {
-    const inner = Object.hasOwn(target, key) ? Reflect.get(target, key) : undefined;
-    Reflect.set(target, key, put(inner ?? {}, rest, value, override, [...done, key]));
-  }
-  return target;
+  // Copies along the path only: two servers that share an entry (a YAML anchor) are told apart from here on.
+  const copy: Record<string, unknown> = { ...target };
+  if (rest.length === 0 && value === null) delete copy[key];
+  else copy[key] = put((Object.hasOwn(copy, key) ? copy[key] : undefined) ?? {}, rest, value, override, [...done, key]);
+  return copy;
 }

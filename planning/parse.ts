@@ -64,13 +64,17 @@ function fromIssue(issue: Issue, input: unknown): Finding[] {
   const value = valueAt(input, issue.path);
   if (value === undefined) {
     const expected = "expected" in issue ? ` (${String(issue.expected)})` : "";
-    const options =
-      "options" in issue && Array.isArray(issue.options) ? ` (${list(issue.options.map(String), "or")})` : "";
+    const options = optionsOf(issue).length > 0 ? ` (${list(optionsOf(issue), "or")})` : "";
     return [makeFinding("SPEC-MISSING", subject, `${subject} is missing${options || expected}.`, `Add ${subject}.`)];
   }
   return [
     makeFinding("SPEC-INVALID", subject, `${subject} is ${show(value)}: ${explain(issue)}.`, fixFor(issue, subject)),
   ];
+}
+
+/** Values that would have told the alternatives of a union apart. */
+function optionsOf(issue: Issue): string[] {
+  return "options" in issue && Array.isArray(issue.options) ? issue.options.map(String) : [];
 }
 
 function lower(message: string): string {
@@ -90,6 +94,8 @@ function explain(issue: Issue): string {
       return `must be ${issue.inclusive === false ? "greater than" : "at least"} ${issue.minimum}`;
     case "too_big":
       return `must be ${issue.inclusive === false ? "less than" : "at most"} ${issue.maximum}`;
+    case "invalid_union":
+      return `expected ${list(optionsOf(issue), "or") || "something else"}`;
     default:
       return lower(issue.message);
   }
@@ -97,8 +103,7 @@ function explain(issue: Issue): string {
 
 function fixFor(issue: Issue, subject: string): string {
   if (issue.code === "invalid_value") return `Set ${subject} to ${list(issue.values.map(String), "or")}.`;
-  if ("options" in issue && Array.isArray(issue.options))
-    return `Set ${subject} to ${list(issue.options.map(String), "or")}.`;
+  if (optionsOf(issue).length > 0) return `Set ${subject} to ${list(optionsOf(issue), "or")}.`;
   return `Correct ${subject}.`;
 }
 

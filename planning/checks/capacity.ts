@@ -1,7 +1,7 @@
 /** Whether everything fits: before any loss, and after the loss of each server. */
 import { canRun } from "../capacity";
 import type { Context } from "../context";
-import { quorum, witnessesOf } from "../losses";
+import { witnessesOf } from "../losses";
 import type { SitePlan, StorageUsage, Usage } from "../plan";
 import { formatGiB, formatNumber, list, sum } from "../units";
 
@@ -23,11 +23,12 @@ export function checkCapacity(context: Context, plan: SitePlan): void {
         `Accept it, or make room: smaller guests, more memory or cores on the servers that are left.`,
       );
   for (const pool of plan.storages) checkPool(context, pool, plan.storages);
-  checkQuorum(context, plan);
+  checkQuorum(context);
 }
 
 function checkUsage(context: Context, server: string, usage: Usage, lost?: string): void {
-  if (usage.fits) return;
+  // A guest on a server that is no hypervisor is a finding of its own.
+  if (usage.fits || !context.isHypervisor(server)) return;
   const spec = context.server(server);
   const when =
     lost === undefined
@@ -105,7 +106,7 @@ function checkPool(context: Context, pool: StorageUsage, all: readonly StorageUs
   context.add(
     "STORAGE-FULL",
     path,
-    `Storage ${pool.storage}${shared ? "" : ` on ${pool.server}`} is to hold ${parts.join(" + ")} = ${formatGiB(pool.totalGiB)}, and may be filled ` +
+    `Storage ${pool.storage}${shared ? "" : ` on ${pool.server}`} is to hold ${formatGiB(pool.totalGiB)} (${parts.join(" + ")}), and may be filled ` +
       `up to ${formatGiB(pool.limitGiB)} of ${formatGiB(pool.sizeGiB)}.`,
     `Free ${formatGiB(over)} (${advice(pool)}), or enlarge it to ${formatGiB(Math.ceil(share))}.`,
   );
@@ -121,7 +122,7 @@ function advice(pool: StorageUsage): string {
   return most === pool.replicaGiB ? "smaller disks, or a spare elsewhere" : "smaller disks, or another storage";
 }
 
-function checkQuorum(context: Context, plan: SitePlan): void {
+function checkQuorum(context: Context): void {
   const { cluster } = context.spec.site;
   const nodes = context.hypervisors;
   if (cluster === undefined) return;
@@ -142,7 +143,6 @@ function checkQuorum(context: Context, plan: SitePlan): void {
       `Cluster ${cluster} has two nodes, ${list(nodes)}, and no third vote: when one is lost, the other has 1 vote of 2 and cannot start anything.`,
       "Give a third machine that is no hypervisor the role witness.",
     );
-    return;
   }
   if (witness !== undefined && nodes.length % 2 === 1)
     context.add(
@@ -151,14 +151,4 @@ function checkQuorum(context: Context, plan: SitePlan): void {
       `Cluster ${cluster} has ${nodes.length} nodes and a witness: a QDevice is for an even number of nodes.`,
       `Remove the role witness from ${witness}, or add a node.`,
     );
-  for (const { server } of Object.values(plan.losses)) {
-    const votes = quorum(context, server);
-    if (votes && !votes.quorate)
-      context.add(
-        "QUORUM-LOST",
-        `servers.${server}`,
-        `When ${server} is lost, cluster ${cluster} has ${votes.votes} of ${votes.expected} votes and needs ${votes.needed}: nothing can be started.`,
-        "Add a node or a witness.",
-      );
-  }
 }

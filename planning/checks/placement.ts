@@ -83,6 +83,13 @@ function checkSpare(context: Context, { name, primary, spare }: Placed): void {
 
 function checkDisk(context: Context, guest: Placed, disk: DiskSpec, index: number): void {
   const { name, spec, primary, spare } = guest;
+  if (disk.usedGiB !== undefined && disk.usedGiB > disk.sizeGiB)
+    context.add(
+      "DISK-OVERFULL",
+      `guests.${name}.disks[${index}].usedGiB`,
+      `Disk ${index} of ${name} has ${disk.sizeGiB} GiB and is to hold ${disk.usedGiB} GiB.`,
+      `Raise guests.${name}.disks[${index}].sizeGiB, or correct usedGiB.`,
+    );
   const path = `guests.${name}.disks[${index}].storage`;
   const content = spec.kind === "vm" ? "images" : "rootdir";
   checkStorage(context, {
@@ -126,7 +133,7 @@ export function checkStorage(context: Context, use: StorageUse): SeenStorage | u
     .sort();
   if (seen === undefined) {
     const close = nearest(storage, candidates);
-    const instead = close === undefined ? (candidates.length > 0 ? list(candidates, "or") : "one") : close;
+    const instead = close ?? list(candidates, "or");
     const shared = own(context.spec.storages, storage);
     context.add(
       side === "primary" ? "STORAGE-UNKNOWN" : "STORAGE-MISSING-ON-SPARE",
@@ -134,7 +141,7 @@ export function checkStorage(context: Context, use: StorageUse): SeenStorage | u
       `${what} needs storage '${storage}' on ${server}, which ${shared ? "does not mount it" : "has none of that name"}.`,
       shared
         ? `Add ${server} to storages.${storage}.mountedBy.`
-        : `Add servers.${server}.storages.${storage}, or set ${path} to ${instead}.`,
+        : `Add servers.${server}.storages.${storage}${instead === "" ? "" : `, or set ${path} to ${instead}`}.`,
     );
   } else if (!seen.storage.content.includes(content)) {
     const where = seen.shared ? `storages.${storage}` : `servers.${server}.storages.${storage}`;
@@ -185,7 +192,7 @@ function checkImage(context: Context, { name, spec }: Placed): void {
     context.add(
       "IMAGE-KIND",
       path,
-      `${name} is made from ${spec.image}, a ${image.kind}; it needs a ${wanted}.`,
+      `${name} is made from ${spec.image}, which is of kind ${image.kind} and not ${wanted}.`,
       `Name a ${wanted} at ${path}.`,
     );
 }

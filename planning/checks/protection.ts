@@ -34,11 +34,17 @@ export function checkProtection(context: Context, plan: SitePlan): void {
     for (const server of storage.mountedBy ?? [])
       if (context.server(server) === undefined) {
         const path = `storages.${id}.mountedBy`;
+        const close = nearest(
+          server,
+          context.servers.map(({ name }) => name),
+        );
         context.add(
           "SERVER-UNKNOWN",
           path,
           `Storage ${id} is mounted by '${server}', which does not exist.`,
-          serverFix(context, path, server, context.hypervisors),
+          close === undefined
+            ? `Remove '${server}' from ${path}, or add servers.${server}.`
+            : `Write '${close}' instead of '${server}'.`,
         );
       }
     if (storage.content.includes("backup")) checkLocation(context, id);

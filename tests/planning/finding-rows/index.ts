@@ -1,0 +1,7 @@
+import { addressesRows } from "./addresses";
+import { capacityRows } from "./capacity";
+import { placementRows } from "./placement";
+import { protectionRows } from "./protection";
+import { specificationRows } from "./specification";
+
+export const rows = [...specificationRows, ...addressesRows, ...placementRows, ...capacityRows, ...protectionRows];

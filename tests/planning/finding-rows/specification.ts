@@ -1,0 +1,116 @@
+/** Findings about the form of a specification, and which change of a clean site brings them, word for word. */
+import type { Row } from "./row";
+
+export const specificationRows: Row[] = [
+  {
+    code: "SPEC-INVALID",
+    set: ["guests.mail.memoryGiB=much"],
+    subject: "guests.mail.memoryGiB",
+    message: 'guests.mail.memoryGiB is "much": expected number.',
+  },
+  {
+    code: "SPEC-INVALID",
+    set: ["guests.mail.boot.order=1.5"],
+    subject: "guests.mail.boot.order",
+    message: "guests.mail.boot.order is 1.5: expected a whole number.",
+  },
+  {
+    code: "SPEC-INVALID",
+    set: ["guests.mail.kind=lxc"],
+    subject: "guests.mail.kind",
+    message: 'guests.mail.kind is "lxc": expected vm or container.',
+  },
+  {
+    code: "SPEC-INVALID",
+    set: ["guests.mail.coldReplica.method=magic"],
+    subject: "guests.mail.coldReplica.method",
+    message: 'guests.mail.coldReplica.method is "magic": expected storage-replication, zfs-sync or restore.',
+  },
+  {
+    code: "SPEC-INVALID",
+    set: ["guests.mail.coldReplica.recoveryPoint=soon"],
+    subject: "guests.mail.coldReplica.recoveryPoint",
+    message: 'guests.mail.coldReplica.recoveryPoint is "soon": must be a number with a unit: 90s, 15m, 4h, 1d or 2w.',
+  },
+  {
+    code: "SPEC-INVALID",
+    set: ["policies.coreOvercommit=-1"],
+    subject: "policies.coreOvercommit",
+    message: "policies.coreOvercommit is -1: must be greater than 0.",
+  },
+  {
+    code: "SPEC-INVALID",
+    set: ['servers.Big={"roles":["witness"],"cores":1,"memoryGiB":1}'],
+    subject: "servers.Big",
+    message:
+      "The name 'Big' cannot be used: must be a host name: lower-case letters, digits and inner dashes, 1-63 characters.",
+  },
+  {
+    code: "SPEC-MISSING",
+    set: ["guests.mail.memoryGiB=null"],
+    subject: "guests.mail.memoryGiB",
+    message: "guests.mail.memoryGiB is missing (number).",
+  },
+  {
+    code: "SPEC-MISSING",
+    set: ["guests.mail.kind=null"],
+    subject: "guests.mail.kind",
+    message: "guests.mail.kind is missing (vm or container).",
+  },
+  {
+    code: "SPEC-UNKNOWN-KEY",
+    set: ["guests.mail.memroyGiB=9"],
+    subject: "guests.mail.memroyGiB",
+    message: "'memroyGiB' is no key of guests.mail: did you mean 'memoryGiB'?",
+  },
+  {
+    code: "SPEC-UNKNOWN-KEY",
+    set: ["guets.mail.memoryGiB=9"],
+    subject: "guets",
+    message: "'guets' is no key of the specification: did you mean 'guests'?",
+  },
+  {
+    code: "SPEC-UNKNOWN-KEY",
+    set: ["guests.mail.coldReplica.shedule=*/5"],
+    subject: "guests.mail.coldReplica.shedule",
+    message: "'shedule' is no key of guests.mail.coldReplica: did you mean 'schedule'?",
+  },
+  {
+    code: "SPEC-UNKNOWN-KEY",
+    set: ["servers.one.zzzzzzzzzz=1"],
+    subject: "servers.one.zzzzzzzzzz",
+    message: "'zzzzzzzzzz' is no key of servers.one.",
+  },
+  {
+    code: "ACTIVE-SIDE-INVALID",
+    set: [],
+    options: { active: { ghost: "spare" } },
+    subject: "guests.ghost",
+    message: "The spare of 'ghost' is recorded as active, but there is no such guest.",
+  },
+  {
+    code: "ACTIVE-SIDE-INVALID",
+    set: ["guests.mail.coldReplica=null"],
+    options: { active: { mail: "spare" } },
+    subject: "guests.mail.coldReplica",
+    message: "The spare of mail is recorded as active, but mail has no coldReplica.",
+  },
+  {
+    code: "GUEST-ID-DUPLICATE",
+    set: ["guests.wiki.id=101"],
+    subject: "guests.mail.id",
+    message: "Guest id 101 is used twice: by mail and wiki.",
+  },
+  {
+    code: "GUEST-ID-DUPLICATE",
+    set: ["guests.wiki.coldReplica.standbyIds=[101, 9001]"],
+    subject: "guests.mail.id",
+    message: "Guest id 101 is used twice: by mail and standby copy 1 of wiki.",
+  },
+  {
+    code: "GUEST-ID-DUPLICATE",
+    set: ["guests.mail.id=null", "guests.wiki.id=251258"],
+    subject: "guests.wiki.id",
+    message: "Guest id 251258 is used twice: by mail (derived from its name) and wiki.",
+  },
+];
