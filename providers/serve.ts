@@ -2,6 +2,7 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { pveOptionsFromConfig } from "./config";
 import { PveClient } from "./pve/client";
+import { ConfigError, PveError } from "./pve/errors";
 
 /** What a handler is given beside its inputs. */
 export interface HandlerContext {
@@ -82,20 +83,41 @@ export function serve<In extends object, Out extends object>(
       return { changes: changes || unknown, replaces, deleteBeforeReplace: true };
     },
     async create(inputs) {
-      const { id, outs } = await handler.create(context(), bare(inputs));
+      const { id, outs } = await recording(inputs, () => handler.create(context(), bare(inputs)));
       return { id, outs };
     },
     async read(id, props) {
-      const found = await handler.read(context(), id, bare(props));
+      const found = await plainly(() => handler.read(context(), id, bare(props)));
       return found === undefined ? { id: "", props: {} } : { id, props: found };
     },
     async update(id, olds, news) {
-      return { outs: await handler.update(context(), id, bare(olds), bare(news)) };
+      return { outs: await recording(news, () => handler.update(context(), id, bare(olds), bare(news))) };
     },
     async delete(id, props) {
-      await handler.delete(context(), id, bare(props));
+      await plainly(() => handler.delete(context(), id, bare(props)));
     },
   };
+}
+
+/** The properties of a partly initialised resource are recorded as they are thrown: without the provider's text in them the next call would find none. */
+async function recording<T>(inputs: object, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof PartlyInitialised)
+      Object.assign(error.properties, { __provider: (inputs as { __provider?: string }).__provider });
+    throw error;
+  }
+}
+
+/** The provider process prints the stack of these errors; one of ours says all it has to say in its message. */
+async function plainly<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof PveError || error instanceof ConfigError) error.stack = "";
+    throw error;
+  }
 }
 
 function isUnknown(value: unknown): boolean {
