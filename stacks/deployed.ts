@@ -1,8 +1,8 @@
 /** What the hypervisors say before anything is registered: which answer, and how large the guests' disks are. */
-import type * as pulumi from "@pulumi/pulumi";
+import * as pulumi from "@pulumi/pulumi";
 import type { Finding, GuestPlan, SitePlan } from "../planning";
 import { PveClient } from "../providers/pve/client";
-import { PveError } from "../providers/pve/errors";
+import { ConfigError, PveError } from "../providers/pve/errors";
 import type { StackSettings } from "./settings";
 
 /** What was read; `disks` in GiB by guest and disk index. */
@@ -19,8 +19,18 @@ const PATIENCE_SECONDS = 5;
 /**
  * Reads what the plan is compared with. A site that cannot be reached is planned all the same, with the warning
  * `SITE-UNREACHABLE`: a preview must be possible from a train.
+ *
+ * @throws RunError for a token that is wrong or a certificate that is not trusted: every later call would fail alike
  */
 export async function readDeployed(plan: SitePlan, settings: StackSettings): Promise<Deployed> {
+  try {
+    return await read(plan, settings);
+  } catch (error) {
+    throw readable(error);
+  }
+}
+
+async function read(plan: SitePlan, settings: StackSettings): Promise<Deployed> {
   const { ca, fingerprints } = settings;
   const client = (endpoints: Record<string, string>, apiToken: string) =>
     new PveClient({
@@ -72,6 +82,11 @@ async function firstLive(
 
 function isTrustError(error: PveError): boolean {
   return /certificate/i.test(error.reason);
+}
+
+/** Shown as it is, without a stack trace: it says which server, which call, and what to do. */
+function readable(error: unknown): unknown {
+  return error instanceof PveError || error instanceof ConfigError ? new pulumi.RunError(error.message) : error;
 }
 
 function unreachable(reason: string): Finding {

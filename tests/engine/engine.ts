@@ -195,7 +195,7 @@ function readEvents(text: string): Pick<EngineRun, "changes" | "steps" | "log"> 
   const plain = lines.filter((line) => !line.startsWith("{"));
   const steps = events.flatMap(({ resourcePreEvent }) => {
     const op = resourcePreEvent?.metadata.op;
-    return resourcePreEvent && op !== "same" ? [`${op} ${resourcePreEvent.metadata.urn}`] : [];
+    return resourcePreEvent && op !== "same" && op !== "refresh" ? [`${op} ${resourcePreEvent.metadata.urn}`] : [];
   });
   const changes = events.findLast((event) => event.summaryEvent)?.summaryEvent?.resourceChanges ?? {};
   const diagnostics = events.flatMap(({ diagnosticEvent }) =>
