@@ -1,4 +1,5 @@
 /** A small HTTPS server that answers as it is told: for the wire, the errors and the patience of the client. */
+import { randomUUID, X509Certificate } from "node:crypto";
 import * as https from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import { generate } from "selfsigned";
@@ -39,7 +40,8 @@ export interface Certificate {
 /** A self-signed certificate for the given address or name. */
 export function makeCertificate(name = "127.0.0.1"): Promise<Certificate> {
   const address = /^[0-9.]+$/.test(name) ? { type: 7 as const, ip: name } : { type: 2 as const, value: name };
-  return generate([{ name: "commonName", value: name }], {
+  // Names of their own: among trusted certificates of one name, OpenSSL would try only the first.
+  return generate([{ name: "commonName", value: `${name} ${randomUUID()}` }], {
     keySize: 2048,
     extensions: [
       { name: "basicConstraints", cA: true },
@@ -48,11 +50,13 @@ export function makeCertificate(name = "127.0.0.1"): Promise<Certificate> {
   });
 }
 
+let shared: Promise<Certificate> | undefined;
+
 export async function startFake(
   answer: (request: FakeRequest, count: number) => FakeAnswer,
   options: { certificate?: Certificate; port?: number } = {},
 ): Promise<Fake> {
-  const certificate = options.certificate ?? (await makeCertificate());
+  const certificate = options.certificate ?? (await (shared ??= makeCertificate()));
   const requests: FakeRequest[] = [];
   const sockets = new Set<Socket>();
   const server = https.createServer({ key: certificate.private, cert: certificate.cert }, (incoming, outgoing) => {
@@ -82,7 +86,6 @@ export async function startFake(
   });
   await new Promise<void>((resolve) => server.listen(options.port ?? 0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
-  const { X509Certificate } = await import("node:crypto");
   return {
     url: `https://127.0.0.1:${port}`,
     port,
