@@ -1,0 +1,208 @@
+/**
+ * A second opinion on plans, by enumeration: written without looking at how planning/ does it, and sharing nothing with
+ * it but the types. Slow and simple on purpose.
+ */
+import type { Side, SiteSpec } from "../../planning/schema";
+
+const ACTIVATION = 15;
+const near = 1e-6;
+
+interface Seat {
+  guest: string;
+  from: string;
+  /** Where it may run after the loss; undefined: nowhere. */
+  to: string | undefined;
+  moves: boolean;
+  mayStayOff: boolean;
+}
+
+export interface OracleLoss {
+  survives: boolean;
+  lost: string[];
+  shed: string[];
+  restarts: { guest: string; on: string; recoveryTimeSeconds: number }[];
+  usage: Record<string, { memoryGiB: number; cores: number; fits: boolean; guests: string[] }>;
+  quorate: boolean | undefined;
+}
+
+function isHypervisor(spec: SiteSpec, server: string | undefined): boolean {
+  return server !== undefined && spec.servers[server]!.roles.includes("hypervisor");
+}
+
+/** All subsets of a set: 2^n of them. */
+function subsets<T>(items: readonly T[]): T[][] {
+  const all: T[][] = [];
+  for (let mask = 0; mask < 2 ** items.length; mask++) all.push(items.filter((_, index) => mask & (1 << index)));
+  return all;
+}
+
+function load(spec: SiteSpec, server: string, guests: readonly string[]) {
+  const { cores, memoryGiB, hostReserve } = spec.servers[server]!;
+  let memory = 0;
+  let virtual = 0;
+  let startable = true;
+  for (const name of guests) {
+    const guest = spec.guests[name]!;
+    memory += guest.memoryGiB + spec.policies.memoryOverheadGiB;
+    virtual += guest.cores;
+    if (guest.cores > cores) startable = false;
+  }
+  const fits =
+    startable &&
+    memory <= Math.max(0, memoryGiB - hostReserve.memoryGiB) + near &&
+    virtual <= Math.max(0, cores - hostReserve.cores) * spec.policies.coreOvercommit + near;
+  return { memoryGiB: memory, cores: virtual, fits, guests: [...guests].sort() };
+}
+
+function seats(spec: SiteSpec, active: Record<string, Side>, lost: string): Seat[] {
+  return Object.keys(spec.guests).map((guest) => {
+    const { on, coldReplica, sheddable } = spec.guests[guest]!;
+    const spareRuns = coldReplica !== undefined && active[guest] === "spare";
+    const from = spareRuns ? coldReplica.on : on;
+    const other = coldReplica === undefined ? undefined : spareRuns ? on : coldReplica.on;
+    const moves = from === lost;
+    const to = moves ? (other !== lost && isHypervisor(spec, other) ? other : undefined) : from;
+    return { guest, from, to, moves, mayStayOff: spec.policies.allowShedding && sheddable };
+  });
+}
+
+/** More important guests first. */
+function ranking(spec: SiteSpec, guests: readonly string[]): string[] {
+  return [...guests].sort((a, b) => spec.guests[b]!.priority - spec.guests[a]!.priority || (a < b ? -1 : 1));
+}
+
+/** What the loss of a server means, by trying every set of guests that could stay off on every other server. */
+export function lossOracle(spec: SiteSpec, active: Record<string, Side>, lostServer: string): OracleLoss {
+  const all = seats(spec, active, lostServer);
+  const usage: OracleLoss["usage"] = {};
+  const shed: string[] = [];
+  for (const server of Object.keys(spec.servers).filter((name) => name !== lostServer)) {
+    const here = all.filter(({ to }) => to === server);
+    const names = here.map(({ guest }) => guest);
+    const possible = subsets(here.filter(({ mayStayOff }) => mayStayOff).map(({ guest }) => guest))
+      .map((off) => names.filter((name) => !off.includes(name)))
+      .filter((on) => load(spec, server, on).fits);
+    const order = ranking(spec, names);
+    // The best set keeps the most important guest if any set can, then the next one, and so on.
+    const worth = (on: readonly string[]) => order.map((name) => (on.includes(name) ? "1" : "0")).join("");
+    const best = possible.sort((a, b) => (worth(a) < worth(b) ? 1 : -1))[0] ?? names;
+    shed.push(...names.filter((name) => !best.includes(name)));
+    usage[server] = load(spec, server, best);
+  }
+  const lost = all.filter(({ to }) => to === undefined).map(({ guest }) => guest);
+  const votes = quorate(spec, lostServer);
+  return {
+    survives: lost.length === 0 && Object.values(usage).every(({ fits }) => fits) && votes !== false,
+    lost: lost.sort(),
+    shed: shed.sort(),
+    restarts: restarts(
+      spec,
+      all.filter(({ guest, moves, to }) => moves && to !== undefined && !shed.includes(guest)),
+    ),
+    usage,
+    quorate: votes,
+  };
+}
+
+/** Starts the guests of each server one after another, with a clock. */
+function restarts(spec: SiteSpec, moving: readonly Seat[]): OracleLoss["restarts"] {
+  const started: OracleLoss["restarts"] = [];
+  for (const server of new Set(moving.map(({ to }) => to!))) {
+    let clock = spec.policies.confirmSeconds;
+    const queue = moving.filter(({ to }) => to === server).map(({ guest }) => guest);
+    while (queue.length > 0) {
+      queue.sort((a, b) => spec.guests[a]!.boot.order - spec.guests[b]!.boot.order || (a < b ? -1 : 1));
+      const guest = queue.shift()!;
+      const { boot } = spec.guests[guest]!;
+      clock += ACTIVATION;
+      started.push({ guest, on: server, recoveryTimeSeconds: clock + boot.seconds });
+      clock += boot.delaySeconds;
+    }
+  }
+  return started.sort((a, b) => (a.guest < b.guest ? -1 : 1));
+}
+
+function quorate(spec: SiteSpec, lost: string): boolean | undefined {
+  if (spec.site.cluster === undefined) return undefined;
+  const voters = Object.keys(spec.servers).filter((name) => isHypervisor(spec, name));
+  if (voters.length > 1) {
+    const witness = Object.keys(spec.servers)
+      .sort()
+      .find((name) => spec.servers[name]!.roles.includes("witness") && !isHypervisor(spec, name));
+    if (witness !== undefined) voters.push(witness);
+  }
+  return voters.filter((name) => name !== lost).length > voters.length / 2;
+}
+
+/** Whether any way to run all guests that must run exists at all: every guest tried on every server and off. */
+export function anyWayToSurvive(spec: SiteSpec, active: Record<string, Side>, lostServer: string): boolean {
+  const all = seats(spec, active, lostServer);
+  const servers = Object.keys(spec.servers).filter((name) => name !== lostServer);
+  const attempt = (index: number, running: Record<string, string[]>): boolean => {
+    const seat = all[index];
+    if (seat === undefined) return servers.every((server) => load(spec, server, running[server] ?? []).fits);
+    if (seat.mayStayOff && seat.to !== undefined && attempt(index + 1, running)) return true;
+    return servers.some(
+      (server) =>
+        server === seat.to && attempt(index + 1, { ...running, [server]: [...(running[server] ?? []), seat.guest] }),
+    );
+  };
+  return attempt(0, {}) && quorate(spec, lostServer) !== false;
+}
+
+export interface OraclePool {
+  primaryGiB: number;
+  replicaGiB: number;
+  backupGiB: number;
+  imageGiB: number;
+}
+
+/** Everything that lies on one pool, asked item by item: does this lie here? */
+export function poolOracle(spec: SiteSpec, server: string, storage: string): OraclePool {
+  const pool: OraclePool = { primaryGiB: 0, replicaGiB: 0, backupGiB: 0, imageGiB: 0 };
+  const mounters = (id: string) =>
+    spec.storages[id]!.mountedBy ?? Object.keys(spec.servers).filter((name) => isHypervisor(spec, name));
+  /** The pools that hold the bytes when a server writes to a storage id. */
+  const places = (writer: string, id: string): string[] => {
+    if (spec.servers[writer]!.storages[id] !== undefined) return [`${writer}/${id}`];
+    const share = spec.storages[id];
+    if (share === undefined || !mounters(id).includes(writer)) return [];
+    const behind = Object.entries(spec.servers[share.server]?.storages ?? {}).filter(
+      ([, local]) => local.path === share.export || share.export.startsWith(`${local.path}/`),
+    );
+    return [`shared/${id}`, ...behind.slice(0, 1).map(([local]) => `${share.server}/${local}`)];
+  };
+  const here = (writer: string, id: string) => places(writer, id).includes(`${server}/${storage}`);
+  const used = (name: string) =>
+    spec.guests[name]!.disks.reduce((gib, disk) => gib + (disk.usedGiB ?? disk.sizeGiB / 2), 0);
+
+  const imageOn = new Set<string>();
+  for (const [name, guest] of Object.entries(spec.guests)) {
+    for (const disk of guest.disks) {
+      if (here(guest.on, disk.storage)) pool.primaryGiB += disk.sizeGiB;
+      const replica = guest.coldReplica;
+      if (replica === undefined) continue;
+      const restored = replica.method === "restore";
+      const target = restored && replica.storage !== undefined ? replica.storage : disk.storage;
+      if (here(replica.on, target)) pool.replicaGiB += restored ? disk.sizeGiB + disk.sizeGiB : disk.sizeGiB;
+    }
+    if (guest.image !== undefined)
+      for (const on of [guest.on, guest.coldReplica?.on])
+        if (on !== undefined && here(on, spec.images[guest.image]!.storage))
+          imageOn.add(places(on, spec.images[guest.image]!.storage)[0]!);
+    // Policies that write to one storage prune one another's backups; those on different storages do not.
+    for (const id of new Set(Object.values(spec.backups).map((policy) => policy.storage))) {
+      if (!here(guest.on, id)) continue;
+      const sizes = Object.values(spec.backups)
+        .filter((policy) => policy.storage === id && (policy.guests === "all" || policy.guests.includes(name)))
+        .map((policy) => {
+          let kept = 0;
+          for (const count of Object.values(policy.keep)) kept += count ?? 0;
+          return used(name) * policy.compressionRatio * ((kept === 0 ? 1 : kept) + 1);
+        });
+      pool.backupGiB += Math.max(0, ...sizes);
+    }
+  }
+  for (const image of Object.values(spec.images)) pool.imageGiB += imageOn.size * image.sizeGiB;
+  return pool;
+}
