@@ -35,7 +35,7 @@ describe("comparison", () => {
     expect(whats(net("BC:24:11:DD:FF:A7", "vmbr0"), net("BC:24:11:00:00:01", "vmbr0"))).toEqual([]);
     expect(whats(net("BC:24:11:DD:FF:A7", "vmbr0"), net("BC:24:11:00:00:01", "vmbr1"))).toEqual(["data.net0"]);
     expect(plain("UPID:pve1:0000009F:000D1EE4:6B02DC50:qmcreate:300:root@pam!tok:")).toBe(
-      "UPID:pve1:qmcreate:300:root@pam!tok:",
+      "UPID:pve1:qmcreate:300:root@pam!<token>:",
     );
     expect(plain("2026-11-22 12:16:44 starting migration of VM 400 to node 'pve2' (10.99.0.2)")).toBe(
       "<time> starting migration of VM 400 to node 'pve2' (<node address>)",

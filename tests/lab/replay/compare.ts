@@ -21,6 +21,7 @@ const FREE = new Set([
   "digest",
   "ssl_fingerprint",
   "repoid",
+  "tokenid",
   "changes",
   ...["pid", "pstart", "starttime", "endtime", "ctime", "uptime", "duration"],
   ...["cpu", "mem", "memhost", "disk", "netin", "netout", "diskread", "diskwrite", "used"],
@@ -134,6 +135,7 @@ export function plain(value: unknown): string {
   if (typeof value !== "string") return JSON.stringify(value) ?? "undefined";
   return value
     .replace(/UPID:([A-Za-z0-9-]+):[0-9A-F]{8}:[0-9A-F]{8}:[0-9A-F]{8}:/g, "UPID:$1:")
+    .replace(/\broot@pam![a-z]+/g, "root@pam!<token>")
     .replace(/\b[0-9A-F]{2}(:[0-9A-F]{2}){5}\b/gi, "<mac>")
     .replace(/\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/gi, "<uuid>")
     .replace(/\b[0-9a-f]{40}\b/g, "<digest>")
