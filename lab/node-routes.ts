@@ -1,6 +1,7 @@
 import { AnswerWith, type Call, flag, perm, type Route, route } from "./call";
 import { digestOf } from "./domain";
 import { fail } from "./errors";
+import { restartNode } from "./node-power";
 import { startById } from "./power";
 import { hasPrivilege } from "./privileges";
 import type { Task } from "./state";
@@ -107,7 +108,7 @@ function putDns(call: Call): null {
 function reboot(call: Call): null {
   const command = call.params.command;
   if (command !== "reboot" && command !== "shutdown") throw fail(`unable to parse command '${command}'`);
-  call.world.powerRequest?.(call.node, command);
+  restartNode(call.world, call.node, command);
   return null;
 }
 

@@ -158,6 +158,8 @@ export interface DomainState {
   firewall: Record<string, FirewallScope>;
   firewallGroups: Record<string, { comment?: string; rules: FirewallRule[] }>;
   sdn: Record<string, Record<string, Record<string, string>>>;
+  /** Guest processes whose configuration was moved to another node under them: they run on, and nobody manages them. */
+  strays: { vmid: number; node: string; pid: number }[];
   /** Extra bytes that the control interface put on a backing, to fill it. */
   filler: Record<string, number>;
   log: { time: number; node: string; user: string; tag: string; msg: string; pri: number }[];
@@ -196,6 +198,7 @@ export function emptyDomain(cluster?: string): DomainState {
     firewall: {},
     firewallGroups: {},
     sdn: {},
+    strays: [],
     filler: {},
     log: [],
   };

@@ -6,11 +6,7 @@ import { hasPrivilege } from "./privileges";
 import type { StorageEntry } from "./state";
 
 const FILE = "file-storage_cfg";
-const NUMBERS = new Set(
-  ["shared", "disable", "create-base-path", "create-subdirs", "mkdir", "sparse", "maxfiles", "preallocation"].filter(
-    (key) => key !== "preallocation",
-  ),
-);
+const NUMBERS = new Set(["shared", "disable", "create-base-path", "create-subdirs", "mkdir", "sparse", "maxfiles"]);
 const DEFAULT_CONTENT: Record<string, string> = {
   dir: "backup,images,iso,rootdir,snippets,vztmpl",
   nfs: "images",

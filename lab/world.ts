@@ -1,10 +1,12 @@
 import { randomBytes } from "node:crypto";
 import * as path from "node:path";
+import { backupMinute } from "./backup-jobs";
 import { Calls } from "./calls";
 import { VirtualClock } from "./clock";
 import { Domain } from "./domain";
 import { Faults } from "./faults";
 import { StateFile } from "./persistence";
+import { replicationMinute } from "./replication";
 import { seedTopology } from "./seed";
 import { emptyDomain, type LabState } from "./state";
 import { interruptTasks } from "./tasks";
@@ -90,11 +92,17 @@ export class World {
     for (const callback of this.listeners.get(node) ?? []) callback();
   }
 
-  /** Begins what runs by the clock: replication, backup jobs. */
-  startSchedulers(): void {}
-
-  /** Set by whoever switches nodes: `POST /nodes/{node}/status` asks for it. */
-  powerRequest?: (node: string, command: "reboot" | "shutdown") => void;
+  /** Begins what runs by the clock: replication and backup jobs, looked at once a virtual minute. */
+  startSchedulers(): void {
+    const next = Math.floor(this.clock.now() / 60) * 60 + 60;
+    this.clock.at(next, () => {
+      for (const domain of this.domains) {
+        replicationMinute(domain);
+        backupMinute(domain);
+      }
+      this.startSchedulers();
+    });
+  }
 
   /** Ends the clock and writes the state. */
   close(): void {

@@ -1,0 +1,215 @@
+import * as fs from "node:fs";
+import { moveConfig } from "./config-move";
+import type { Domain } from "./domain";
+import { killNode, reviveNode } from "./node-power";
+import { hasBooted } from "./power";
+import { ownVolumes } from "./qemu-config";
+import type { Router } from "./router";
+import type { Guest } from "./state";
+import type { Validator } from "./validation";
+import { findVolume, volumeFile } from "./volumes";
+import type { World } from "./world";
+
+/** One call of the control interface. */
+export interface ControlAction {
+  method: "GET" | "POST";
+  pattern: RegExp;
+  usage: string;
+  run: (variables: string[], body: Record<string, unknown>) => unknown;
+}
+
+function action(method: ControlAction["method"], usage: string, run: ControlAction["run"]): ControlAction {
+  const path = usage.split(" ")[0]!;
+  return { method, usage, pattern: new RegExp(`^${path.replace(/\{\w+\}/g, "([^/]+)")}$`), run };
+}
+
+function number(value: unknown, name: string): number {
+  if (typeof value !== "number" || !Number.isFinite(value)) throw new Error(`'${name}' must be a number`);
+  return value;
+}
+
+function text(value: unknown, name: string): string {
+  if (typeof value !== "string" || value === "") throw new Error(`'${name}' must be text`);
+  return value;
+}
+
+function guestOf(world: World, vmid: string): { domain: Domain; guest: Guest } {
+  for (const domain of world.domains) {
+    const guest = domain.guest(vmid);
+    if (guest) return { domain, guest };
+  }
+  throw new Error(`there is no guest ${vmid}`);
+}
+
+/** The first disk of a guest: where its data is. */
+function dataFile(world: World, vmid: string): { file: string; grow: (bytes: number) => void; read: boolean } {
+  const { domain, guest } = guestOf(world, vmid);
+  const volid =
+    guest.type === "qemu"
+      ? ownVolumes(guest.config, false).find(
+          ({ volid: id, key }) => !id.includes("cloudinit") && !/^(efidisk|tpmstate)/.test(key),
+        )?.volid
+      : guest.config.rootfs?.split(",")[0];
+  const volume = volid ? findVolume(domain, guest.node, volid) : undefined;
+  if (!volume) throw new Error(`guest ${vmid} has no disk`);
+  return {
+    file: volumeFile(domain, volume),
+    read: guest.running !== undefined,
+    grow: (bytes) => {
+      volume.used = Math.min(volume.size, volume.used + bytes);
+      domain.save();
+    },
+  };
+}
+
+/** State of the whole lab at a glance. */
+function overview(world: World): Record<string, unknown> {
+  return {
+    time: world.clock.now(),
+    speed: world.clock.speed,
+    witnesses: world.state.witnesses,
+    nodes: world.domains.flatMap((domain) =>
+      domain.nodeNames().map((name) => ({
+        name,
+        up: domain.state.nodes[name]!.up,
+        quorate: domain.quorate(name),
+        cluster: domain.state.cluster,
+      })),
+    ),
+    guests: world.domains.flatMap((domain) =>
+      domain.guests().map((guest) => ({
+        vmid: guest.vmid,
+        type: guest.type,
+        name: guest.config.name ?? guest.config.hostname,
+        node: guest.node,
+        running: guest.running !== undefined,
+        booted: hasBooted(domain, guest),
+        tags: guest.config.tags,
+      })),
+    ),
+    // Processes that run although their configuration was moved away.
+    strays: world.domains.flatMap((domain) => domain.state.strays),
+  };
+}
+
+function fill(world: World, body: Record<string, unknown>): unknown {
+  const node = text(body.node, "node");
+  const domain = world.domainOf(node);
+  if (!domain) throw new Error(`there is no node '${node}'`);
+  const entry = domain.storage(text(body.storage, "storage"), node);
+  const backing = domain.backing(entry, node);
+  delete domain.state.filler[backing];
+  const leave = body.leaveBytes === undefined ? 0 : number(body.leaveBytes, "leaveBytes");
+  const { avail } = domain.usage(entry, node);
+  if (leave < avail) domain.state.filler[backing] = avail - leave;
+  domain.save();
+  return domain.usage(entry, node);
+}
+
+/** All calls of the control interface. */
+export function controlActions(world: World, router: Router, validator: Validator | undefined): ControlAction[] {
+  const witness = (name: string, up: boolean) => {
+    if (world.state.witnesses[name] === undefined) throw new Error(`there is no witness '${name}'`);
+    world.state.witnesses[name] = up;
+    world.save();
+    return { name, up };
+  };
+  return [
+    action("GET", "/", () => overview(world)),
+    action("POST", "/nodes/{node}/kill", ([node]) => {
+      killNode(world, node!);
+      return { node, up: false };
+    }),
+    action("POST", "/nodes/{node}/revive", ([node]) => {
+      reviveNode(world, node!);
+      return { node, up: true };
+    }),
+    action("POST", "/nodes/{node}/expected {votes}", ([node], body) => {
+      const domain = world.domainOf(node!);
+      if (!domain) throw new Error(`there is no node '${node}'`);
+      domain.nodeState(node!).expectedVotes = number(body.votes, "votes");
+      domain.save();
+      return { node, quorate: domain.quorate(node!) };
+    }),
+    action("POST", "/witnesses/{name}/kill", ([name]) => witness(name!, false)),
+    action("POST", "/witnesses/{name}/revive", ([name]) => witness(name!, true)),
+    action("POST", "/config-move {vmid, from, to, on?}", (_, body) => {
+      const to = text(body.to, "to");
+      moveConfig(
+        world,
+        number(body.vmid, "vmid"),
+        text(body.from, "from"),
+        to,
+        body.on === undefined ? to : text(body.on, "on"),
+      );
+      return { vmid: body.vmid, node: to };
+    }),
+    action("POST", "/clock/advance {seconds}", (_, body) => {
+      world.clock.advance(number(body.seconds, "seconds"));
+      return { time: world.clock.now() };
+    }),
+    action("POST", "/storage/fill {node, storage, leaveBytes?}", (_, body) => fill(world, body)),
+    action("POST", "/storage/empty {node, storage}", (_, body) =>
+      fill(world, { ...body, leaveBytes: Number.MAX_SAFE_INTEGER }),
+    ),
+    action("POST", "/faults/task {type, message?}", (_, body) => {
+      world.faults.failNext(
+        text(body.type, "type"),
+        typeof body.message === "string" ? body.message : "command failed: exit code 1",
+      );
+      return { type: body.type };
+    }),
+    action("POST", "/faults {seed?, errorRate?, lockRate?, latencyMs?, slowdown?}", (_, body) => {
+      const { faults } = world;
+      if (body.seed !== undefined) faults.seed(number(body.seed, "seed"));
+      if (body.errorRate !== undefined) faults.errorRate = number(body.errorRate, "errorRate");
+      if (body.lockRate !== undefined) faults.lockRate = number(body.lockRate, "lockRate");
+      if (body.latencyMs !== undefined) faults.latencyMs = number(body.latencyMs, "latencyMs");
+      if (body.slowdown !== undefined) faults.slowdown = number(body.slowdown, "slowdown");
+      return {
+        errorRate: faults.errorRate,
+        lockRate: faults.lockRate,
+        latencyMs: faults.latencyMs,
+        slowdown: faults.slowdown,
+      };
+    }),
+    action("POST", "/faults/clear", () => {
+      world.faults.clear();
+      return {};
+    }),
+    action("POST", "/guests/{vmid}/boot-time {seconds}", ([vmid], body) => {
+      const { domain, guest } = guestOf(world, vmid!);
+      guest.bootSeconds = number(body.seconds, "seconds");
+      domain.save();
+      return { vmid: guest.vmid, seconds: guest.bootSeconds };
+    }),
+    action("POST", "/guests/{vmid}/lock {lock?}", ([vmid], body) => {
+      const { domain, guest } = guestOf(world, vmid!);
+      if (body.lock === undefined) delete guest.config.lock;
+      else guest.config.lock = text(body.lock, "lock");
+      domain.save();
+      return { vmid: guest.vmid, lock: guest.config.lock };
+    }),
+    action("POST", "/guests/{vmid}/write {text, bytes?}", ([vmid], body) => {
+      const { file, grow, read } = dataFile(world, vmid!);
+      if (!read) throw new Error(`guest ${vmid} does not run, it cannot write`);
+      const line = text(body.text, "text");
+      fs.appendFileSync(file, `${line}\n`);
+      grow(body.bytes === undefined ? line.length + 1 : number(body.bytes, "bytes"));
+      return { vmid: Number(vmid) };
+    }),
+    action("GET", "/guests/{vmid}/data", ([vmid]) => ({ text: fs.readFileSync(dataFile(world, vmid!).file, "utf8") })),
+    action("GET", "/calls", () => world.calls.report()),
+    action("POST", "/calls/reset", () => {
+      world.calls.reset();
+      return {};
+    }),
+    action("GET", "/coverage", () => ({
+      validated: validator !== undefined,
+      handled: router.handled(),
+      text:
+        validator?.coverage(router.handled()) ??
+        "No API schema was given: the lab answers the calls listed, without checking parameters.",
+    })),
+  ];
+}

@@ -1,0 +1,90 @@
+import type { Domain } from "./domain";
+import { powerOn } from "./power";
+import type { Guest } from "./state";
+import { interruptTasks, startTask } from "./tasks";
+import type { World } from "./world";
+
+/** Virtual seconds that a server needs until its API answers. */
+const SERVER_BOOT_SECONDS = 60;
+
+/** Cuts a node off: its guests stop as with a power cut, its tasks never end, its listener closes. */
+export function killNode(world: World, name: string): void {
+  const domain = domainOf(world, name);
+  const node = domain.nodeState(name);
+  if (!node.up) return;
+  node.up = false;
+  for (const guest of domain.guests(name)) delete guest.running;
+  domain.state.strays = domain.state.strays.filter((stray) => stray.node !== name);
+  interruptTasks(domain, name, world.clock.seconds());
+  domain.save();
+  world.powerChanged(name);
+}
+
+/** Brings a node back; what has `onboot` starts when the cluster has a quorum. */
+export function reviveNode(world: World, name: string): void {
+  const domain = domainOf(world, name);
+  const node = domain.nodeState(name);
+  if (node.up) return;
+  node.up = true;
+  node.bootedAt = world.clock.now();
+  delete node.expectedVotes;
+  for (const guest of domain.guests(name)) delete guest.config.lock;
+  domain.save();
+  world.powerChanged(name);
+  bootGuests(domain, name);
+}
+
+/** Reboot or shutdown by the API: the guests are shut down in order, then the node goes. */
+export function restartNode(world: World, name: string, command: "reboot" | "shutdown"): void {
+  const { clock } = world;
+  clock.at(clock.now() + 5, () => killNode(world, name));
+  if (command === "reboot") clock.at(clock.now() + 5 + SERVER_BOOT_SECONDS, () => reviveNode(world, name));
+}
+
+function domainOf(world: World, name: string): Domain {
+  const domain = world.domainOf(name);
+  if (!domain) throw new Error(`there is no node '${name}'`);
+  return domain;
+}
+
+/** Boot order and delay from `startup: order=1,up=30`. */
+function startup(guest: Guest): { order: number; up: number } {
+  const text = guest.config.startup ?? "";
+  const order = /(?:^|,)(?:order=)?(\d+)(?:,|$)/.exec(text)?.[1];
+  const up = /up=(\d+)/.exec(text)?.[1];
+  return { order: order === undefined ? Number.MAX_SAFE_INTEGER : Number(order), up: Number(up ?? 0) };
+}
+
+/** `startall` of a node that has just booted: waits for the quorum, then starts in order. */
+function bootGuests(domain: Domain, name: string): void {
+  const guests = domain
+    .guests(name)
+    .filter((guest) => guest.config.onboot === "1" && guest.config.template !== "1")
+    .sort((a, b) => startup(a).order - startup(b).order || a.vmid - b.vmid);
+  if (guests.length === 0) return;
+  startTask(domain, {
+    node: name,
+    type: "startall",
+    id: "",
+    user: "root@pam",
+    seconds: 1,
+    work: async (handle) => {
+      while (!domain.quorate(name)) {
+        if (!domain.state.nodes[name]?.up) return;
+        await handle.takes(1);
+      }
+      for (const guest of guests) {
+        // The configuration may have been moved to another node while this one was away.
+        if (guest.node !== name || domain.guest(guest.vmid) !== guest || guest.running) continue;
+        handle.log(`Starting ${guest.type === "qemu" ? "VM" : "CT"} ${guest.vmid}`);
+        try {
+          await handle.takes(1);
+          powerOn(domain, guest);
+        } catch (error) {
+          handle.warn(`unable to start ${guest.vmid} - ${error instanceof Error ? error.message : String(error)}`);
+        }
+        if (startup(guest).up > 0) await handle.takes(startup(guest).up);
+      }
+    },
+  });
+}
