@@ -3,6 +3,9 @@ import { spawn } from "node:child_process";
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 
+/** An engine in the middle of a step needs this long to end it and write its state. */
+const GRACE_SECONDS = 20;
+
 const running = new Set();
 const cleanups = new Set();
 
@@ -26,10 +29,12 @@ export class CommandError extends Error {
 export function run(command, args, { cwd, env = process.env, onLine, input, check = true, timeoutSeconds } = {}) {
   return new Promise((resolve, reject) => {
     const name = [command, ...args].join(" ");
-    const child = spawn(command, args, { cwd, env, stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"] });
+    const stdin = input === undefined ? "ignore" : "pipe";
+    // A process group of its own, so that its children (a compiler's, a test runner's) can be stopped with it.
+    const child = spawn(command, args, { cwd, env, stdio: [stdin, "pipe", "pipe"], detached: true });
     running.add(child);
     child.stdin?.end(input);
-    const timer = timeoutSeconds && setTimeout(() => child.kill("SIGKILL"), timeoutSeconds * 1000);
+    const timer = timeoutSeconds && setTimeout(() => signalGroup(child, "SIGKILL"), timeoutSeconds * 1000);
     const out = { stdout: "", stderr: "" };
     for (const stream of ["stdout", "stderr"]) {
       let rest = "";
@@ -55,6 +60,15 @@ export function run(command, args, { cwd, env = process.env, onLine, input, chec
       else resolve(result);
     });
   });
+}
+
+function signalGroup(child, signal) {
+  try {
+    process.kill(-child.pid, signal);
+  } catch (error) {
+    // It has just ended, or never started.
+    if (error.code !== "ESRCH" && child.pid !== undefined) throw error;
+  }
 }
 
 function tail(text, lines = 30) {
@@ -92,13 +106,14 @@ export function handleSignals(sayBefore) {
   for (const [signal, number] of [
     ["SIGINT", 2],
     ["SIGTERM", 15],
+    ["SIGHUP", 1],
   ]) {
     process.once(signal, async () => {
       const waiting = [...running].map((child) => new Promise((resolve) => child.once("close", resolve)));
-      for (const child of running) child.kill("SIGINT");
-      const grace = new Promise((resolve) => setTimeout(resolve, 5000));
+      for (const child of running) signalGroup(child, signal);
+      const grace = new Promise((resolve) => setTimeout(resolve, GRACE_SECONDS * 1000));
       await Promise.race([Promise.all(waiting), grace]);
-      for (const child of running) child.kill("SIGKILL");
+      for (const child of running) signalGroup(child, "SIGKILL");
       for (const cleanup of cleanups) cleanup();
       sayBefore?.(signal);
       process.exit(128 + number);
