@@ -58,7 +58,7 @@ export function siteVerdict(plan: SitePlan, findings: readonly Finding[]): { tex
   const fatal = Object.values(plan.losses).filter((loss) => !loss.survives);
   const errors = findings.filter((finding) => finding.severity === "error").length;
   if (fatal.length > 0) {
-    const reasons = fatal.map((loss) => `${loss.server}: ${list(lossReasons(plan, loss))}`);
+    const reasons = fatal.map((loss) => `${loss.server}: ${list(lossReasons(plan, loss)) || "see the findings"}`);
     const text = `does not survive the loss of ${reasons.join("; nor of ")}`;
     // Without an error it is a choice that the specification makes, for example a guest without a spare.
     return { text, style: errors > 0 ? "red" : "yellow" };
@@ -85,7 +85,7 @@ function lossReasons(plan: SitePlan, loss: LossPlan): string[] {
     reasons.push(lacks.length > 0 ? `${server.name} lacks ${list(lacks)}` : `${server.name} has no room`);
   }
   if (loss.lost.length > 0) reasons.push(`${list(loss.lost)} cannot run`);
-  return reasons.length > 0 ? reasons : ["see the findings"];
+  return reasons;
 }
 
 const title = (text: string, { paint }: TextOptions): string => paint("bold", text.toUpperCase());
@@ -144,8 +144,9 @@ function recoveryText(plan: SitePlan, options: TextOptions): string[] {
   const rows = guests.map((guest): Cell[] => {
     const { method, schedule, recoveryPoint, recoveryTime, standbyIds } = guest.replica!;
     const computed = ({ seconds, promisedSeconds }: typeof recoveryPoint): Cell => {
+      const text = Number.isFinite(seconds) ? formatDuration(seconds) : "unlimited";
       const late = promisedSeconds !== undefined && seconds > promisedSeconds;
-      return late ? { text: formatDuration(seconds), style: "red" } : formatDuration(seconds);
+      return late ? { text, style: "red" } : text;
     };
     const promised = ({ promisedSeconds }: typeof recoveryPoint): string =>
       promisedSeconds === undefined ? "-" : formatDuration(promisedSeconds);
@@ -253,14 +254,16 @@ function lossText(plan: SitePlan, loss: LossPlan, options: TextOptions): string[
     : paint("red", "NOT survived");
   const lines = [`${paint("bold", `Loss of ${loss.server}`)}: ${verdict}`];
   if (!loss.survives) {
-    const reasons = bullet(list(lossReasons(plan, loss)), "  ", options);
-    lines.push(...reasons.map((line) => paint("red", line)));
+    // Who stays off is said below.
+    const reasons = lossReasons(plan, { ...loss, lost: [] });
+    if (reasons.length > 0) lines.push(...bullet(list(reasons), "  ", options).map((line) => paint("red", line)));
   }
   const rows = loss.restarts.map(({ guest, on, recoveryPointSeconds, recoveryTimeSeconds }) => [
     guest,
     `starts on ${on}`,
-    `answers after ${formatDuration(recoveryTimeSeconds)}`,
-    `loses up to ${formatDuration(recoveryPointSeconds)}`,
+    Number.isFinite(recoveryTimeSeconds) ? `answers after ${formatDuration(recoveryTimeSeconds)}` : "never answers",
+    // Nothing was ever copied: a restore without a backup.
+    Number.isFinite(recoveryPointSeconds) ? `loses up to ${formatDuration(recoveryPointSeconds)}` : "loses everything",
   ]);
   const widths = [0, 1, 2].map((column) => Math.max(0, ...rows.map((row) => row[column]!.length)));
   lines.push(

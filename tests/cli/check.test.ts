@@ -86,6 +86,27 @@ describe("a site that does not fit", () => {
     expect(afterLossOf.srv2!.memoryGiB - before.memoryGiB).toBeCloseTo(23 + 3 * 0.15);
   });
 
+  test("a guest without a spare is named in the verdict, and where it stays off", async () => {
+    const { code, out } = await coldspare(["check", "smb-site", "--set", "guests.docker-1.coldReplica=null"]);
+    expect(code).toBe(0);
+    expect(out).toMatch(/^smb does not survive the loss of srv2: docker-1 cannot run$/m);
+    expect(out).toMatch(/^Loss of srv2: NOT survived\n {2}sql-erp[\s\S]*\n {2}stays off, no spare: docker-1$/m);
+    expect(out).toMatch(/^what if: --set guests\.docker-1\.coldReplica=null$/m);
+  });
+
+  test("a spare that nothing ever filled loses everything", async () => {
+    const { code, out } = await coldspare(["check", "smb-site", "--set", "backups={}"]);
+    expect(code).toBe(1);
+    expect(out).toMatch(/^remote-app +restore +\S+ +unlimited/m);
+    expect(out).toMatch(/^ {2}remote-app +starts on srv1 .* loses everything$/m);
+  });
+
+  test("a cluster without a third vote stands still", async () => {
+    const { code, out } = await coldspare(["check", "smb-site", "--set", 'servers.backup-1.roles=["backup-server"]']);
+    expect(code).toBe(1);
+    expect(out).toMatch(/^smb does not survive the loss of srv1: the cluster keeps 1 of 2 votes and needs 2/m);
+  });
+
   test("--active shows the site after a failover", async () => {
     const { out } = await coldspare(["check", "smb-site", "--active", "sql-erp=spare", "--json"]);
     const { guests, servers } = reportOf(out);

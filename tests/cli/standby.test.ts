@@ -10,7 +10,9 @@ describe("what a refresh is told", () => {
 
   test("is what the stack tells its standby resource: either may refresh what the other made", async () => {
     const secrets = { "docker-1-password": pulumi.secret("x") };
-    const { recorder } = await record(() => new Site("smb", { site: loadLayout("smb-site") as SiteSpecInput, secrets }));
+    const { recorder } = await record(
+      () => new Site("smb", { site: loadLayout("smb-site") as SiteSpecInput, secrets }),
+    );
     expect(standbySpecOf(plan.guests["remote-app"]!)).toEqual(recorder.one("remote-app-standby").inputs);
   });
 
