@@ -12,7 +12,7 @@ export function makeFinding(code: FindingCode, subject: string, message: string,
   return { code, severity: FindingCatalogue[code].severity, subject, message, fix };
 }
 
-/** Errors first, then by subject; the same finding only once. */
+/** Errors first, then by subject and code, then as they were found; the same finding only once. */
 export function orderFindings(findings: readonly Finding[]): Finding[] {
   const seen = new Set<string>();
   return findings
@@ -20,11 +20,5 @@ export function orderFindings(findings: readonly Finding[]): Finding[] {
       const key = `${code}\n${subject}\n${message}`;
       return !seen.has(key) && seen.add(key);
     })
-    .sort(
-      (a, b) =>
-        RANK[a.severity] - RANK[b.severity] ||
-        byName(a.subject, b.subject) ||
-        byName(a.code, b.code) ||
-        byName(a.message, b.message),
-    );
+    .sort((a, b) => RANK[a.severity] - RANK[b.severity] || byName(a.subject, b.subject) || byName(a.code, b.code));
 }

@@ -20,10 +20,10 @@ export interface ParsedSite {
  * all findings shown together.
  */
 export function parseSite(input: unknown): ParsedSite {
-  const first = siteSpec.safeParse(input);
+  const first = siteSpec.safeParse(input, { jitless: true });
   if (first.success) return { spec: first.data, findings: [] };
   const findings = orderFindings(first.error.issues.flatMap((issue) => fromIssue(issue, input)));
-  const second = siteSpec.safeParse(withoutUnknownKeys(input, first.error.issues));
+  const second = siteSpec.safeParse(withoutUnknownKeys(input, first.error.issues), { jitless: true });
   return second.success ? { spec: second.data, findings } : { findings };
 }
 

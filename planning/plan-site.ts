@@ -3,7 +3,7 @@
 import { planAddresses } from "./addresses";
 import { afterLoss } from "./capacity";
 import { runChecks } from "./checks";
-import { Context, type Placed } from "./context";
+import { Context, type Placed, sorted } from "./context";
 import { orderFindings } from "./findings";
 import { type GuestIds, planGuestIds } from "./identity";
 import { planLosses } from "./losses";
@@ -39,7 +39,27 @@ function refused(input: unknown, findings: Finding[]): SitePlan {
   return { ...planParsed(spec, [], {}), findings, ok: false };
 }
 
-function planParsed(spec: SiteSpec, schemaFindings: readonly Finding[], options: PlanOptions): SitePlan {
+/** The specification with its names sorted: from here on no order in a file can show in the plan. */
+function canonical(spec: SiteSpec): SiteSpec {
+  const byKey = <T>(record: Record<string, T>) => Object.fromEntries(sorted(record));
+  const servers = sorted(spec.servers).map(([name, server]) => {
+    return [name, { ...server, bridges: byKey(server.bridges), storages: byKey(server.storages) }] as const;
+  });
+  return {
+    ...spec,
+    servers: Object.fromEntries(servers),
+    storages: byKey(spec.storages),
+    networks: byKey(spec.networks),
+    images: byKey(spec.images),
+    guests: byKey(spec.guests),
+    backups: byKey(spec.backups),
+    targets: byKey(spec.targets),
+    devices: byKey(spec.devices),
+  };
+}
+
+function planParsed(parsed: SiteSpec, schemaFindings: readonly Finding[], options: PlanOptions): SitePlan {
+  const spec = canonical(parsed);
   const context = new Context(spec, options);
   const ids = planGuestIds(context);
   const addresses = planAddresses(context);

@@ -150,7 +150,7 @@ function checkClaim(context: Context, networks: Record<string, ReadNetwork>, cla
     return;
   }
   if (prefix === undefined) return;
-  const free = freeHint(network, claim, taken);
+  const free = () => freeHint(network, claim, taken);
   if (!contains(prefix, claim.value)) {
     const other = Object.values(networks).find((candidate) => {
       const found = candidate.prefixes[claim.family];
@@ -161,7 +161,7 @@ function checkClaim(context: Context, networks: Record<string, ReadNetwork>, cla
       "ADDRESS-OUTSIDE-SUBNET",
       claim.path,
       `${claim.text} of ${claim.owner} is outside ${prefix.text} of network ${network.name}.${hint}`,
-      `Take an address of ${prefix.text}.${free}`,
+      `Take an address of ${prefix.text}.${free()}`,
     );
     return;
   }
@@ -171,7 +171,7 @@ function checkClaim(context: Context, networks: Record<string, ReadNetwork>, cla
       "ADDRESS-UNUSABLE",
       claim.path,
       `${claim.text} of ${claim.owner} is ${meaning} of ${prefix.text}.`,
-      `Take another address.${free}`,
+      `Take another address.${free()}`,
     );
   const router = context.spec.devices[claim.owner.replace(/^device /, "")]?.kind === "router";
   const gatewayText = network.spec[gateway];
@@ -180,12 +180,12 @@ function checkClaim(context: Context, networks: Record<string, ReadNetwork>, cla
       "ADDRESS-IS-GATEWAY",
       claim.path,
       `${claim.text} of ${claim.owner} is the gateway of network ${network.name}.`,
-      `Take another address.${free}`,
+      `Take another address.${free()}`,
     );
   if (claim.path.startsWith("guests.")) checkRanges(context, network, claim, free);
 }
 
-function checkRanges(context: Context, network: ReadNetwork, claim: Claim, free: string): void {
+function checkRanges(context: Context, network: ReadNetwork, claim: Claim, free: () => string): void {
   const { dhcp, reserved } = network.spec;
   for (const range of reserved)
     if (inRange(claim.value, range, claim.family))
@@ -193,14 +193,14 @@ function checkRanges(context: Context, network: ReadNetwork, claim: Claim, free:
         "ADDRESS-RESERVED",
         claim.path,
         `${claim.text} of ${claim.owner} is in ${range.from} to ${range.to} of network ${network.name}, reserved for ${range.purpose ?? "something else"}.`,
-        `Take an address outside that range.${free}`,
+        `Take an address outside that range.${free()}`,
       );
   if (dhcp && inRange(claim.value, dhcp, claim.family))
     context.add(
       "ADDRESS-IN-DHCP",
       claim.path,
       `${claim.text} of ${claim.owner} is in ${dhcp.from} to ${dhcp.to}, which the DHCP server of network ${network.name} hands out.`,
-      `Take an address outside that range.${free}`,
+      `Take an address outside that range.${free()}`,
     );
 }
 
@@ -216,13 +216,16 @@ function freeHint(network: ReadNetwork | undefined, claim: Claim, taken: Taken):
   const { gateway } = FAMILIES[claim.family === 4 ? 0 : 1];
   const gatewayText = network.spec[gateway];
   const gatewayValue = gatewayText === undefined ? undefined : parseAddress(gatewayText, claim.family);
-  const ranges = [...network.spec.reserved, ...(network.spec.dhcp ? [network.spec.dhcp] : [])];
+  const ranges = [...network.spec.reserved, ...(network.spec.dhcp ? [network.spec.dhcp] : [])].map((range) => ({
+    from: parseAddress(range.from, claim.family),
+    to: parseAddress(range.to, claim.family),
+  }));
   const usable = (value: bigint, within: Prefix) =>
     contains(within, value) &&
     !unusable(within, value) &&
     value !== gatewayValue &&
     !taken.has(`${claim.family}/${value}`) &&
-    !ranges.some((range) => inRange(value, range, claim.family));
+    !ranges.some(({ from, to }) => from !== undefined && to !== undefined && value >= from && value <= to);
   const start = contains(prefix, claim.value) ? claim.value : prefix.first;
   for (let step = 1n; step <= 1024n; step++)
     for (const value of [start + step, start - step])

@@ -128,6 +128,7 @@ export function checkStorage(context: Context, use: StorageUse): SeenStorage | u
   // An unknown server, or one that cannot run the guest anyway, is a finding of its own.
   if (spec === undefined || !context.isHypervisor(server)) return undefined;
   const seen = context.storageOn(server, storage);
+  if (seen?.storage.content.includes(content)) return seen;
   const candidates = [...Object.keys(spec.storages), ...Object.keys(context.spec.storages)]
     .filter((id) => context.storageOn(server, id)?.storage.content.includes(content))
     .sort();
@@ -143,7 +144,7 @@ export function checkStorage(context: Context, use: StorageUse): SeenStorage | u
         ? `Add ${server} to storages.${storage}.mountedBy.`
         : `Add servers.${server}.storages.${storage}${instead === "" ? "" : `, or set ${path} to ${instead}`}.`,
     );
-  } else if (!seen.storage.content.includes(content)) {
+  } else {
     const where = seen.shared ? `storages.${storage}` : `servers.${server}.storages.${storage}`;
     context.add(
       "STORAGE-CONTENT",
