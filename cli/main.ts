@@ -21,6 +21,13 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 
 const { run } = require("./program") as typeof import("./program");
 
-run(process.argv.slice(2), { stdout: process.stdout, stderr: process.stderr, env: process.env }).then((code) => {
-  process.exitCode = code;
-});
+run(process.argv.slice(2), { stdout: process.stdout, stderr: process.stderr, env: process.env }).then(
+  (code) => {
+    process.exitCode = code;
+  },
+  (error: Error) => {
+    // Not 1: a script must not take a crash for a site that does not fit.
+    process.stderr.write(`coldspare failed, and this is a fault of its own:\n${error.stack ?? error}\n`);
+    process.exitCode = 3;
+  },
+);

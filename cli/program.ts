@@ -7,7 +7,8 @@ import { exitCode, type Io, UsageError } from "./io";
 const exitCodes = `Exit codes:
   0  no errors
   1  the site has errors (with --strict: or warnings)
-  2  wrong use: unknown command or option, a file that is missing or cannot be read`;
+  2  wrong use: unknown command or option, a file that is missing or cannot be read
+  3  a fault in coldspare itself`;
 
 /** One value per use of a repeatable option. */
 const collect = (value: string, previous: string[] = []): string[] => [...previous, value];
