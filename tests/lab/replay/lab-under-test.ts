@@ -3,8 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Lab, type LabTopology, startLab } from "../../../lab";
 import { HttpsTarget } from "./https-target";
-import { Player } from "./player";
-import { ALWAYS, type Happening, type SetUpCall, type StartingState } from "./starting-states";
+import { Player, type ReplayResult } from "./player";
+import { loadRecording } from "./recording";
+import { ALWAYS, type Happening, recording, type SetUpCall, type StartingState } from "./starting-states";
 
 /** The cluster that the recordings were made on: two nodes, a directory and a ZFS pool each, no third vote. */
 function topology(bridgesOfPve1: string[]): LabTopology {
@@ -25,15 +26,19 @@ function topology(bridgesOfPve1: string[]): LabTopology {
   };
 }
 
-/** Virtual seconds per real second: waiting for a task costs milliseconds. */
-const SPEED = 50;
-/** PVE's pvestatd publishes the guests' state every 10 seconds; what was there before a recording had been published. */
-const PUBLISHED_SECONDS = 15;
+/** The lab's clock stands: time passes only where the replay lets it, so that every run sees the same. */
+const SPEED = 0.001;
+/** PVE's pvestatd publishes what `/cluster/resources` shows in rounds of so many seconds. */
+const ROUND_SECONDS = 10;
 
-/** A lab in the starting state of one recording. */
+/** A lab that is brought into the starting states of recordings, one after the other. */
 export class LabUnderTest {
-  readonly player: Player;
+  /** Everything that was done to it, in order. */
+  private readonly history: string[] = [];
+  private readonly player: Player;
+
   private constructor(
+    private readonly bridges: string,
     private readonly folder: string,
     private readonly lab: Lab,
     private readonly target: HttpsTarget,
@@ -41,12 +46,13 @@ export class LabUnderTest {
     this.player = new Player(target);
   }
 
-  /** Starts a lab of its own and brings it into the state. */
+  /** Starts a lab with the guests that were there all the time. */
   static async start(state: StartingState, schemaFile: string | undefined): Promise<LabUnderTest> {
     const folder = mkdtempSync(join(tmpdir(), "coldspare-replay-"));
+    const bridges = state.bridgesOfPve1 ?? ["vmbr0"];
     const lab = await startLab({
       folder,
-      topology: topology(state.bridgesOfPve1 ?? ["vmbr0"]),
+      topology: topology(bridges),
       clock: { speed: SPEED },
       ...(schemaFile === undefined ? {} : { schemaFile }),
     });
@@ -54,9 +60,31 @@ export class LabUnderTest {
       { url: lab.endpoints.pve1 ?? "", ca: readFileSync(lab.caFile, "utf8"), token: lab.tokens.root },
       (seconds) => advance(lab, seconds),
     );
-    const started = new LabUnderTest(folder, lab, target);
-    await started.setUp(state);
+    const started = new LabUnderTest(bridges.join(), folder, lab, target);
+    for (const call of ALWAYS) await started.call(call);
+    await started.beginRound();
     return started;
+  }
+
+  /** Whether nothing was done to it that does not belong to the state: what is missing can be done on top. */
+  leadsTo(state: StartingState): boolean {
+    const wanted = deeds(state).map((deed) => JSON.stringify(deed));
+    return (
+      this.bridges === (state.bridgesOfPve1 ?? ["vmbr0"]).join() &&
+      this.history.every((deed, index) => deed === wanted[index])
+    );
+  }
+
+  /** Replays a recording from its starting state. */
+  async replay(file: string, state: StartingState): Promise<ReplayResult> {
+    for (const deed of deeds(state).slice(this.history.length)) await this.perform(deed);
+    if (!state.justBefore) await this.beginRound();
+    const { meanwhile } = state;
+    const result = await this.player.play(file, async (seq) => {
+      for (const one of seq === meanwhile?.beforeSeq ? meanwhile.next : []) await this.perform(one);
+    });
+    if (loadRecording(file).some((call) => call.method !== "GET")) this.history.push(JSON.stringify(recording(file)));
+    return result;
   }
 
   async stop(): Promise<void> {
@@ -65,14 +93,19 @@ export class LabUnderTest {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  private async setUp(state: StartingState): Promise<void> {
-    for (const call of ALWAYS) await this.call(call);
-    for (const name of state.after) await this.player.play(name);
-    for (const one of state.next) {
-      if (one.kind === "call") await this.call(one);
-      else await this.happen(one);
-    }
-    await this.target.advance(PUBLISHED_SECONDS);
+  private async perform(deed: SetUpCall | Happening): Promise<void> {
+    if (deed.kind === "call") await this.call(deed);
+    else await this.happen(deed);
+    this.history.push(JSON.stringify(deed));
+  }
+
+  /** A recording begins with everything published, and with a whole round before the next time. */
+  private async beginRound(): Promise<void> {
+    const resources = () => this.target.send("GET", "/cluster/resources", {}, undefined);
+    await resources();
+    const { time } = (await control(this.lab, "GET", "/")) as { time: number };
+    await this.target.advance(ROUND_SECONDS + ROUND_SECONDS - (time % ROUND_SECONDS) + 0.01);
+    await resources();
   }
 
   private async call({ method, path, form }: SetUpCall): Promise<void> {
@@ -97,28 +130,46 @@ export class LabUnderTest {
       case "recording":
         await this.player.play(happening.name);
         return;
+      case "status-round":
+        return this.beginRound();
       case "time-passes":
         return this.target.advance(happening.seconds);
       case "node-dies":
-        return control(this.lab, `/nodes/${happening.node}/kill`, {});
+        return void (await control(this.lab, "POST", `/nodes/${happening.node}/kill`, {}));
       case "expect-one-vote":
-        return control(this.lab, `/nodes/${happening.node}/expected`, { votes: 1 });
+        return void (await control(this.lab, "POST", `/nodes/${happening.node}/expected`, { votes: 1 }));
       case "move-config":
-        return control(this.lab, "/config-move", { vmid: happening.vmid, from: happening.from, to: happening.to });
+        return void (await control(this.lab, "POST", "/config-move", {
+          vmid: happening.vmid,
+          from: happening.from,
+          to: happening.to,
+        }));
     }
   }
 }
 
-async function control(lab: Lab, path: string, body: Record<string, unknown>): Promise<void> {
+/** All that leads to a state, in order. */
+function deeds(state: StartingState): (SetUpCall | Happening)[] {
+  const justBefore = state.justBefore?.map(recording);
+  return [
+    ...state.after.map(recording),
+    ...state.next,
+    ...(justBefore ? [{ kind: "status-round" } as const, ...justBefore] : []),
+  ];
+}
+
+async function control(lab: Lab, method: string, path: string, body?: Record<string, unknown>): Promise<unknown> {
   const response = await fetch(`${lab.controlUrl}${path}`, {
-    method: "POST",
+    method,
     headers: { Authorization: `Bearer ${lab.controlToken}`, "Content-Type": "application/json" },
-    body: JSON.stringify(body),
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
   if (!response.ok) throw new Error(`control interface: ${path}: ${await response.text()}`);
+  return response.json();
 }
 
 // In steps, because a task that waits several times waits anew after each of them.
 async function advance(lab: Lab, seconds: number): Promise<void> {
-  for (let left = seconds; left > 0; left -= 5) await control(lab, "/clock/advance", { seconds: Math.min(left, 5) });
+  for (let left = seconds; left > 0; left -= 5)
+    await control(lab, "POST", "/clock/advance", { seconds: Math.min(left, 5) });
 }

@@ -26,11 +26,18 @@ export class Player {
 
   constructor(private readonly target: Target) {}
 
-  /** Replays all calls of a recording in order. */
-  async play(file: string): Promise<ReplayResult> {
+  /**
+   * Replays all calls of a recording in order.
+   *
+   * @param before - called with the number of each call (the first one of a poll loop) before it is sent
+   */
+  async play(file: string, before?: (seq: number) => Promise<void>): Promise<ReplayResult> {
     const calls = loadRecording(file);
     const differences: Difference[] = [];
-    for (const step of steps(calls)) differences.push(...(await this.playStep(file, step)));
+    for (const step of steps(calls)) {
+      await before?.((step.calls[0] as RecordedCall).seq);
+      differences.push(...(await this.playStep(file, step)));
+    }
     return { calls: calls.length, differences };
   }
 
@@ -55,7 +62,7 @@ export class Player {
   /** How often a client had to ask depends on the speed of both sides; what it saw at the end does not. */
   private async playUntil(first: RecordedCall, last: RecordedCall): Promise<Mismatch[]> {
     let answer = await this.send(first);
-    const early = isEqual(last, answer) || hasEnded(answer) ? [] : compareAnswers(first, answer);
+    const early = first === last || isEqual(last, answer) || hasEnded(answer) ? [] : compareAnswers(first, answer);
     for (let waited = 0; waited < PATIENCE_SECONDS && !isEqual(last, answer) && !hasEnded(answer); waited++) {
       await this.target.advance(1);
       answer = await this.send(last);

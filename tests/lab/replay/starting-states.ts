@@ -4,6 +4,7 @@ export type Happening =
   | { kind: "expect-one-vote"; node: string }
   | { kind: "move-config"; vmid: number; from: string; to: string }
   | { kind: "time-passes"; seconds: number }
+  | { kind: "status-round" }
   | { kind: "recording"; name: string };
 
 /** A call that brings the lab into a state which nobody recorded. */
@@ -20,6 +21,10 @@ export interface StartingState {
   after: string[];
   /** What happened after those, in order. */
   next: (SetUpCall | Happening)[];
+  /** Recordings that ran so shortly before this one that their outcome was not yet published. */
+  justBefore?: string[];
+  /** What happened by hand in the middle: before which call, and what. */
+  meanwhile?: { beforeSeq: number; next: Happening[] };
   /** Bridges of pve1, where they are not `vmbr0`. */
   bridgesOfPve1?: string[];
 }
@@ -44,7 +49,7 @@ const GUEST_500 = call(
   "/nodes/pve1/qemu",
   "vmid=500&name=sql&acpi=1&agent=enabled%3D0%2Cfstrim_cloned_disks%3D0%2Ctype%3Dvirtio&balloon=0&bios=seabios" +
     "&boot=order%3Dide3%3Bscsi0%3Bnet0&cores=1&cpu=qemu64&ide3=file%3Dcdrom%2Cmedia%3Dcdrom&keyboard=en-us&memory=64" +
-    "&net0=model%3Dvirtio%2Cbridge%3Dvmbr0%2Cfirewall%3D0&numa=0&onboot=0&ostype=l26&protection=0" +
+    "&numa=0&onboot=0&ostype=l26&protection=0" +
     "&scsi0=file%3Dlocal%3A1%2Cformat%3Draw%2Caio%3Dio_uring%2Cbackup%3D1%2Ciothread%3D0%2Cssd%3D0%2Cdiscard%3Dignore" +
     "%2Ccache%3Dnone%2Creplicate%3D1&scsihw=virtio-scsi-pci&serial0=socket&sockets=1&tablet=1&template=0",
 );
@@ -55,7 +60,8 @@ const GUEST_410 = call(
   "vmid=410&name=sql&memory=64&cores=1&scsihw=virtio-scsi-single&scsi0=tank%3A1&net0=virtio%2Cbridge%3Dvmbr0&onboot=1",
 );
 
-const recording = (name: string): Happening => ({ kind: "recording", name });
+/** The outcome of another recording. */
+export const recording = (name: string): Happening => ({ kind: "recording", name });
 const at = (after: string[], ...next: StartingState["next"]): StartingState => ({ after, next });
 
 const CPU = ["01-create-stopped", "04-update-cpu-memory"];
@@ -86,11 +92,11 @@ export const startingStates: Record<string, StartingState> = {
   "01-create-stopped": at([]),
   "03-refresh": at(["01-create-stopped"]),
   "04-update-cpu-memory": at(["01-create-stopped"]),
-  "05-grow-disk": at(CPU),
+  "05-grow-disk": { ...at(["01-create-stopped"]), justBefore: ["04-update-cpu-memory"] },
   "06-add-disk": at(GROWN),
   "07-remove-disk": at(ADDED),
   "08-started": at(REMOVED),
-  "09-memory-change-of-running": at(STARTED),
+  "09-memory-change-of-running": { ...at(REMOVED), justBefore: ["08-started"] },
   "10-stop-and-destroy": at([...STARTED, "09-memory-change-of-running"]),
   "11-cloudinit-bad-ssh-key": at([]),
   "12-clone": at(REMOVED),
@@ -115,13 +121,14 @@ export const startingStates: Record<string, StartingState> = {
   "37-replication-cycle": at([]),
   "38-node-dead": at(CYCLED, { kind: "node-dies", node: "pve2" }, { kind: "time-passes", seconds: 40 }),
   "39-failover-by-config-move": {
-    ...at(
-      CYCLED,
-      { kind: "node-dies", node: "pve2" },
-      { kind: "time-passes", seconds: 90 },
-      { kind: "expect-one-vote", node: "pve1" },
-      { kind: "move-config", vmid: 410, from: "pve2", to: "pve1" },
-    ),
+    ...at(CYCLED, { kind: "node-dies", node: "pve2" }, { kind: "time-passes", seconds: 90 }),
+    meanwhile: {
+      beforeSeq: 724,
+      next: [
+        { kind: "expect-one-vote", node: "pve1" },
+        { kind: "move-config", vmid: 410, from: "pve2", to: "pve1" },
+      ],
+    },
     bridgesOfPve1: [],
   },
   "40-create-without-cdrom": with500(),
