@@ -9,6 +9,7 @@ import { PveError } from "./pve/errors";
 import type { GuestConfig, StorageVolume } from "./pve/types";
 import {
   about,
+  disksOf,
   type FoundStandby,
   findStandbys,
   newestOf,
@@ -78,12 +79,34 @@ export async function refreshStandby(
   }
   progress(`'${spec.guest}': restoring ${backup.volid} into ${id} on ${spec.node}`);
   options.onTouched?.(id);
-  await restore(pve, spec, id, backup, progress);
-  await verify(pve, spec, id);
-  await label(pve, spec, { vmid: id, node: spec.node }, recovery);
+  try {
+    await restore(pve, spec, id, backup, progress);
+    await verify(pve, spec, id);
+    await label(pve, spec, { vmid: id, node: spec.node }, recovery);
+  } catch (error) {
+    await clearAway(pve, spec, id, options, progress);
+    throw error;
+  }
   progress(`'${spec.guest}': ${id} on ${spec.node} is the newest standby, as of ${recovery.time}`);
   if (newest && newest.node !== spec.node) await destroyStandby(pve, newest, spec, progress);
   return { standbyId: id, recoveryPoint: recovery.time, volid: recovery.volid, restored: true };
+}
+
+/** After a broken restore: takes away what it left under the id, as far as it is off and ours. What stays is met by the next run. */
+async function clearAway(
+  pve: PveClient,
+  spec: StandbySpec,
+  id: number,
+  options: RefreshOptions,
+  progress: (line: string) => void,
+): Promise<void> {
+  try {
+    const found = await findStandbys(pve, spec, options.formerTags ? { tags: options.formerTags } : {});
+    const broken = found.find((each) => each.vmid === id);
+    if (broken?.expendable && !broken.running) await destroyStandby(pve, broken, spec, progress);
+  } catch (error) {
+    progress(`'${spec.guest}': what the broken restore left in ${id} stays for now: ${(error as Error).message}`);
+  }
 }
 
 /** Brings name, tags, `onboot`, start order and, with a recovery point, the notes of a standby to what is wanted. */
@@ -116,7 +139,7 @@ export async function destroyStandby(
   const doing = `destroy standby ${standby.vmid} of`;
   refuseRunning([standby], spec, doing);
   refuseForeign(standby, spec, doing);
-  progress(`'${spec.guest}': destroying the older standby ${standby.vmid} on ${standby.node}`);
+  progress(`'${spec.guest}': destroying standby ${standby.vmid} on ${standby.node}`);
   const path = `/nodes/${standby.node}/${standby.kind}/${standby.vmid}`;
   try {
     await pve.task(standby.node, "DELETE", path, {}, about(doing, spec));
@@ -231,16 +254,6 @@ async function verify(pve: PveClient, spec: StandbySpec, id: number): Promise<vo
     reason: `the restored guest is not whole: ${wrong.join(", ")}`,
     fix: `look at the restore task's log on ${spec.node}, then run this again; the last good standby was not touched`,
   });
-}
-
-const DISK_KEY = /^(scsi|virtio|sata|ide|efidisk|tpmstate|mp)\d+$|^rootfs$/;
-
-/** Volume ids of a guest's disks, without drives for media. */
-export function disksOf(config: GuestConfig): string[] {
-  return Object.entries(config)
-    .filter(([key, value]) => DISK_KEY.test(key) && typeof value === "string" && !/media=cdrom|^none/.test(value))
-    .map(([, value]) => (value as string).split(",")[0]!)
-    .filter((volume) => volume.includes(":"));
 }
 
 function isOnStorage(config: GuestConfig, storage: string): boolean {

@@ -1,5 +1,5 @@
 /** The life of a standby guest: plain functions over the client. See {@link StandbyGuest} for what it promises. */
-import { destroyStandby, disksOf, label, refreshStandby } from "./restore-refresh";
+import { destroyStandby, label, refreshStandby } from "./restore-refresh";
 import {
   type Difference,
   type Handler,
@@ -9,6 +9,7 @@ import {
   serve,
 } from "./serve";
 import {
+  disksOf,
   type FoundStandby,
   findStandbys,
   newestOf,
@@ -165,7 +166,7 @@ async function refresh(
   } catch (error) {
     if (olds === undefined && !touched) throw error;
     const left = await findStandbys(pve, news).catch(() => undefined);
-    if (olds === undefined && left?.every((each) => !each.ours)) throw error;
+    if (olds === undefined && left?.every((each) => !each.ours && !each.expendable)) throw error;
     const newest = newestOf(left ?? []);
     // The old token stays recorded, so that the next run tries again.
     throw new PartlyInitialised(id, stateOf(news, olds?.refreshToken, newest), [(error as Error).message]);

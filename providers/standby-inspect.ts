@@ -28,7 +28,10 @@ export interface FoundStandby {
   running: boolean;
   /** Made from a backup of this guest, or called like its standby: it may be labelled. */
   ours: boolean;
-  /** Ours, and carries every tag of ours: it may be destroyed when it is off. */
+  /**
+   * May be destroyed when it is off: ours with every tag of ours, or the empty shell that PVE leaves on the spare when a
+   * restore breaks ('state is NOT cleaned up'): without name, tags, notes and disks it holds nothing of anybody.
+   */
   expendable: boolean;
   /** Present once the restore was checked. */
   recovery?: RecoveryPoint;
@@ -127,6 +130,7 @@ async function inspect(
   const name = config.name ?? config.hostname ?? "";
   const tags = normalTags(config.tags);
   const recovery = recoveryIn(config.description);
+  const shell = row.node === spec.node && row.type === spec.kind && isShell(config);
   const ours = row.type === spec.kind && (name === standbyName(spec.guest) || namesBackupOf(config.description, spec));
   return {
     vmid: row.vmid,
@@ -135,10 +139,26 @@ async function inspect(
     name,
     running: status.status !== "stopped",
     ours,
-    expendable: ours && tagSets.some((set) => set.length > 0 && normalTags(set).every((tag) => tags.includes(tag))),
+    expendable:
+      shell || (ours && tagSets.some((set) => set.length > 0 && normalTags(set).every((tag) => tags.includes(tag)))),
     ...(recovery === undefined ? {} : { recovery }),
     config,
   };
+}
+
+const DISK_KEY = /^(scsi|virtio|sata|ide|efidisk|tpmstate|mp)\d+$|^rootfs$/;
+
+/** Volume ids of a guest's disks, without drives for media. */
+export function disksOf(config: GuestConfig): string[] {
+  return Object.entries(config)
+    .filter(([key, value]) => DISK_KEY.test(key) && typeof value === "string" && !/media=cdrom|^none/.test(value))
+    .map(([, value]) => (value as string).split(",")[0]!)
+    .filter((volume) => volume.includes(":"));
+}
+
+function isShell(config: GuestConfig): boolean {
+  const { name, hostname, tags, description } = config;
+  return [name, hostname, tags, description].every((text) => !text) && disksOf(config).length === 0;
 }
 
 /** Whether notes of ours name a backup of this very guest (`vzdump-qemu-110-…`, or `vm/110/…` on a backup server). */

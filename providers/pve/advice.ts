@@ -49,8 +49,8 @@ const TABLE: readonly (readonly [RegExp, Advice])[] = [
   ],
   [
     /is locked \(([^)]+)\)/,
-    ({ server }, [, lock]) =>
-      `wait until the ${lock} on ${server} has ended and run this again; when none is running, a task was cut off: \`qm unlock <id>\` (\`pct unlock <id>\`)`,
+    ({ server, call }, [, lock]) =>
+      `wait until the ${lock} on ${server} has ended and run this again; when none is running, a task was cut off: \`${unlockCommand(call)}\` there`,
   ],
   [
     /got lock|can't lock file|unable to acquire lock|got timeout/i,
@@ -114,6 +114,11 @@ function serverDown({ server }: FailedCall): string {
     `${server} is off, cut off, or its API does not listen: check its power, network and \`systemctl status pveproxy\`, and its address in coldspare:endpoints. ` +
     `If it is lost, leave its resources out of this run (\`pulumi up --exclude '**<guest>**'\`) and activate its spares`
   );
+}
+
+function unlockCommand(call: string): string {
+  const [, kind, id] = call.match(/\/(qemu|lxc)\/(\d+)/) ?? [];
+  return `${kind === "lxc" ? "pct" : "qm"} unlock ${id ?? "<id>"}`;
 }
 
 function splitToken(tokenId: string | undefined): [string, string] {
