@@ -63,7 +63,7 @@ function fromIssue(issue: Issue, input: unknown): Finding[] {
   }
   const value = valueAt(input, issue.path);
   if (value === undefined) {
-    const expected = "expected" in issue ? ` (${String(issue.expected)})` : "";
+    const expected = "expected" in issue ? ` (${typeInWords(String(issue.expected))})` : "";
     const options = optionsOf(issue).length > 0 ? ` (${list(optionsOf(issue), "or")})` : "";
     return [makeFinding("SPEC-MISSING", subject, `${subject} is missing${options || expected}.`, `Add ${subject}.`)];
   }
@@ -77,6 +77,21 @@ function optionsOf(issue: Issue): string[] {
   return "options" in issue && Array.isArray(issue.options) ? issue.options.map(String) : [];
 }
 
+const TYPES: Record<string, string> = {
+  int: "a whole number",
+  number: "a number",
+  string: "text",
+  boolean: "true or false",
+  array: "a list",
+  tuple: "a list",
+  object: "an object",
+  record: "an object",
+};
+
+function typeInWords(type: string): string {
+  return TYPES[type] ?? type;
+}
+
 function lower(message: string): string {
   return message
     .replace(/^Invalid string: /, "")
@@ -87,7 +102,7 @@ function lower(message: string): string {
 function explain(issue: Issue): string {
   switch (issue.code) {
     case "invalid_type":
-      return `expected ${issue.expected === "int" ? "a whole number" : issue.expected}`;
+      return `expected ${typeInWords(issue.expected)}`;
     case "invalid_value":
       return `expected ${list(issue.values.map(String), "or")}`;
     case "too_small":

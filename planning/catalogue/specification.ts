@@ -6,14 +6,14 @@ export const specificationFindings = {
     severity: "error",
     title: "A value has the wrong type or form",
     explanation: "The value does not match the schema of the site specification.",
-    example: 'guests.mail.memoryGiB is "much": expected number.',
+    example: 'guests.mail.memoryGiB is "much": expected a number.',
     fix: "Write a value of the type that the message names; editors complete it with site.schema.json.",
   },
   "SPEC-MISSING": {
     severity: "error",
     title: "A required key is missing",
     explanation: "The plan cannot be computed without this value, and it has no default.",
-    example: "guests.mail.memoryGiB is missing (number).",
+    example: "guests.mail.memoryGiB is missing (a number).",
     fix: "Add the key.",
   },
   "SPEC-UNKNOWN-KEY": {

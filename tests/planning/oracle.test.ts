@@ -4,7 +4,7 @@ import { anyWayToSurvive, lossOracle, poolOracle } from "./oracle";
 import { randomSite } from "./random-sites";
 
 /** A run is repeated with the seed that fast-check prints when it fails. */
-const runs = { numRuns: 300 };
+const runs = { numRuns: 200 };
 
 describe("the plan of a random site equals its enumeration", () => {
   test("who survives, who restarts where and when, who is lost or shed, what is left free", () => {
@@ -48,7 +48,7 @@ describe("the plan of a random site equals its enumeration", () => {
       runs,
     );
     // Otherwise the sites would be too easy, or too hard, to prove anything.
-    expect(Math.min(refused, shedding, survived)).toBeGreaterThan(20);
+    expect(Math.min(refused, shedding, survived)).toBeGreaterThan(10);
   });
 
   test("what every storage pool has to hold", () => {

@@ -3,7 +3,7 @@ import { overrideSite, parseSite, planSite, type SiteSpecInput } from "../../pla
 import { randomSite } from "./random-sites";
 import { cleanSite, smbSite } from "./sites";
 
-const runs = { numRuns: 150 };
+const runs = { numRuns: 60 };
 
 /** The same value with the keys of every object in another order; lists keep theirs. */
 function shuffled(value: unknown, random: () => number): unknown {
@@ -116,7 +116,7 @@ describe("nothing that can be read makes the planner throw", () => {
         expect(ok).toBe(false);
         expect(parseSite(value).findings.length).toBeGreaterThan(0);
       }),
-      { numRuns: 300 },
+      { numRuns: 200 },
     );
   });
 
@@ -140,7 +140,7 @@ describe("nothing that can be read makes the planner throw", () => {
         for (const { subject, message, fix } of plan.findings)
           expect([subject, message, fix].every((text) => text.length > 0)).toBe(true);
       }),
-      { numRuns: 400 },
+      { numRuns: 120 },
     );
   });
 });

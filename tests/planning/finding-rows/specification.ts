@@ -6,7 +6,7 @@ export const specificationRows: Row[] = [
     code: "SPEC-INVALID",
     set: ["guests.mail.memoryGiB=much"],
     subject: "guests.mail.memoryGiB",
-    message: 'guests.mail.memoryGiB is "much": expected number.',
+    message: 'guests.mail.memoryGiB is "much": expected a number.',
   },
   {
     code: "SPEC-INVALID",
@@ -49,7 +49,7 @@ export const specificationRows: Row[] = [
     code: "SPEC-MISSING",
     set: ["guests.mail.memoryGiB=null"],
     subject: "guests.mail.memoryGiB",
-    message: "guests.mail.memoryGiB is missing (number).",
+    message: "guests.mail.memoryGiB is missing (a number).",
   },
   {
     code: "SPEC-MISSING",
