@@ -127,9 +127,14 @@ function siteFileIn(path: string): string {
   const stats = statSync(full, { throwIfNoEntry: false });
   if (stats === undefined) throw new LayoutError(`there is no file ${displayPath(full)}`);
   if (!stats.isDirectory()) return full;
-  const found = siteFileNames.map((name) => join(full, name)).find((candidate) => existsSync(candidate));
+  const found = findSiteFile(full);
   if (found === undefined) throw new LayoutError(`there is no site.yaml in the folder ${displayPath(full)}`);
   return found;
+}
+
+/** The site file of a folder: site.yaml, or another form of it. */
+export function findSiteFile(folder: string): string | undefined {
+  return siteFileNames.map((name) => join(folder, name)).find((candidate) => existsSync(candidate));
 }
 
 function displayPath(file: string): string {
@@ -195,13 +200,15 @@ async function importSite(file: string, source: string): Promise<unknown> {
   return site;
 }
 
-/** A specification has a key `site` itself, so it is told from a module with an export `site` by its `servers`. */
-function siteOf(exported: unknown): unknown {
-  if (typeof exported !== "object" || exported === null) return undefined;
-  const module = exported as { default?: unknown; site?: unknown; servers?: unknown };
-  if (module.default !== undefined) return siteOf(module.default) ?? module.default;
-  if (module.servers !== undefined) return module;
-  return module.site;
+/**
+ * A specification has a key `site` itself: a module with an export `site` is told from one by the `servers` in that
+ * export. What is neither goes to `parseSite` as it is, which says what is wrong with it.
+ */
+function siteOf(module: { default?: unknown; site?: unknown }): unknown {
+  if (module.default === undefined) return module.site;
+  const exported = module.default as { default?: unknown; site?: { servers?: unknown } } | null;
+  // A compiled ES module hands its default export through another `default`.
+  return exported?.default ?? (exported?.site?.servers === undefined ? exported : exported.site);
 }
 
 function explainImport(error: NodeJS.ErrnoException): string {

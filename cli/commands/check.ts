@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { OverrideError, overrideSite, parseSite, planSite } from "../../planning";
 import type { Finding, PlanOptions, SitePlan } from "../../planning/plan";
 import type { Side } from "../../planning/schema";
-import { type LoadedSite, layoutNames, loadSiteFile, openLayout } from "../../stacks/layouts";
+import { findSiteFile, type LoadedSite, layoutNames, loadSiteFile, openLayout } from "../../stacks/layouts";
 import { exitCode, type Io, textWidth, UsageError, wantsColor } from "../io";
 import { checkReport } from "../report";
 import { didYouMean } from "../suggest";
@@ -68,7 +68,8 @@ export async function openPlan(
 /** A layout's name wins over a file of the same name, which can be given as ./name. */
 export async function openSite(site: string | undefined): Promise<LoadedSite> {
   if (site === undefined) {
-    if (existsSync("site.yaml")) return loadSiteFile("site.yaml");
+    const file = findSiteFile(".");
+    if (file !== undefined) return loadSiteFile(file);
     throw new UsageError(
       "there is no site.yaml in this folder; name a site file, or a layout:\n" +
         layoutNames.map((name) => `  coldspare check ${name}`).join("\n"),

@@ -87,6 +87,13 @@ describe("the program as a process", () => {
     expect(stderr).toMatch(message);
   });
 
+  test("a mistake in a module is a finding, not a riddle", () => {
+    writeFileSync(join(folder, "mistake.mjs"), "export default { site: { name: 'typed' }, server: {} };\n");
+    const { status, stdout } = runProgram(compiled, ["check", "./mistake.mjs", "--quiet"], { cwd: folder });
+    expect(status).toBe(1);
+    expect(stdout).toMatch(/SPEC-UNKNOWN-KEY {2}server\n[\s\S]*'servers'/);
+  });
+
   test("schema prints a JSON Schema that editors can use", () => {
     const { status, stdout } = runProgram(compiled, ["schema"]);
     expect(status).toBe(0);
