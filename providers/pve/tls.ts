@@ -97,16 +97,20 @@ export interface TrustOptions {
 export async function trustFor(options: TrustOptions): Promise<https.AgentOptions> {
   const { server, url, ca, connectSeconds } = options;
   const pin = options.fingerprint === undefined ? undefined : normalFingerprint(options.fingerprint);
-  if (pin === undefined) return ca === undefined ? {} : { ca: [...tls.rootCertificates, ca] };
+  // One context for all connections: reading some hundred certificates takes longer than a call.
+  if (pin === undefined) return ca === undefined ? {} : withContext({ ca: [...tls.rootCertificates, ca] });
   const shown = await readCertificate(url, connectSeconds);
   if (shown.fingerprint !== pin) throw otherCertificate(server, url, pin, shown);
   return {
-    ca: [shown.pem],
     // The pinned certificate is usually signed by the cluster's own CA, which is not at hand: the chain may end at the pin.
-    ...({ allowPartialTrustChain: true } as https.AgentOptions),
+    ...withContext({ ca: [shown.pem], allowPartialTrustChain: true }),
     checkServerIdentity: (_host, peer) =>
       peer.fingerprint256 === pin ? undefined : new Error("the certificate is not the pinned one"),
   };
+}
+
+function withContext(options: tls.SecureContextOptions): https.AgentOptions {
+  return { secureContext: tls.createSecureContext(options) };
 }
 
 function otherCertificate(server: string, url: URL, pin: string, shown: PresentedCertificate): PveError {
