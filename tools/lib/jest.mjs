@@ -16,12 +16,24 @@ export async function runJest({ checkout, project, env, log, args = [] }) {
   const jest = join(checkout, "node_modules", "jest", "bin", "jest.js");
   // Engine tests share the machine with an engine and plugins: one file after the other.
   const how = project === "engine" ? ["--runInBand"] : [];
-  const all = [jest, "--selectProjects", project, "--json", "--outputFile", report, ...how, ...args];
+  const all = [
+    jest,
+    "--selectProjects",
+    project,
+    "--passWithNoTests",
+    "--json",
+    "--outputFile",
+    report,
+    ...how,
+    ...args,
+  ];
   try {
     // With --json the report goes to standard output as well; what people read is on standard error.
     const onLine = (line, stream) => stream === "stderr" && log(line);
     await run(nodeOf(checkout), all, { cwd: checkout, env, onLine, check: false });
-    return tallyJest(project, existsSync(report) ? JSON.parse(readFileSync(report, "utf8")) : undefined);
+    return tallyJest(project, existsSync(report) ? JSON.parse(readFileSync(report, "utf8")) : undefined, {
+      filtered: args.length > 0,
+    });
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

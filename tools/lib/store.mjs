@@ -1,6 +1,6 @@
 // The cache of one toolchain: which parts are there, how they came, and whether they are still what was verified.
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { cacheRoot } from "./cache.mjs";
 import { loadVersions, NEEDED, toolchainFolder } from "./versions.mjs";
@@ -34,6 +34,15 @@ export function openStore(key, env = process.env) {
       const record = read()[name];
       if (!record || (mode !== "auto" && record.way !== mode && record.way !== "script")) return undefined;
       return record.files.every(({ path, size }) => sizeOf(join(dir, path)) === size) ? record : undefined;
+    },
+    /** Removes what a killed setup left half-done; only the owner of the lock may. */
+    sweep() {
+      for (const folder of ["bin", "plugins/proxmoxve", "plugins/random"]) {
+        if (!existsSync(join(dir, folder))) continue;
+        for (const name of readdirSync(join(dir, folder))) {
+          if (/^\.(partial|unpack)-/.test(name)) rmSync(join(dir, folder, name), { recursive: true, force: true });
+        }
+      }
     },
     /** Notes a part as complete. Paths are relative to the store. */
     note(name, way, version, paths) {

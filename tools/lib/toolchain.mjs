@@ -1,13 +1,10 @@
 // Gets the Pulumi engine and the provider plugins of exactly the pinned versions, once for all checkouts.
-import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { DownloadError, UnreachableError } from "./download.mjs";
-import { goBuild } from "./go.mjs";
 import { installPlugins, pluginScript, toolchainEnv } from "./home.mjs";
 import { withLock } from "./lock.mjs";
 import { createLog, formatDuration } from "./log.mjs";
 import { nodeOf } from "./node.mjs";
-import { fetchOfficial } from "./official.mjs";
+import { obtain } from "./obtain.mjs";
 import { toolchainGroups } from "./parts.mjs";
 import { openStore, toolchainKey } from "./store.mjs";
 import { verifyInstalled } from "./verify.mjs";
@@ -71,6 +68,7 @@ function complete(store, groups, way) {
 /** Obtains what is missing, one group after the other; returns how many were obtained. */
 async function obtainMissing({ store, groups, way, platform, log, env, problems }) {
   const unreachable = new Set();
+  store.sweep();
   let obtained = 0;
   for (const group of groups) {
     if (complete(store, [group], way)) continue;
@@ -85,52 +83,6 @@ async function obtainMissing({ store, groups, way, platform, log, env, problems 
     }
   }
   return obtained;
-}
-
-async function obtain({ group, store, way, platform, log, env, unreachable }) {
-  const dir = join(store.dir, group.dir);
-  const common = { group, store, dir, log, env };
-  let refused;
-  if (way !== "build") {
-    try {
-      const options = { part: group.part, platform, wanted: group.files, outDir: dir, log, unreachable };
-      await fetchOfficial({ ...options, cache: join(store.dir, "downloads") });
-      await accept(common, "download");
-      return "downloaded and verified";
-    } catch (error) {
-      const expected = error instanceof UnreachableError || error instanceof DownloadError;
-      if (!expected && error.name !== "VerifyError" && error.name !== "CommandError") throw error;
-      refused = error;
-      log(`${group.what}: no download: ${error.message}`);
-    }
-  }
-  if (way === "download") throw refused;
-  if (group.script) {
-    store.note(group.names[0], "script", group.part.version, []);
-    return "the small one of this checkout is used";
-  }
-  await buildGroup(common);
-  return "built and verified";
-}
-
-async function buildGroup({ group, store, dir, log, env }) {
-  log(`${group.what}: building from pinned modules (5 to 10 minutes on two cores when nothing is cached)`);
-  const folder = join(toolchainFolder, group.build.module);
-  await goBuild({ folder, programs: group.build.programs, ldflags: group.build.ldflags, outDir: dir, log, env });
-  await accept({ group, store, dir }, "build");
-}
-
-/** Checks by running it; what fails is removed, so that it cannot be found by a later run. */
-async function accept({ group, store, dir }, way) {
-  if (way === "build") group.finish?.(dir);
-  try {
-    await group.verify(dir, way);
-  } catch (error) {
-    for (const file of group.files) rmSync(join(dir, file), { force: true });
-    throw error;
-  }
-  const paths = group.files.map((file) => join(group.dir, file));
-  for (const name of group.names) store.note(name, way, group.part.version, paths);
 }
 
 async function install({ store, versions, checkout, home, env, fresh, groups }) {

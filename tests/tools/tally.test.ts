@@ -1,0 +1,62 @@
+import { loadTool } from "./load";
+
+interface Tally {
+  passed: number;
+  failed: number;
+  failures: string[];
+  skipped: string[];
+}
+const { tallyJest, tallyCheck, sum, verdict } = loadTool<{
+  tallyJest(project: string, report: object | undefined, options?: object): Tally;
+  tallyCheck(name: string, ok: boolean): Tally;
+  sum(tallies: Tally[]): Tally;
+  verdict(tally: Tally, options: { ci: boolean }): { lines: string[]; failed: number };
+}>("tally.mjs");
+
+const result = (status: string, fullName: string): object => ({ status, fullName });
+const report = {
+  testResults: [
+    { name: "a.test.ts", status: "failed", assertionResults: [result("passed", "a 1"), result("failed", "a 2")] },
+    { name: "b.test.ts", status: "passed", assertionResults: [result("pending", "b 1"), result("todo", "b 2")] },
+    { name: "c.test.ts", status: "failed", assertionResults: [] },
+  ],
+};
+
+test("counts tests, files that could not be run, and names what was not run", () => {
+  expect(tallyJest("unit", report)).toEqual({
+    passed: 1,
+    failed: 2,
+    failures: ["a 2", "c.test.ts: could not be run"],
+    skipped: ["b 1", "b 2"],
+  });
+});
+
+test("a project without a single test, or without a report, is a failure: nothing was proved", () => {
+  expect(tallyJest("unit", undefined).failed).toBe(1);
+  expect(tallyJest("unit", { testResults: [] })).toMatchObject({ passed: 0, failed: 1 });
+  expect(tallyJest("unit", { testResults: [] }, { filtered: true })).toMatchObject({ passed: 0, failed: 0 });
+});
+
+test("the last line is exactly the count", () => {
+  const tally = sum([tallyCheck("lint", true), tallyCheck("type check", false), tallyJest("unit", report)]);
+  expect(verdict(tally, { ci: false })).toEqual({
+    lines: [
+      "FAILED   type check",
+      "FAILED   a 2",
+      "FAILED   c.test.ts: could not be run",
+      "NOT RUN  b 1",
+      "NOT RUN  b 2",
+      "2 passed, 3 failed",
+    ],
+    failed: 3,
+  });
+});
+
+test("in continuous integration a test that was not run is a failed one", () => {
+  const { lines, failed } = verdict(
+    { passed: 5, failed: 0, failures: [], skipped: ["all with the engine"] },
+    { ci: true },
+  );
+  expect(failed).toBe(1);
+  expect(lines).toEqual(["NOT RUN  all with the engine (counts as failed here: CI is set)", "5 passed, 1 failed"]);
+});
