@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { AnswerWith, type Call, list, perm, type Route, route } from "./call";
 import type { Domain } from "./domain";
 import { badParameters, fail } from "./errors";
-import { publishStatus, resourceOf } from "./guest-status";
+import { resourceOf } from "./guest-status";
 import { hasPrivilege } from "./privileges";
 import { taskListed } from "./tasks";
 
@@ -75,7 +75,6 @@ export function nodeEntry(domain: Domain, name: string): Record<string, unknown>
 function resources(call: Call): Record<string, unknown>[] {
   const { domain, identity } = call;
   const type = call.params.type;
-  publishStatus(domain);
   const found: Record<string, unknown>[] = [];
   if (!type || type === "vm")
     for (const guest of domain.guests())

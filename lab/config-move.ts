@@ -26,7 +26,6 @@ export function moveConfig(world: World, vmid: number, from: string, to: string,
   // The process on the old node, if one is left, is not taken along: the new node knows nothing of it.
   if (guest.running) domain.state.strays.push({ vmid, node: from, pid: guest.running.pid });
   delete guest.running;
-  delete guest.published;
   swapReplication(domain, guest, from, false);
   domain.save();
 }

@@ -119,25 +119,16 @@ export function nameOf(guest: Guest): string {
   );
 }
 
-const STATUS_ROUND = 10;
+/** Virtual seconds between two rounds of the status daemon. */
+export const STATUS_ROUND = 10;
 
 /**
- * `/cluster/resources` shows what each node's status daemon published last, about every ten seconds: a guest that is
- * younger is there with the status `unknown`, and a dead node's guests keep their last values.
+ * One round of every node's status daemon. `/cluster/resources` shows what it published last: a guest that is younger
+ * than the last round is there with the status `unknown`, and a dead node's guests keep their last values.
  */
-export function publishStatus(domain: Domain, force = false): void {
-  const round = Math.floor(domain.world.clock.now() / STATUS_ROUND);
-  for (const guest of domain.guests()) {
-    if (!domain.state.nodes[guest.node]?.up) continue;
-    if (!force && guest.published?.round === round) continue;
-    const born = guest.published === undefined;
-    if (born && !force) {
-      // Not yet seen by the status daemon; it is from the next round on.
-      guest.published = { round, seen: 0 };
-      continue;
-    }
-    guest.published = { round, seen: 1, ...resourceValues(domain, guest) };
-  }
+export function publishStatus(domain: Domain, node?: string): void {
+  for (const guest of domain.guests(node))
+    if (domain.state.nodes[guest.node]?.up) guest.published = resourceValues(domain, guest);
 }
 
 function resourceValues(domain: Domain, guest: Guest): Record<string, string | number> {
@@ -163,7 +154,6 @@ function resourceValues(domain: Domain, guest: Guest): Record<string, string | n
 
 /** A guest in `/cluster/resources`. */
 export function resourceOf(domain: Domain, guest: Guest): Record<string, unknown> {
-  const { round, seen, ...values } = guest.published ?? { seen: 0, round: 0 };
   const pool = domain.poolOf(guest.vmid);
   return {
     id: `${guest.type}/${guest.vmid}`,
@@ -174,7 +164,7 @@ export function resourceOf(domain: Domain, guest: Guest): Record<string, unknown
     ...(guest.config.lock ? { lock: guest.config.lock } : {}),
     ...(pool ? { pool } : {}),
     ...(haOf(domain, guest).managed ? { hastate: haOf(domain, guest).state } : {}),
-    ...(seen ? values : { status: "unknown" }),
+    ...(guest.published ?? { status: "unknown" }),
   };
 }
 

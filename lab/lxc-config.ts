@@ -50,6 +50,8 @@ export function isMountKey(key: string): boolean {
 export function showContainer(guest: Guest, config: GuestConfig = guest.config): Record<string, unknown> {
   const shown: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(config)) shown[key] = NUMBERS.has(key) ? Number(value) : value;
+  // Kept as comment lines in a container's file, a description comes back with a line feed at its end.
+  if (config.description) shown.description = `${config.description.replace(/\n$/, "")}\n`;
   shown.digest = configDigest(guest, config);
   return shown;
 }

@@ -1,4 +1,5 @@
 import type { Domain } from "./domain";
+import { publishStatus } from "./guest-status";
 import { powerOn } from "./power";
 import type { Guest } from "./state";
 import { interruptTasks, startTask } from "./tasks";
@@ -12,6 +13,8 @@ export function killNode(world: World, name: string): void {
   const domain = domainOf(world, name);
   const node = domain.nodeState(name);
   if (!node.up) return;
+  // What the others knew of its guests last is what they go on showing.
+  publishStatus(domain, name);
   node.up = false;
   for (const guest of domain.guests(name)) delete guest.running;
   domain.state.strays = domain.state.strays.filter((stray) => stray.node !== name);

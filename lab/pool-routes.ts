@@ -1,6 +1,6 @@
 import { type Call, flag, list, perm, type Route, route } from "./call";
 import { fail, missing } from "./errors";
-import { publishStatus, resourceOf } from "./guest-status";
+import { resourceOf } from "./guest-status";
 import { hasPrivilege } from "./privileges";
 
 const FILE = "file-user_cfg";
@@ -8,7 +8,6 @@ const FILE = "file-user_cfg";
 function members(call: Call, id: string): Record<string, unknown>[] {
   const { domain } = call;
   const pool = domain.state.pools[id]!;
-  publishStatus(domain);
   const guests = domain.guests().filter((guest) => pool.guests.includes(guest.vmid));
   return [
     ...guests.map((guest) => resourceOf(domain, guest)),

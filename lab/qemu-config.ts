@@ -150,7 +150,10 @@ export function checkSshKeys(encoded: string): void {
     const parts = trimmed.split(/\s+/);
     const index = parts.findIndex((part) => KEY_TYPES.has(part));
     const type = parts[index];
-    const data = Buffer.from(parts[index + 1] ?? "", "base64");
+    const encodedKey = parts[index + 1] ?? "";
+    const data = Buffer.from(encodedKey, "base64");
+    // Node.js forgives what a strict decoder does not: a length that is no multiple of four.
+    if (encodedKey.length % 4 !== 0) throw fail("SSH public key validation error");
     if (!type || !isKeyBlob(type, data)) throw fail("SSH public key validation error");
   }
 }

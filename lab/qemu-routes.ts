@@ -56,8 +56,9 @@ const NOT_OPTIONS = new Set([
 function checkUpdate(call: Call): Guest {
   const { domain, params } = call;
   if (Object.keys(params).every((key) => NOT_OPTIONS.has(key))) throw fail("no options specified");
+  // Parameters are checked before the guest is looked for.
+  checkConfigValues(domain, call.node, params, call.identity.isRoot);
   const guest = guestOf(call);
-  checkConfigValues(domain, guest.node, params, call.identity.isRoot);
   requireWritable(call, guest);
   if (!flag(params.skiplock)) domain.checkLock(guest);
   checkDigest(guest, params.digest);

@@ -52,6 +52,8 @@ export function splitVolid(volid: string): { storage: string; name: string } {
 
 /** The volume behind a volume id, as a node sees it. */
 export function findVolume(domain: Domain, node: string, volid: string): Volume | undefined {
+  // An empty drive says 'none', the node's own 'cdrom': there is no volume behind either.
+  if (!volid.includes(":")) return undefined;
   const { storage, name } = splitVolid(volid);
   const entry = domain.state.storages[storage];
   if (!entry || !domain.active(entry, node)) return undefined;

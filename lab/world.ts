@@ -5,6 +5,7 @@ import { Calls } from "./calls";
 import { VirtualClock } from "./clock";
 import { Domain } from "./domain";
 import { Faults } from "./faults";
+import { publishStatus, STATUS_ROUND } from "./guest-status";
 import { StateFile } from "./persistence";
 import { replicationMinute } from "./replication";
 import { seedTopology } from "./seed";
@@ -63,6 +64,8 @@ export class World {
         found = emptyDomain(group.cluster);
         state.domains.push(found);
       }
+      // A state that an older lab wrote lacks what has come since.
+      Object.assign(found, { ...emptyDomain(group.cluster), ...found });
       const domain = new Domain(this, found);
       seedTopology(domain, group.nodes);
       if (restarted) for (const node of Object.keys(found.nodes)) interruptTasks(domain, node, this.clock.seconds());
@@ -94,13 +97,25 @@ export class World {
 
   /** Begins what runs by the clock: replication and backup jobs, looked at once a virtual minute. */
   startSchedulers(): void {
+    this.everyMinute();
+    this.everyRound();
+  }
+
+  private everyRound(): void {
+    this.clock.at(this.clock.now() + STATUS_ROUND, () => {
+      for (const domain of this.domains) publishStatus(domain);
+      this.everyRound();
+    });
+  }
+
+  private everyMinute(): void {
     const next = Math.floor(this.clock.now() / 60) * 60 + 60;
     this.clock.at(next, () => {
       for (const domain of this.domains) {
         replicationMinute(domain);
         backupMinute(domain);
       }
-      this.startSchedulers();
+      this.everyMinute();
     });
   }
 
