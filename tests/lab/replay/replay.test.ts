@@ -7,7 +7,7 @@ import { LabUnderTest } from "./lab-under-test";
 import { recordingNames } from "./recording";
 import { type StartingState, startingStates } from "./starting-states";
 
-/** The published schema is fetched by the setup; without it the lab refuses less, and file 36 shows it. */
+/** The published schema is fetched by the setup. */
 function publishedSchema(): string | undefined {
   if (process.env.COLDSPARE_PVE_SCHEMA) return process.env.COLDSPARE_PVE_SCHEMA;
   const folder = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "coldspare", "pve-schema");
@@ -32,8 +32,18 @@ async function labFor(state: StartingState): Promise<LabUnderTest> {
   return current;
 }
 
+// The calls of 36 are refused by their parameters; without the schema the lab takes some of them, and changes a guest.
+const WRONG_INPUT = "36-wrong-input";
+const needsSchema = (file: string) =>
+  file === WRONG_INPUT || startingStates[file]?.after.includes(WRONG_INPUT) === true;
+const names = recordingNames().filter((file) => schemaFile !== undefined || !needsSchema(file));
+if (!schemaFile)
+  process.stdout.write(
+    `SKIPPED: ${recordingNames().length - names.length} recordings that need the published PVE API schema; run the setup to fetch it\n`,
+  );
+
 describe("the lab answers as the real API did", () => {
-  test.each(recordingNames())(
+  test.each(names)(
     "%s",
     async (file) => {
       const state = startingStates[file];
@@ -53,7 +63,8 @@ describe("the lab answers as the real API did", () => {
   );
 
   test("every difference on the list of deliberate ones was seen", () => {
-    expect(deliberateDifferences.filter((entry) => !used.has(entry))).toEqual([]);
+    const replayed = deliberateDifferences.filter((entry) => entry.file === "*" || names.includes(entry.file));
+    expect(replayed.filter((entry) => !used.has(entry))).toEqual([]);
   });
 
   afterAll(async () => {
