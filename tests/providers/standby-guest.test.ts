@@ -260,6 +260,47 @@ describe("a standby guest against the lab", () => {
     await handler.delete(site.context, "122-standby", second);
   });
 
+  test("a container is restored, turned and removed just as a virtual machine is", async () => {
+    await site.pve.task(
+      "srv1",
+      "POST",
+      "/nodes/srv1/storage/local/download-url",
+      { content: "vztmpl", filename: "debian-13.tar.zst", url: "https://download.example.org/debian-13.tar.zst" },
+      {},
+    );
+    await site.pve.task(
+      "srv1",
+      "POST",
+      "/nodes/srv1/lxc",
+      {
+        ...{
+          vmid: 130,
+          hostname: "guest-130",
+          ostemplate: "local:vztmpl/debian-13.tar.zst",
+          rootfs: "tank:2",
+          memory: 512,
+        },
+        ...{ net0: "name=eth0,bridge=vmbr0,ip=dhcp", onboot: 1, unprivileged: 1 },
+      },
+      {},
+    );
+    const ct = inputs(130, { kind: "lxc", refreshToken: "1" });
+    const { outs } = await handler.create(site.context, ct);
+    const config = (id: number) => site.pve.get<Record<string, unknown>>(`/nodes/srv2/lxc/${id}/config`);
+    expect(outs).toMatchObject({ standbyId: 9260, volid: expect.stringContaining("vzdump-lxc-130-") });
+    expect(await config(9260)).toMatchObject({
+      hostname: "guest-130-spare",
+      tags: "coldspare;coldspare-spare",
+      onboot: 0,
+    });
+    expect(await read(outs)).toEqual(outs);
+    await backup(130);
+    const second = await update(outs, { ...ct, refreshToken: "2" });
+    expect(second.standbyId).toBe(9261);
+    await handler.delete(site.context, "130-standby", second);
+    expect(await idsThere(130)).toEqual([]);
+  });
+
   test("while the spare is dead, every call names it", async () => {
     const outs = await created(123);
     await site.control("/nodes/srv2/kill");

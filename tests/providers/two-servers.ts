@@ -36,7 +36,7 @@ export class TwoServers {
       folder,
       topology: {
         cluster: "two",
-        localContent: ["backup", "images"],
+        localContent: ["backup", "images", "vztmpl"],
         witnesses: ["backup-1"],
         nodes: [node("srv1"), node("srv2")],
         shared: [{ id: "backup-nfs", type: "nfs", sizeGiB: 500, content: ["backup"] }],
