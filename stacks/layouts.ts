@@ -5,6 +5,7 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { basename, extname, join, relative, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+import type { Document } from "yaml";
 import { overrideSite } from "../planning";
 
 /** Where a value stands in a site file: both count from 1. */
@@ -172,8 +173,10 @@ function parseYaml(text: string, source: string, file: string): LoadedSite {
   try {
     input = document.toJS();
   } catch (error) {
-    // For example an alias without its anchor, or so many of them that it looks like an attack.
-    throw new LayoutError(`${shown}: ${firstLine((error as Error).message)}`);
+    // An alias without its anchor, or so many of them that it looks like an attack.
+    const at = brokenAlias(document);
+    const { line, col } = at === undefined ? { line: 1, col: 1 } : lines.linePos(at);
+    throw new LayoutError(`${shown}:${line}:${col}: ${firstLine((error as Error).message)}`);
   }
   const positionOf = (path: readonly string[]): SourcePosition | undefined => {
     const node = document.getIn(path, true);
@@ -182,6 +185,19 @@ function parseYaml(text: string, source: string, file: string): LoadedSite {
     return { line, column: col };
   };
   return { input, source, locate: (path) => positionOf(path.split(/[.[\]]+/).filter((part) => part !== "")) };
+}
+
+/** Offset of the first alias that no anchor stands before. */
+function brokenAlias(document: Document): number | undefined {
+  let offset: number | undefined;
+  yaml().visit(document, {
+    Alias: (_key, alias) => {
+      if (alias.resolve(document) !== undefined) return undefined;
+      offset = alias.range?.[0];
+      return yaml().visit.BREAK;
+    },
+  });
+  return offset;
 }
 
 async function importSite(file: string, source: string): Promise<unknown> {
