@@ -38,7 +38,7 @@ test("times say where they come from", () => {
     "15 min between two runs of '*/15' + 14 s to send 1.02 GiB (4.1 GiB/h) at 80 MB/s",
   );
   expect(plan.guests["remote-app"]?.replica?.recoveryPoint.basis).toBe(
-    "backups at '22:30' (2 h 41 min long) and 'mon..fri 12:00' (13 min 26 s long), restored at '06:00': at worst 1 d 7 h from the backup that is restored to the restore after it + 13 min 26 s to restore 60 GiB at 80 MB/s",
+    "backups at '22:30' (2 h 41 min long), restored at '06:00': at worst 1 d 7 h from the backup that is restored to the restore after it + 13 min 26 s to restore 60 GiB at 80 MB/s",
   );
   expect(plan.guests["docker-1"]?.replica?.recoveryTime.basis).toBe(
     "5 min until confirmed + 45 s for 3 activations (after sql-erp, remote-app) + 30 s of boot delays + 1 min to boot",
@@ -102,7 +102,6 @@ test("the loss of the backup server stops nothing, but what lapses is listed", (
   expect(restarts).toEqual([]);
   expect(lapses).toEqual([
     "backups 'nightly' of dc-1, docker-1, files-1, remote-app and sql-erp stop: backup-nfs is on backup-1",
-    "backups 'remote-app-noon' of remote-app stop: backup-nfs is on backup-1",
     "off-line medium 'offline-disks' is neither written nor swapped: it is attached to backup-1",
     "the spare of remote-app is not refreshed: it is restored from backup-nfs",
     "the vote of the witness: the cluster stands on the votes of srv1 and srv2",
