@@ -4,7 +4,7 @@
  */
 import type { Context, Placed } from "./context";
 import type { Usage } from "./plan";
-import type { GuestSpec, ServerSpec, SiteSpec } from "./schema";
+import type { GuestSpec, ServerSpec, Side, SiteSpec } from "./schema";
 import { byName, sum } from "./units";
 
 /** Memory and cores of some guests on a server, next to its limits. */
@@ -35,7 +35,7 @@ export interface Outcome {
   usage: Record<string, Usage>;
   /** Guests that start on another server, in boot order. */
   moved: { guest: Placed; to: string }[];
-  /** Guests of the lost server that no other server can take over: they have no spare. */
+  /** Guests that stop with the lost server and that no other server can take over. */
   lost: Placed[];
   /** Guests that stay off to make room. */
   shed: Placed[];
@@ -51,6 +51,18 @@ function byImportance(a: Placed, b: Placed): number {
   return b.spec.priority - a.spec.priority || byName(a.name, b.name);
 }
 
+/** Whether a side of a guest has disks on a storage that a server exports: they are gone together with that server. */
+export function liesOn(context: Context, guest: Placed, side: Side, exporter: string | undefined): boolean {
+  const replica = guest.spec.coldReplica;
+  const server = side === "primary" ? guest.primary : guest.spare;
+  if (server === undefined || exporter === undefined) return false;
+  const restored = side === "spare" && replica?.method === "restore" ? replica.storage : undefined;
+  return guest.spec.disks.some((disk) => {
+    const seen = context.storageOn(server, restored ?? disk.storage);
+    return seen?.shared === true && seen.storage.server === exporter;
+  });
+}
+
 /** Who runs where after the loss of one server; nobody is lost when `lost` is undefined. */
 export function afterLoss(context: Context, lostServer?: string): Outcome {
   const { policies } = context.spec;
@@ -59,8 +71,12 @@ export function afterLoss(context: Context, lostServer?: string): Outcome {
   for (const { name } of left) outcome.running[name] = [];
 
   for (const guest of context.guests) {
-    const staying = guest.activeServer !== lostServer;
-    const takesOver = context.isHypervisor(guest.standbyServer) && guest.standbyServer !== lostServer;
+    const otherSide = guest.activeSide === "primary" ? "spare" : "primary";
+    const staying = guest.activeServer !== lostServer && !liesOn(context, guest, guest.activeSide, lostServer);
+    const takesOver =
+      context.isHypervisor(guest.standbyServer) &&
+      guest.standbyServer !== lostServer &&
+      !liesOn(context, guest, otherSide, lostServer);
     const target = staying ? guest.activeServer : takesOver ? guest.standbyServer : undefined;
     if (target === undefined) outcome.lost.push(guest);
     else if (!staying) outcome.moved.push({ guest, to: target });

@@ -1,9 +1,11 @@
 /** What the loss of each server means: who starts elsewhere, who stays off, what lapses, and the votes that are left. */
-import { afterLoss } from "./capacity";
-import type { Context } from "./context";
+import { afterLoss, liesOn } from "./capacity";
+import type { Context, Placed } from "./context";
 import type { GuestPlan, LossPlan, QuorumPlan } from "./plan";
+import { recoveryTime } from "./recovery";
+import type { Side } from "./schema";
 import { backingPool, guestsOf } from "./storage";
-import { list } from "./units";
+import { byName, list } from "./units";
 
 /** Votes of the cluster, with one server lost or none; undefined without a cluster. */
 export function quorum(context: Context, lostServer?: string): QuorumPlan | undefined {
@@ -38,7 +40,7 @@ function planLoss(context: Context, guests: Record<string, GuestPlan>, server: s
     guest: guest.name,
     on: to,
     recoveryPointSeconds: guests[guest.name]?.replica?.recoveryPoint.seconds ?? Number.POSITIVE_INFINITY,
-    recoveryTimeSeconds: guests[guest.name]?.replica?.recoveryTime.seconds ?? Number.POSITIVE_INFINITY,
+    recoveryTimeSeconds: recoveryTime(context, guest, server).seconds,
   }));
   const fits = Object.values(outcome.usage).every((usage) => usage.fits);
   return {
@@ -73,10 +75,14 @@ export function lapses(context: Context, server: string): string[] {
     if (replica?.method === "restore" && replica.backupStorage !== undefined && storages.has(replica.backupStorage))
       gone.push(`the spare of ${name} is not refreshed: it is restored from ${replica.backupStorage}`);
   }
-  const uncovered = withSpare.filter(({ standbyServer }) => standbyServer === server).map(({ name }) => name);
+  const uncovered = withSpare
+    .filter((guest) => guest.standbyServer === server || liesOn(context, guest, otherSide(guest), server))
+    .map(({ name }) => name);
   if (uncovered.length > 0)
     gone.push(`${list(uncovered)} ${uncovered.length === 1 ? "has" : "have"} no spare: it was on ${server}`);
-  const onSpare = withSpare.filter(({ activeServer }) => activeServer === server).map(({ name }) => name);
+  const onSpare = afterLoss(context, server)
+    .moved.map(({ guest }) => guest.name)
+    .sort(byName);
   if (onSpare.length > 0)
     gone.push(`${list(onSpare)} ${onSpare.length === 1 ? "runs" : "run"} without a spare until ${server} is back`);
 
@@ -90,6 +96,10 @@ export function lapses(context: Context, server: string): string[] {
   if (backupPoolsOn(context, server).length > 0 && storages.size === 0)
     gone.push(`backups on ${list(backupPoolsOn(context, server))} of ${server} are out of reach`);
   return gone.sort();
+}
+
+function otherSide({ activeSide }: Placed): Side {
+  return activeSide === "primary" ? "spare" : "primary";
 }
 
 function backupPoolsOn(context: Context, server: string): string[] {

@@ -100,12 +100,12 @@ function restorePoint(context: Context, guest: Placed, replica: ColdReplicaSpec,
 }
 
 /**
- * Seconds until a guest answers after the loss of the server that runs it. Guests that move to the same server start
+ * Seconds until a guest answers after the loss of a server, by default the one that runs it. Guests that move to the same server start
  * in boot order, each after the delays of those before it.
  */
-export function recoveryTime(context: Context, guest: Placed): Estimate {
+export function recoveryTime(context: Context, guest: Placed, lostServer = guest.activeServer): Estimate {
   const { confirmSeconds } = context.spec.policies;
-  const { moved } = afterLoss(context, guest.activeServer);
+  const { moved } = afterLoss(context, lostServer);
   // A guest that is shed is started by hand afterwards: it comes last.
   const together = moved.filter(({ guest: other, to }) => to === guest.standbyServer && other.name !== guest.name);
   const stays = moved.some(({ guest: other }) => other.name === guest.name);

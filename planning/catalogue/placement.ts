@@ -44,6 +44,13 @@ export const placementFindings = {
     example: "Disk 0 of mail needs storage 'tank' on two, which has none of that name.",
     fix: "Add the storage to the spare's server, or choose one that both have.",
   },
+  "STORAGE-SINGLE-POINT": {
+    severity: "warning",
+    title: "A guest stops with a server that only lends it storage",
+    explanation: "Disks on an export are gone together with the server that exports them, and no copy lies elsewhere.",
+    example: "mail has disks on far, which vault exports: when vault is lost, mail stops and nothing takes over.",
+    fix: "Use a local storage, or a replica by restore on another storage.",
+  },
   "STORAGE-CONTENT": {
     severity: "error",
     title: "A storage does not take this kind of content",

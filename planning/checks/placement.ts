@@ -1,4 +1,6 @@
 /** Servers, storages, bridges and images that guests need, on the primary and on the spare. */
+
+import { afterLoss, liesOn } from "../capacity";
 import { type Context, own, type Placed, type SeenStorage, sorted } from "../context";
 import { nearest } from "../nearest";
 import type { DiskSpec } from "../schema";
@@ -11,6 +13,7 @@ export function checkPlacement(context: Context): void {
     checkPrimary(context, guest);
     checkSpare(context, guest);
     for (const [index, disk] of guest.spec.disks.entries()) checkDisk(context, guest, disk, index);
+    checkExports(context, guest);
     checkBridges(context, guest);
     checkImage(context, guest);
     checkDeployedDisks(context, guest);
@@ -154,6 +157,24 @@ export function checkStorage(context: Context, use: StorageUse): SeenStorage | u
     );
   }
   return seen;
+}
+
+/** Disks on another server's export make that server one more whose loss stops the guest. */
+function checkExports(context: Context, guest: Placed): void {
+  const { name, activeServer, spec } = guest;
+  for (const { name: exporter } of context.servers) {
+    if (exporter === activeServer || !liesOn(context, guest, guest.activeSide, exporter)) continue;
+    if (!afterLoss(context, exporter).lost.some((lost) => lost.name === name)) continue;
+    const ids = [...new Set(spec.disks.map(({ storage }) => storage))].filter(
+      (id) => own(context.spec.storages, id)?.server === exporter,
+    );
+    context.add(
+      "STORAGE-SINGLE-POINT",
+      `guests.${name}.disks`,
+      `${name} has disks on ${list(ids)}, which ${exporter} exports: when ${exporter} is lost, ${name} stops and nothing takes over.`,
+      "Put the disks on a local storage, or give it a replica by restore on another storage.",
+    );
+  }
 }
 
 function checkBridges(context: Context, { name, spec, primary, spare }: Placed): void {

@@ -4,7 +4,7 @@ import { anyWayToSurvive, lossOracle, poolOracle } from "./oracle";
 import { randomSite } from "./random-sites";
 
 /** A run is repeated with the seed that fast-check prints when it fails. */
-const runs = { numRuns: 200 };
+const runs = { numRuns: 150 };
 
 describe("the plan of a random site equals its enumeration", () => {
   test("who survives, who restarts where and when, who is lost or shed, what is left free", () => {

@@ -54,14 +54,32 @@ function load(spec: SiteSpec, server: string, guests: readonly string[]) {
   return { memoryGiB: memory, cores: virtual, fits, guests: [...guests].sort() };
 }
 
+/** Whether a side has a disk on the share while the server that exports it is lost. A local storage of that name wins. */
+function disksGone(spec: SiteSpec, name: string, side: Side, lost: string): boolean {
+  const { on, coldReplica, disks } = spec.guests[name]!;
+  const server = side === "primary" ? on : coldReplica?.on;
+  if (server === undefined) return false;
+  const forced = side === "spare" && coldReplica?.method === "restore" ? coldReplica.storage : undefined;
+  for (const disk of disks) {
+    const id = forced ?? disk.storage;
+    const share = spec.storages[id];
+    if (share === undefined || spec.servers[server]!.storages[id] !== undefined || share.server !== lost) continue;
+    if (share.mountedBy === undefined ? isHypervisor(spec, server) : share.mountedBy.includes(server)) return true;
+  }
+  return false;
+}
+
 function seats(spec: SiteSpec, active: Record<string, Side>, lost: string): Seat[] {
   return Object.keys(spec.guests).map((guest) => {
     const { on, coldReplica, sheddable } = spec.guests[guest]!;
     const spareRuns = coldReplica !== undefined && active[guest] === "spare";
     const from = spareRuns ? coldReplica.on : on;
     const other = coldReplica === undefined ? undefined : spareRuns ? on : coldReplica.on;
-    const moves = from === lost;
-    const to = moves ? (other !== lost && isHypervisor(spec, other) ? other : undefined) : from;
+    const [here, there] = spareRuns ? (["spare", "primary"] as const) : (["primary", "spare"] as const);
+    const moves = from === lost || disksGone(spec, guest, here, lost);
+    const standby =
+      other !== lost && isHypervisor(spec, other) && !disksGone(spec, guest, there, lost) ? other : undefined;
+    const to = moves ? standby : from;
     return { guest, from, to, moves, mayStayOff: spec.policies.allowShedding && sheddable };
   });
 }

@@ -3,7 +3,7 @@ import { overrideSite, parseSite, planSite, type SiteSpecInput } from "../../pla
 import { randomSite } from "./random-sites";
 import { cleanSite, smbSite } from "./sites";
 
-const runs = { numRuns: 60 };
+const runs = { numRuns: 40 };
 
 /** The same value with the keys of every object in another order; lists keep theirs. */
 function shuffled(value: unknown, random: () => number): unknown {
@@ -140,7 +140,7 @@ describe("nothing that can be read makes the planner throw", () => {
         for (const { subject, message, fix } of plan.findings)
           expect([subject, message, fix].every((text) => text.length > 0)).toBe(true);
       }),
-      { numRuns: 120 },
+      { numRuns: 80 },
     );
   });
 });

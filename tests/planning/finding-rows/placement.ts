@@ -93,6 +93,17 @@ export const placementRows: Row[] = [
     message: "Disk 0 of wiki needs storage 'big' on one, which has none of that name.",
   },
   {
+    code: "STORAGE-SINGLE-POINT",
+    set: [
+      'storages.far={"type":"nfs","server":"vault","export":"/srv/far","sizeGiB":500,"content":["images"]}',
+      "guests.mail.disks[0].storage=far",
+      "guests.mail.coldReplica.method=restore",
+      "guests.mail.coldReplica.backupStorage=backups",
+    ],
+    subject: "guests.mail.disks",
+    message: "mail has disks on far, which vault exports: when vault is lost, mail stops and nothing takes over.",
+  },
+  {
     code: "STORAGE-CONTENT",
     set: ['servers.one.storages.tank.content=["rootdir"]'],
     subject: "guests.mail.disks[0].storage",
