@@ -1,10 +1,11 @@
 // What the compiler does not do: the published JSON Schema of a site, the runnable command, and the build's stamp.
-import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const dist = join(dirname(dirname(fileURLToPath(import.meta.url))), "dist");
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const dist = join(root, "dist");
 const require = createRequire(import.meta.url);
 
 function writeSiteSchema() {
@@ -14,7 +15,18 @@ function writeSiteSchema() {
   if (!existsSync(path) || readFileSync(path, "utf8") !== text) writeFileSync(path, text);
 }
 
+/** A layout reads its specification beside itself. */
+function copyLayouts() {
+  for (const layout of readdirSync(join(root, "stacks"))) {
+    const source = join(root, "stacks", layout, "site.yaml");
+    if (!existsSync(source)) continue;
+    mkdirSync(join(dist, "stacks", layout), { recursive: true });
+    copyFileSync(source, join(dist, "stacks", layout, "site.yaml"));
+  }
+}
+
 writeSiteSchema();
+copyLayouts();
 chmodSync(join(dist, "cli", "main.js"), 0o755);
 // Only a build that came this far counts as done (tools/lib/checkout.mjs).
 writeFileSync(join(dist, ".built"), "");

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// `npm run bench`: sets everything up, compiles bench/ and runs it. Figures are printed, never tested.
-import { dirname, join } from "node:path";
+// `npm run bench`: sets everything up and runs bench/. Figures are printed, never tested.
+import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { prepare } from "./lib/environment.mjs";
 import { handleSignals, run } from "./lib/exec.mjs";
@@ -12,18 +12,15 @@ const log = createLog();
 handleSignals();
 
 async function main() {
-  const stage = createStages(log, 4);
+  const stage = createStages(log, 3);
   const { toolchain, env } = await prepare({ checkout, log, stage });
   if (!toolchain.ok) log(`without an engine only the plan is measured; missing: ${toolchain.missing.join("; ")}`);
-  const node = nodeOf(checkout);
-  const tsc = join(checkout, "node_modules", "typescript", "bin", "tsc");
-  await stage("Compiling the benchmark", () =>
-    run(node, [tsc, "-p", "tools/tsconfig.bench.json"], { cwd: checkout, env }),
-  );
   const childEnv = { ...env, COLDSPARE_ENGINE: toolchain.ok ? "yes" : "no" };
   const onLine = (line) => console.log(line);
+  // From its sources: it finds the checkout, and the tests' lab, relative to its own folder.
+  const args = ["--require", "./bench/register.cjs", "bench/main.ts", ...process.argv.slice(2)];
   const { code } = await stage("Measuring", () =>
-    run(node, ["dist/bench/main.js", ...process.argv.slice(2)], { cwd: checkout, env: childEnv, onLine, check: false }),
+    run(nodeOf(checkout), args, { cwd: checkout, env: childEnv, onLine, check: false }),
   );
   return code;
 }

@@ -7,8 +7,8 @@ import { prepare } from "./lib/environment.mjs";
 import { handleSignals } from "./lib/exec.mjs";
 import { createLog, createStages } from "./lib/log.mjs";
 
-/** Two of them come before the site is brought up, which has its own (tools/lib/bring-up.mjs). */
-const STAGES = 4;
+/** Two here, and five in which the site is brought up (tools/lib/bring-up.mjs). */
+const STAGES = 7;
 /** The same code as `npm run setup`: nothing here is broken, but there is no engine. */
 const NO_ENGINE = 3;
 
