@@ -18,13 +18,11 @@ export type HandlerModule = "replication-pair-handler" | "standby-guest-handler"
  *
  * Resolution starts at the working directory of the provider process, which is the program's folder: there Node finds
  * `node_modules/coldspare` of a project that installed the package, or, inside this package's own checkout, the package
- * by its own name. A program whose folder has neither (an inline program) falls back to where `@pulumi/pulumi` is installed.
+ * by its own name.
  */
 export function providerText(handler: HandlerModule): string {
-  return (
-    `exports.handler=()=>{let e;for(const f of[process.cwd()+"/_",process.argv[1]])` +
-    `try{return require("module").createRequire(f)("coldspare/providers/${handler}").provider}catch(x){e??=x}throw e}`
-  );
+  const load = 'require("module").createRequire(process.cwd()+"/_")';
+  return `exports.handler=()=>${load}("coldspare/providers/${handler}").provider`;
 }
 
 /** A dynamic resource whose handler is loaded from this package when the engine calls it. */

@@ -18,6 +18,7 @@ import {
   type RecoveryPoint,
   refuseForeign,
   refuseRunning,
+  type StandbyIdentity,
   type StandbySpec,
   standbyName,
   startupOf,
@@ -133,7 +134,7 @@ export async function label(
 export async function destroyStandby(
   pve: PveClient,
   standby: FoundStandby,
-  spec: StandbySpec,
+  spec: StandbyIdentity,
   progress: (line: string) => void,
 ): Promise<void> {
   const doing = `destroy standby ${standby.vmid} of`;

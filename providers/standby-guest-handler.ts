@@ -1,4 +1,5 @@
 /** The life of a standby guest: plain functions over the client. See {@link StandbyGuest} for what it promises. */
+import { createHash } from "node:crypto";
 import { destroyStandby, label, refreshStandby } from "./restore-refresh";
 import {
   type Difference,
@@ -16,6 +17,7 @@ import {
   normalTags,
   notesWithout,
   refuseRunning,
+  type StandbyIdentity,
   type StandbySpec,
   standbyName,
   startupOf,
@@ -26,8 +28,16 @@ export interface StandbyGuestInputs extends StandbySpec {
   refreshToken?: string;
 }
 
-/** What is recorded: the inputs, which standby is the newest, and what was found changed by others. */
-export interface StandbyGuestState extends StandbyGuestInputs {
+/**
+ * What is recorded: what tells the standby from others and what it was made to be, without what may be long (the notes are
+ * there as a digest) or does not matter to it once it is made (where the backups come from).
+ */
+export interface StandbyGuestState extends StandbyIdentity {
+  storage: string;
+  notesDigest: string;
+  bootOrder?: number;
+  bootDelaySeconds?: number;
+  refreshToken?: string;
   standbyId?: number;
   recoveryPoint?: string;
   volid?: string;
@@ -52,7 +62,7 @@ export const standbyGuestHandler: Handler<StandbyGuestInputs, StandbyGuestState>
   async read({ pve }, _id, props) {
     const found = (await findStandbys(pve, props)).filter((each) => each.ours);
     if (found.length === 0) return undefined;
-    return stateOf(props, props.refreshToken, newestOf(found), driftOf(props, found));
+    return recorded(props, newestOf(found), driftOf(props, found));
   },
   async update(context, id, olds, news) {
     const former = { ids: olds.standbyIds, tags: olds.tags };
@@ -113,10 +123,10 @@ function check(inputs: Partial<StandbyGuestInputs>): InputFailure[] {
   return failures;
 }
 
-const COMPARED = ["guest", "node", "storage", "backupStorage", "bootOrder", "bootDelaySeconds"] as const;
+const COMPARED = ["guest", "node", "storage", "bootOrder", "bootDelaySeconds"] as const;
 
 function diff(olds: StandbyGuestState, news: Partial<StandbyGuestInputs>): Difference {
-  const wanted = { ...olds, ...news };
+  const wanted: StandbyGuestState & { notes?: string } = { ...olds, ...news };
   const replaces = (["vmid", "kind"] as const).filter((key) => wanted[key] !== olds[key]);
   const changes =
     replaces.length > 0 ||
@@ -126,7 +136,7 @@ function diff(olds: StandbyGuestState, news: Partial<StandbyGuestInputs>): Diffe
     COMPARED.some((key) => wanted[key] !== olds[key]) ||
     wanted.standbyIds.join() !== olds.standbyIds.join() ||
     normalTags(wanted.tags).join() !== normalTags(olds.tags).join() ||
-    wanted.notes.trimEnd() !== olds.notes.trimEnd();
+    (wanted.notes !== undefined && digestOf(wanted.notes) !== olds.notesDigest);
   return { changes, replaces };
 }
 
@@ -183,7 +193,8 @@ async function mend(
 ): Promise<StandbyGuestState> {
   const mine = found.filter((each) => each.ours && each.node === inputs.node && inputs.standbyIds.includes(each.vmid));
   for (const each of mine) {
-    if (differences(inputs, each).length > 0) await label(pve, inputs, each, each.recovery);
+    if (differences(stateOf(inputs, undefined, undefined), each).length > 0)
+      await label(pve, inputs, each, each.recovery);
   }
   return { ...stateOf(inputs, refreshToken, newestOf(mine)), ...known };
 }
@@ -192,32 +203,27 @@ function stateOf(
   inputs: StandbyGuestInputs,
   refreshToken: string | undefined,
   newest: FoundStandby | undefined,
-  drift?: string,
 ): StandbyGuestState {
-  const {
-    guest,
-    vmid,
-    kind,
-    source,
-    node,
-    standbyIds,
-    storage,
-    backupStorage,
-    tags,
-    notes,
-    bootOrder,
-    bootDelaySeconds,
-  } = inputs;
+  const { notes, backupStorage: _, source: __, refreshToken: ___, ...kept } = inputs;
+  const token = refreshToken === undefined ? {} : { refreshToken };
+  return recorded({ ...kept, notesDigest: digestOf(notes), ...token }, newest);
+}
+
+/** The state with the newest standby in it as it is now. */
+function recorded(state: StandbyGuestState, newest: FoundStandby | undefined, drift?: string): StandbyGuestState {
+  const { standbyId: _, recoveryPoint: __, volid: ___, drift: ____, ...kept } = state;
   return {
-    ...{ guest, vmid, kind, source, node, standbyIds, storage, backupStorage, tags, notes },
-    ...(bootOrder === undefined ? {} : { bootOrder }),
-    ...(bootDelaySeconds === undefined ? {} : { bootDelaySeconds }),
-    ...(refreshToken === undefined ? {} : { refreshToken }),
+    ...kept,
     ...(newest === undefined
       ? {}
       : { standbyId: newest.vmid, recoveryPoint: newest.recovery!.time, volid: newest.recovery!.volid }),
     ...(drift === undefined ? {} : { drift }),
   };
+}
+
+/** Enough of a digest to see that notes were changed. */
+function digestOf(notes: string): string {
+  return createHash("sha256").update(notes.trimEnd()).digest("hex").slice(0, 12);
 }
 
 const GONE = "is gone";
@@ -232,14 +238,16 @@ function driftOf(props: StandbyGuestState, found: readonly FoundStandby[]): stri
 }
 
 /** How a standby differs from what is wanted, in words. */
-function differences(wanted: StandbyGuestInputs, { config, running, name, node, recovery }: FoundStandby): string[] {
+function differences(wanted: StandbyGuestState, { config, running, name, node, recovery }: FoundStandby): string[] {
   const startup = startupOf(wanted);
   const tags = normalTags(config.tags).join(", ");
   return [
     ...(running ? [`runs on ${node}`] : []),
     ...(name === standbyName(wanted.guest) ? [] : [`is called '${name}'`]),
     ...(tags === normalTags(wanted.tags).join(", ") ? [] : [`tags are ${tags || "none"}`]),
-    ...(recovery !== undefined && notesWithout(config.description) !== wanted.notes.trimEnd() ? ["notes differ"] : []),
+    ...(recovery !== undefined && digestOf(notesWithout(config.description)) !== wanted.notesDigest
+      ? ["notes differ"]
+      : []),
     ...(Number(config.onboot ?? 0) === 1 ? ["onboot is on"] : []),
     ...(startup === undefined || config.startup === startup ? [] : [`start order is ${config.startup ?? "none"}`]),
   ];

@@ -19,6 +19,9 @@ export interface StandbySpec {
   bootDelaySeconds?: number;
 }
 
+/** What tells a standby from other guests: enough to find it, not to make it. */
+export type StandbyIdentity = Pick<StandbySpec, "guest" | "vmid" | "kind" | "node" | "standbyIds" | "tags">;
+
 /** A guest that was found under one of the standby ids. */
 export interface FoundStandby {
   vmid: number;
@@ -94,7 +97,7 @@ export function about(doing: string, { guest, vmid }: { guest: string; vmid: num
  */
 export async function findStandbys(
   pve: PveClient,
-  spec: StandbySpec,
+  spec: StandbyIdentity,
   former: { ids?: readonly number[]; tags?: readonly string[] } = {},
 ): Promise<FoundStandby[]> {
   const ids = new Set([...spec.standbyIds, ...(former.ids ?? [])]);
@@ -110,7 +113,7 @@ export async function findStandbys(
 
 async function inspect(
   pve: PveClient,
-  spec: StandbySpec,
+  spec: StandbyIdentity,
   row: GuestRow,
   tagSets: readonly (readonly string[])[],
 ): Promise<FoundStandby | undefined> {
@@ -162,7 +165,7 @@ function isShell(config: GuestConfig): boolean {
 }
 
 /** Whether notes of ours name a backup of this very guest (`vzdump-qemu-110-…`, or `vm/110/…` on a backup server). */
-function namesBackupOf(description: string | undefined, { kind, vmid }: StandbySpec): boolean {
+function namesBackupOf(description: string | undefined, { kind, vmid }: StandbyIdentity): boolean {
   const volid = description?.match(/(?:Recovery point: \S+|Restored) from (\S+)/)?.[1] ?? "";
   return volid.includes(`vzdump-${kind}-${vmid}-`) || volid.includes(`/${kind === "qemu" ? "vm" : "ct"}/${vmid}/`);
 }
@@ -178,7 +181,7 @@ export function newestOf(found: readonly FoundStandby[]): FoundStandby | undefin
 }
 
 /** @throws PveError when a standby runs: it is the active side and is not ours to touch */
-export function refuseRunning(found: readonly FoundStandby[], spec: StandbySpec, doing: string): void {
+export function refuseRunning(found: readonly FoundStandby[], spec: StandbyIdentity, doing: string): void {
   const running = found.find((each) => each.running);
   if (!running) return;
   throw new PveError({
@@ -192,7 +195,7 @@ export function refuseRunning(found: readonly FoundStandby[], spec: StandbySpec,
 }
 
 /** @throws PveError when the guest under a standby id was not made by us: it may be anybody's */
-export function refuseForeign(standby: FoundStandby, spec: StandbySpec, doing: string): void {
+export function refuseForeign(standby: FoundStandby, spec: StandbyIdentity, doing: string): void {
   if (standby.expendable) return;
   const command = standby.kind === "qemu" ? "qm" : "pct";
   const unlock = standby.config.lock === undefined ? "" : `${command} unlock ${standby.vmid} && `;

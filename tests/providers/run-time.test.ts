@@ -97,7 +97,9 @@ describe("at run time", () => {
     await site.control("/nodes/srv2/kill");
     try {
       const context = contextFor({ connectSeconds: 1 });
-      const error = await refusal(standbyGuestHandler.update(context, "110-standby", STANDBY, STANDBY));
+      const error = await refusal(
+        standbyGuestHandler.update(context, "110-standby", { ...STANDBY, notesDigest: "" }, STANDBY),
+      );
       expect(error.message).toMatch(
         /^srv2: could not .* guest 110 'sql-erp' \(GET \/nodes\/srv2\/.*595 .*says srv1.* Fix: srv2 is off, cut off/,
       );

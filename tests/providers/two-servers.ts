@@ -7,7 +7,7 @@ import { PveClient } from "../../providers/pve";
 import type { HandlerContext } from "../../providers/serve";
 
 /** Virtual seconds per real second. */
-const SPEED = 300;
+const SPEED = 1000;
 
 export class TwoServers {
   /** What the handlers told the user. */
