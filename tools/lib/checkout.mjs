@@ -41,11 +41,17 @@ export async function ensureDependencies({ checkout, log = () => {} }) {
     await run("npm", ["ci", "--no-audit", "--no-fund"], { cwd: checkout });
   } catch (error) {
     const hint = "Check that this machine reaches its package registry (npm ping), and that the disk is not full.";
-    throw new Error(`npm ci failed. ${hint}\n${error.message}`);
+    throw new Error(`npm ci failed. ${hint}\n${npmErrors(error.output)}`);
   } finally {
     clearInterval(showing);
   }
   return true;
+}
+
+/** npm says what is wrong first, and then repeats its manual. */
+function npmErrors(output = "") {
+  const lines = output.split("\n").filter((line) => /^npm (error|ERR!) \S/.test(line));
+  return (lines.length > 0 ? lines : output.split("\n")).slice(0, 12).join("\n");
 }
 
 /** The newest time of change below a path, in milliseconds; 0 when it does not exist. */

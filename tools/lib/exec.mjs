@@ -12,7 +12,7 @@ const cleanups = new Set();
 /** A command ended with an error or could not be started. */
 export class CommandError extends Error {
   constructor(command, code, output) {
-    super(`${command} ended with ${code}${output ? `:\n${output.trimEnd()}` : ""}`);
+    super(`${command} ended with ${code}${output ? `:\n${tail(output.trimEnd())}` : ""}`);
     this.name = "CommandError";
     this.code = code;
     this.output = output;
@@ -56,7 +56,7 @@ export function run(command, args, { cwd, env = process.env, onLine, input, chec
       running.delete(child);
       clearTimeout(timer);
       const result = { code: code ?? 128, ...out };
-      if (check && code !== 0) reject(new CommandError(name, signal ?? code, tail(`${out.stdout}${out.stderr}`)));
+      if (check && code !== 0) reject(new CommandError(name, signal ?? code, `${out.stdout}${out.stderr}`));
       else resolve(result);
     });
   });
