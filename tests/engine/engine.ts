@@ -125,7 +125,7 @@ export class EngineStack {
       child.once("error", fail);
       child.once("close", (exit) => done(exit ?? 1));
     });
-    if (!args.includes("--show-secrets")) this.everything += log + errors;
+    if (!args.includes("--show-secrets")) this.everything += withoutDebug(log) + errors;
     if (code !== 0 && !allowFailure) throw new Error(`pulumi ${args.join(" ")} ended with ${code}:\n${log}${errors}`);
     return { code, log: code === 0 ? log : log + errors };
   }
@@ -166,6 +166,17 @@ export class EngineStack {
       return {};
     }
   }
+}
+
+/**
+ * What a person sees. `--json` adds the SDK's own debug messages, which hold generated secrets in clear (as `--debug` does,
+ * and the documentation of Pulumi says so): nobody sees them without asking for them.
+ */
+function withoutDebug(text: string): string {
+  return text
+    .split("\n")
+    .filter((line) => !(line.includes('"diagnosticEvent"') && line.includes('"severity":"debug"')))
+    .join("\n");
 }
 
 /** A resource as the state file holds it. */
