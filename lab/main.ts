@@ -135,7 +135,11 @@ const common = (command: Command) =>
 
 common(program.command("start").description("start the lab, or show it when it runs already"))
   .option("--topology <file>", "what the lab is made of (JSON); default: topology.json in the folder")
-  .option("--schema <file>", "published API schema; without it requests are not validated")
+  .option(
+    "--schema <file>",
+    "published API schema; without it requests are not validated. Default: the file that COLDSPARE_PVE_SCHEMA names",
+    process.env.COLDSPARE_PVE_SCHEMA,
+  )
   .option("--speed <n>", "virtual seconds per real second", "20")
   .option("--detach", "run on in the background")
   .action(start);
