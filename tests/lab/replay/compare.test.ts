@@ -15,6 +15,7 @@ const recorded = (answer: unknown, more: Partial<RecordedCall> = {}): RecordedCa
   query: {},
   status: 200,
   reason: "OK",
+  ms: 10,
   answer,
   ...more,
 });
@@ -134,7 +135,7 @@ describe("player", () => {
       },
     };
     expect(await new Player(echo).play(file)).toEqual({ calls: 7, differences: [] });
-    expect(waited).toBe(4);
+    expect(waited).toBe(2);
   });
 
   test.each(recordingNames())("%s, answered as recorded, has no difference", async (file) => {

@@ -4,8 +4,17 @@ import { type Answer, loadRecording, type RecordedCall, type Step, steps } from 
 
 /** What calls are replayed against. */
 export interface Target {
-  /** @param path - without `/api2/json`, encoded */
-  send(method: string, path: string, query: Record<string, string>, form: string | undefined): Promise<Answer>;
+  /**
+   * @param path - without `/api2/json`, encoded
+   * @param heldBack - the server waits before it answers, so time must pass meanwhile
+   */
+  send(
+    method: string,
+    path: string,
+    query: Record<string, string>,
+    form: string | undefined,
+    heldBack?: boolean,
+  ): Promise<Answer>;
   /** Lets time pass, in the target's seconds. */
   advance(seconds: number): Promise<void>;
 }
@@ -19,6 +28,10 @@ export interface ReplayResult {
 
 /** Longest time that a task or a poll loop of a recording may take in the lab, in its own seconds. */
 const PATIENCE_SECONDS = 300;
+/** Between two polls. */
+const POLL_SECONDS = 0.5;
+/** An answer that took the real API so long was held back: it tried to get a lock without quorum, or to reach a server. */
+const HELD_BACK_MS = 1000;
 
 /** Replays recordings against one target; names made up by the server are carried from answer to request. */
 export class Player {
@@ -63,8 +76,12 @@ export class Player {
   private async playUntil(first: RecordedCall, last: RecordedCall): Promise<Mismatch[]> {
     let answer = await this.send(first);
     const early = first === last || isEqual(last, answer) || hasEnded(answer) ? [] : compareAnswers(first, answer);
-    for (let waited = 0; waited < PATIENCE_SECONDS && !isEqual(last, answer) && !hasEnded(answer); waited++) {
-      await this.target.advance(1);
+    for (
+      let waited = 0;
+      waited < PATIENCE_SECONDS && !isEqual(last, answer) && !hasEnded(answer);
+      waited += POLL_SECONDS
+    ) {
+      await this.target.advance(POLL_SECONDS);
       answer = await this.send(last);
     }
     return [...early, ...compareAnswers(last, answer)].filter(
@@ -76,7 +93,7 @@ export class Player {
     const translate = (text: string) => this.identities.translate(text);
     const query = Object.fromEntries(Object.entries(call.query).map(([key, value]) => [key, translate(value)]));
     const form = call.form === undefined ? undefined : translate(call.form);
-    const answer = await this.target.send(call.method, translate(call.path), query, form);
+    const answer = await this.target.send(call.method, translate(call.path), query, form, call.ms > HELD_BACK_MS);
     this.identities.learn(call.answer, answer.answer);
     return answer;
   }

@@ -14,6 +14,8 @@ export interface RecordedCall {
   status: number;
   /** HTTP reason phrase. */
   reason: string;
+  /** Real milliseconds until the answer. */
+  ms: number;
   /** Body as JSON; an empty text when there was none. */
   answer: unknown;
 }
