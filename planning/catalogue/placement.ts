@@ -44,6 +44,15 @@ export const placementFindings = {
     example: "Disk 0 of mail needs storage 'tank' on two, which has none of that name.",
     fix: "Add the storage to the spare's server, or choose one that both have.",
   },
+  "STORAGE-DEFINITION-DIFFERS": {
+    severity: "error",
+    title: "One storage id, two definitions",
+    explanation:
+      "The nodes of a cluster share /etc/pve/storage.cfg: a storage id has one type, one pool or path, and one list of contents there.",
+    example:
+      "Storage tank has pool tank on one and pool rpool on two: in cluster office an id stands for one definition.",
+    fix: "Use the same pool or path on every node, or another id.",
+  },
   "STORAGE-SINGLE-POINT": {
     severity: "warning",
     title: "A guest stops with a server that only lends it storage",

@@ -182,12 +182,13 @@ function checkClaim(context: Context, networks: Record<string, ReadNetwork>, cla
       `${claim.text} of ${claim.owner} is the gateway of network ${network.name}.`,
       `Take another address.${free()}`,
     );
-  if (claim.path.startsWith("guests.")) checkRanges(context, network, claim, free);
+  if (!claim.path.startsWith("devices.")) checkRanges(context, network, claim, free);
 }
 
 function checkRanges(context: Context, network: ReadNetwork, claim: Claim, free: () => string): void {
   const { dhcp, reserved } = network.spec;
-  for (const range of reserved)
+  // Reserved ranges keep guests out; servers and devices are what they are usually reserved for.
+  for (const range of claim.path.startsWith("guests.") ? reserved : [])
     if (inRange(claim.value, range, claim.family))
       context.add(
         "ADDRESS-RESERVED",

@@ -7,10 +7,12 @@ import { checkPlacement } from "./placement";
 import { checkProtection } from "./protection";
 import { checkRecovery } from "./recovery";
 import { checkReplicas } from "./replicas";
+import { checkStorageDefinitions } from "./storages";
 
 /** Runs every check on a plan. */
 export function runChecks(context: Context, plan: SitePlan): void {
   checkPlacement(context);
+  checkStorageDefinitions(context);
   checkReplicas(context);
   checkAddresses(context, plan);
   checkCapacity(context, plan);

@@ -93,6 +93,27 @@ export const placementRows: Row[] = [
     message: "Disk 0 of wiki needs storage 'big' on one, which has none of that name.",
   },
   {
+    code: "STORAGE-DEFINITION-DIFFERS",
+    set: ["servers.two.storages.tank.pool=rpool"],
+    subject: "servers.two.storages.tank",
+    message:
+      "Storage tank has pool tank on one and pool rpool on two: in cluster office an id stands for one definition.",
+  },
+  {
+    code: "STORAGE-DEFINITION-DIFFERS",
+    set: ["servers.two.storages.tank.type=lvmthin"],
+    subject: "servers.two.storages.tank",
+    message:
+      "Storage tank has type zfspool on one and type lvmthin on two: in cluster office an id stands for one definition.",
+  },
+  {
+    code: "STORAGE-DEFINITION-DIFFERS",
+    set: ['servers.one.storages.backups={"type":"dir","path":"/b","sizeGiB":10,"content":["backup"]}'],
+    subject: "servers.one.storages.backups",
+    message:
+      "Storage backups of one has the id of a shared storage: in cluster office an id stands for one definition.",
+  },
+  {
     code: "STORAGE-SINGLE-POINT",
     set: [
       'storages.far={"type":"nfs","server":"vault","export":"/srv/far","sizeGiB":500,"content":["images"]}',
