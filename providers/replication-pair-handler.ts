@@ -195,59 +195,78 @@ async function leavingJobsGone(
 
 /** Waits for the first good run, and returns what to record. @throws PartlyInitialised when it did not come */
 async function settle(
-  { pve, progress }: HandlerContext,
+  context: HandlerContext,
   inputs: ReplicationPairInputs,
   job: ReplicationJob,
   patience: ReplicationPatience,
 ): Promise<ReplicationPairState> {
+  const { pve, progress } = context;
   const source = job.source ?? (await serverOf(pve, inputs));
-  const first = await readStatus(pve, source, job.id, inputs);
-  const record = (status: ReplicationJobStatus | undefined) => stateOf(inputs, job, source, status);
-  if (isOn(job.disable)) {
-    progress(`replication ${job.id} of '${inputs.guest}' is disabled and stays so`);
-    return record(first);
-  }
-  if ((first?.last_sync ?? 0) > 0) return record(first);
-  const partly = (status: ReplicationJobStatus | undefined, reason: string) =>
-    new PartlyInitialised(job.id, record(status), [
-      `${source}: the first replication of guest ${inputs.vmid} '${inputs.guest}' to ${job.target} (job ${job.id}) is not done: ${reason}`,
-    ]);
+  let status = await readStatus(pve, source, job.id, inputs);
+  if (isOn(job.disable)) progress(`replication ${job.id} of '${inputs.guest}' is disabled and stays so`);
+  if (isOn(job.disable) || (status?.last_sync ?? 0) > 0) return stateOf(inputs, job, source, status);
+  let failure: string | undefined;
   try {
-    await pve.post(
-      `/nodes/${source}/replication/${job.id}/schedule_now`,
-      {},
-      about("start the replication of", inputs),
-    );
-    const failsBefore = first?.fail_count ?? 0;
-    const began = Date.now();
-    let shownAt = began;
-    for (;;) {
-      await pve.pause(patience.poll);
-      const status = await readStatus(pve, source, job.id, inputs);
-      if ((status?.last_sync ?? 0) > 0) return record(status);
-      if ((status?.fail_count ?? 0) > failsBefore) {
-        const fix = `mend what it names (ZFS storage on both servers, ssh between them, space), then run this again; the log: \`pvesr status\` on ${source}`;
-        throw partly(status, `${status?.error ?? "it failed"}. Fix: ${fix}`);
-      }
-      const seconds = (Date.now() - began) / 1000;
-      const running = status?.pid !== undefined;
-      if (seconds > (running ? patience.firstSync : patience.start)) {
-        const what = running ? "it still runs" : "it was not begun";
-        throw partly(
-          status,
-          `${what} after ${Math.round(seconds)} s. Fix: look at \`pvesr status\` on ${source}, then run this again`,
-        );
-      }
-      if (Date.now() - shownAt > PROGRESS_SECONDS * 1000) {
-        shownAt = Date.now();
-        progress(
-          `'${inputs.guest}': first replication from ${source} to ${job.target}, ${running ? "running" : "waiting for the scheduler"}, ${Math.round(seconds)} s`,
-        );
-      }
-    }
+    ({ status, failure } = await firstRun(context, inputs, job, source, status, patience));
   } catch (error) {
     // The job is there whatever happened: it must be recorded.
-    if (error instanceof PartlyInitialised) throw error;
-    throw partly(first, (error as Error).message);
+    failure = (error as Error).message;
   }
+  const state = stateOf(inputs, job, source, status);
+  if (failure === undefined) return state;
+  const what = `the first replication of guest ${inputs.vmid} '${inputs.guest}' to ${job.target} (job ${job.id})`;
+  throw new PartlyInitialised(job.id, state, [`${source}: ${what} is not done: ${failure}`]);
+}
+
+interface FirstRun {
+  status: ReplicationJobStatus | undefined;
+  /** Why there is no good run; absent when there is one. */
+  failure?: string;
+}
+
+async function firstRun(
+  { pve, progress }: HandlerContext,
+  inputs: ReplicationPairInputs,
+  job: ReplicationJob,
+  source: string,
+  before: ReplicationJobStatus | undefined,
+  patience: ReplicationPatience,
+): Promise<FirstRun> {
+  await pve.post(`/nodes/${source}/replication/${job.id}/schedule_now`, {}, about("start the replication of", inputs));
+  const began = Date.now();
+  let idleSince = began;
+  let shownAt = began;
+  for (;;) {
+    await pve.pause(patience.poll);
+    const status = await readStatus(pve, source, job.id, inputs);
+    if ((status?.last_sync ?? 0) > 0) return { status };
+    if ((status?.fail_count ?? 0) > (before?.fail_count ?? 0)) {
+      const fix = `mend what it names (ZFS storage on both servers, ssh between them, space), then run this again; the log: \`pvesr status\` on ${source}`;
+      return { status, failure: `${status?.error ?? "it failed"}. Fix: ${fix}` };
+    }
+    const now = Date.now();
+    const running = status?.pid !== undefined;
+    // A server runs its jobs one after the other: while another guest's first copy takes hours, ours is not late.
+    const isLate = now - idleSince > patience.start * 500;
+    if (running || (isLate && (await anyRuns(pve, source, inputs)))) idleSince = now;
+    const isIdle = now - idleSince > patience.start * 1000;
+    if (isIdle || now - began > patience.firstSync * 1000) {
+      const after = `${isIdle ? "it was not begun" : "it is not done"} after ${Math.round((now - began) / 1000)} s`;
+      return { status, failure: `${after}. Fix: look at \`pvesr status\` on ${source}, then run this again` };
+    }
+    if (now - shownAt > PROGRESS_SECONDS * 1000) {
+      shownAt = now;
+      const doing = running ? "running" : "waiting for its turn";
+      progress(
+        `'${inputs.guest}': first replication from ${source} to ${job.target}, ${doing}, ${Math.round((now - began) / 1000)} s`,
+      );
+    }
+  }
+}
+
+/** Whether a server is at work on any replication job. */
+async function anyRuns(pve: HandlerContext["pve"], server: string, inputs: ReplicationPairInputs): Promise<boolean> {
+  const asked = about("look at the other replication jobs beside", inputs);
+  const jobs = await pve.get<ReplicationJobStatus[]>(`/nodes/${server}/replication`, {}, asked);
+  return jobs.some((each) => each.pid !== undefined);
 }

@@ -1,6 +1,8 @@
+import { PveClient } from "../../providers/pve";
 import { replicationStatus } from "../../providers/replication-jobs";
 import { type ReplicationPairState, replicationPairHandler } from "../../providers/replication-pair-handler";
 import { PartlyInitialised } from "../../providers/serve";
+import { startFake } from "./fake-server";
 import { refusal, TwoServers } from "./two-servers";
 
 // The lab's clock runs fast: these are real seconds.
@@ -77,11 +79,12 @@ describe("a replication pair against the lab", () => {
 
   test("a failing first run is recorded as partly initialised with PVE's words; the next update converges", async () => {
     await site.guest(115, "srv1");
-    await site.control("/faults/task", { type: "replication", message: "zfs error: cannot receive: out of space" });
+    await site.control("/storage/fill", { node: "srv2", storage: "tank" });
     const error = await refusal(handler.create(site.context, pair(115)));
+    await site.control("/storage/empty", { node: "srv2", storage: "tank" });
     if (!(error instanceof PartlyInitialised)) throw error;
     expect(error.message).toMatch(
-      /^srv1: the first replication of guest 115 'guest-115' to srv2 \(job 115-0\) is not done: zfs error: cannot receive: out of space\. Fix: /,
+      /^srv1: the first replication of guest 115 'guest-115' to srv2 \(job 115-0\) is not done: .*out of space.*\. Fix: /,
     );
     const recorded = error.properties as ReplicationPairState;
     expect(recorded).toMatchObject({ jobId: "115-0", health: "failing" });
@@ -135,6 +138,43 @@ describe("a replication pair against the lab", () => {
     await site.control("/clock/advance", { seconds: 600 });
     await site.until(async () => (await jobOf(119)) === undefined);
   }, 30_000);
+});
+
+describe("waiting for the first run", () => {
+  const hasty = replicationPairHandler({ start: 0.2, firstSync: 20, removal: 3, poll: 0.02 });
+  /** A server whose scheduler is at work on another guest, or idle, until our job has been asked about `runs` times. */
+  async function create(others: object[], runs: number): Promise<{ health: string; looks: number }> {
+    let looks = 0;
+    const server = await startFake(({ method, path }) => {
+      if (path === "/cluster/resources")
+        return { data: [{ vmid: 121, node: "srv1", type: "qemu", status: "running" }] };
+      if (path === "/cluster/replication") return { data: method === "GET" ? [] : null };
+      if (path === "/nodes/srv1/replication") return { data: others };
+      if (path.endsWith("/status")) return { data: { fail_count: 0, last_sync: ++looks > runs ? 1 : 0 } };
+      return { data: "" };
+    });
+    const pve = new PveClient({ endpoints: { srv1: server.url }, apiToken: "a@pve!b=c", ca: server.pem });
+    try {
+      const { outs } = await hasty.create({ pve, progress: () => undefined }, pair(121));
+      return { health: outs.health, looks };
+    } finally {
+      pve.close();
+      await server.close();
+    }
+  }
+
+  test("goes on while the server is at work on another guest's first copy", async () => {
+    const { health, looks } = await create([{ id: "120-0", pid: 7 }], 30);
+    expect(health).toBe("ok");
+    expect(looks).toBeGreaterThan(30);
+  });
+
+  test("ends when the scheduler does nothing at all, and the job is recorded", async () => {
+    const error = await refusal(create([{ id: "120-0" }], 1e9));
+    if (!(error instanceof PartlyInitialised)) throw error;
+    expect(error.message).toMatch(/it was not begun after \d+ s\. Fix: look at `pvesr status` on srv1/);
+    expect(error.properties).toMatchObject({ jobId: "121-0", health: "waiting" });
+  });
 });
 
 test("inputs that cannot be are refused with what to write", () => {
