@@ -28,8 +28,8 @@ export interface ReplayResult {
 
 /** Longest time that a task or a poll loop of a recording may take in the lab, in its own seconds. */
 const PATIENCE_SECONDS = 300;
-/** Between two polls. */
-const POLL_SECONDS = 0.5;
+/** Between two polls: close together at first, because most tasks are short, then further apart. */
+const pollSeconds = (waited: number) => (waited < 5 ? 0.5 : 4);
 /** An answer that took the real API so long was held back: it tried to get a lock without quorum, or to reach a server. */
 const HELD_BACK_MS = 1000;
 
@@ -76,12 +76,11 @@ export class Player {
   private async playUntil(first: RecordedCall, last: RecordedCall): Promise<Mismatch[]> {
     let answer = await this.send(first);
     const early = first === last || isEqual(last, answer) || hasEnded(answer) ? [] : compareAnswers(first, answer);
-    for (
-      let waited = 0;
-      waited < PATIENCE_SECONDS && !isEqual(last, answer) && !hasEnded(answer);
-      waited += POLL_SECONDS
-    ) {
-      await this.target.advance(POLL_SECONDS);
+    let waited = 0;
+    while (waited < PATIENCE_SECONDS && !isEqual(last, answer) && !hasEnded(answer)) {
+      const pause = pollSeconds(waited);
+      await this.target.advance(pause);
+      waited += pause;
       answer = await this.send(last);
     }
     return [...early, ...compareAnswers(last, answer)].filter(
