@@ -29,6 +29,12 @@ export function formatDuration(seconds: number): string {
   return parts.slice(0, 2).join(" ") || "0 s";
 }
 
+/** A duration as the specification takes it, never shorter than the seconds: `17m`, `32h`, `8d`. */
+export function durationCovering(seconds: number): string {
+  if (seconds <= 2 * 3600) return `${Math.ceil(seconds / 60)}m`;
+  return seconds <= 2 * 86_400 ? `${Math.ceil(seconds / 3600)}h` : `${Math.ceil(seconds / 86_400)}d`;
+}
+
 /** A number with at most two decimals and no trailing zeros. */
 export function formatNumber(value: number): string {
   return String(Math.round(value * 100) / 100);

@@ -4,7 +4,7 @@ import { type Context, sorted } from "../context";
 import type { SitePlan } from "../plan";
 import { backupSeconds, changeRate, eventOf, replicationTransfer } from "../recovery";
 import { usedGiB } from "../storage";
-import { formatDuration, formatGiB, formatNumber } from "../units";
+import { durationCovering, formatDuration, formatGiB, formatNumber } from "../units";
 
 /** Checks every schedule and every promise. */
 export function checkRecovery(context: Context, plan: SitePlan): void {
@@ -77,13 +77,13 @@ function checkPromises(context: Context, { name, replica }: SitePlan["guests"][s
       "RPO-BROKEN",
       `${path}.recoveryPoint`,
       `${name} promises to lose at most ${formatDuration(point.promisedSeconds)}, and may lose ${formatDuration(point.seconds)}: ${point.basis}.`,
-      `Refresh more often (${path}.schedule), or promise ${formatDuration(point.seconds)}.`,
+      `Refresh more often (${path}.schedule), or promise ${durationCovering(point.seconds)}.`,
     );
   if (time.promisedSeconds !== undefined && time.seconds > time.promisedSeconds)
     context.add(
       "RTO-BROKEN",
       `${path}.recoveryTime`,
       `${name} promises to answer within ${formatDuration(time.promisedSeconds)}, and takes ${formatDuration(time.seconds)}: ${time.basis}.`,
-      `Start it earlier (guests.${name}.boot.order), shorten boot delays, or promise ${formatDuration(time.seconds)}.`,
+      `Start it earlier (guests.${name}.boot.order), shorten boot delays, or promise ${durationCovering(time.seconds)}.`,
     );
 }

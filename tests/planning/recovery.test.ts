@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { type CalendarEvent, nextRun, parseCalendarEvent } from "../../planning/calendar";
 import { worstRestoreAge } from "../../planning/restore-age";
-import { formatDuration, parseDuration } from "../../planning/units";
+import { durationCovering, formatDuration, parseDuration } from "../../planning/units";
 import { cleanSite, planWith } from "./sites";
 
 const minute = 60;
@@ -141,4 +141,20 @@ test.each<[string, number, string]>([
 ])("%s is %i seconds, said as %s", (text, seconds, words) => {
   expect(parseDuration(text)).toBe(seconds);
   expect(formatDuration(seconds)).toBe(words);
+});
+
+test("a promise that is proposed is kept", () => {
+  fc.assert(
+    fc.property(fc.nat(90 * day), (seconds) =>
+      expect(parseDuration(durationCovering(seconds))).toBeGreaterThanOrEqual(seconds),
+    ),
+  );
+  const tight = planWith(cleanSite(), ["guests.wiki.coldReplica.schedule=sun 12:00"]).findings.find(
+    ({ code }) => code === "RPO-BROKEN",
+  );
+  expect(tight?.fix).toBe("Refresh more often (guests.wiki.coldReplica.schedule), or promise 8d.");
+  expect(
+    planWith(cleanSite(), ["guests.wiki.coldReplica.schedule=sun 12:00", "guests.wiki.coldReplica.recoveryPoint=8d"])
+      .findings,
+  ).toEqual([]);
 });
