@@ -95,6 +95,7 @@ export abstract class GuestComponent<G extends pulumi.CustomResource> extends pu
       args.transform?.replica?.(inputs, options);
       return new ReplicationPair(`${this.plan.name}-replication`, inputs, options);
     }
+    const { delaySeconds } = this.plan.spec.boot;
     const inputs = {
       guest: this.plan.name,
       vmid: this.plan.id,
@@ -105,9 +106,9 @@ export abstract class GuestComponent<G extends pulumi.CustomResource> extends pu
       storage: replica.storage ?? required(this.plan.spec.disks[0], this.plan.name, "disks").storage,
       backupStorage: required(replica.backupStorage, this.plan.name, "backupStorage"),
       tags: standbyTags(this.plan),
-      notes: this.plan.notes,
+      notes: standbyNotes(this.plan),
       bootOrder: this.plan.spec.boot.order,
-      bootDelaySeconds: this.plan.spec.boot.delaySeconds,
+      ...(delaySeconds > 0 ? { bootDelaySeconds: delaySeconds } : {}),
       ...(args.refreshToken === undefined ? {} : { refreshToken: args.refreshToken }),
     };
     args.transform?.replica?.(inputs, options);
@@ -118,6 +119,11 @@ export abstract class GuestComponent<G extends pulumi.CustomResource> extends pu
 /** Tags of the powered-off side: the active side's, with the word for its role changed. */
 function standbyTags(guest: GuestPlan): string[] {
   return guest.tags.map((tag) => (tag === "coldspare-primary" ? "coldspare-spare" : tag)).sort();
+}
+
+/** One line: it is kept in the state of every standby. */
+function standbyNotes(guest: GuestPlan): string {
+  return `Powered-off spare of ${guest.name} (primary: ${guest.primary}). Managed by coldspare.`;
 }
 
 function required<T>(value: T | undefined, guest: string, what: string): T {

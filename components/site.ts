@@ -132,20 +132,26 @@ export class Site extends pulumi.ComponentResource {
   }
 
   private createGuests(args: SiteArgs, dependsOn: pulumi.Resource[]): SiteNodes["guests"] {
-    return mapValues(this.plan.guests, (name, guest) => {
-      const secret = guest.spec.kind === "vm" ? guest.spec.cloudInit?.passwordSecret : undefined;
-      const password = secret === undefined ? undefined : secretValue(args, name, secret);
-      const common: GuestComponentArgs & { password?: pulumi.Input<string> } = {
-        site: this.plan,
-        ...(args.protect === undefined ? {} : { protect: args.protect }),
-        ...(args.refreshToken === undefined ? {} : { refreshToken: args.refreshToken }),
-        ...(password === undefined ? {} : { password }),
-      };
+    const guests: SiteNodes["guests"] = {};
+    for (const guest of Object.values(this.plan.guests)) {
+      const common = this.guestArgs(guest, args);
       const options = { parent: this, dependsOn };
-      return guest.spec.kind === "vm"
-        ? new VirtualMachine(name, { ...guest.spec, ...common }, options)
-        : new Container(name, { ...guest.spec, ...common }, options);
-    });
+      guests[guest.name] =
+        guest.spec.kind === "vm"
+          ? new VirtualMachine(guest.name, { ...guest.spec, ...common }, options)
+          : new Container(guest.name, { ...guest.spec, ...common }, options);
+    }
+    return guests;
+  }
+
+  private guestArgs(guest: GuestPlan, args: SiteArgs): GuestComponentArgs & { password?: pulumi.Input<string> } {
+    const secret = guest.spec.kind === "vm" ? guest.spec.cloudInit?.passwordSecret : undefined;
+    return {
+      site: this.plan,
+      ...(args.protect === undefined ? {} : { protect: args.protect }),
+      ...(args.refreshToken === undefined ? {} : { refreshToken: args.refreshToken }),
+      ...(secret === undefined ? {} : { password: secretValue(args, guest.name, secret) }),
+    };
   }
 
   private createBackups(site: string, dependsOn: pulumi.Resource[]): SiteNodes["backups"] {
@@ -201,5 +207,8 @@ function keepOptions(policy: BackupPolicySpec): Record<string, string> {
 }
 
 function mapValues<V, R>(record: Record<string, V>, make: (name: string, value: V) => R): Record<string, R> {
-  return Object.fromEntries(Object.entries(record).map(([name, value]) => [name, make(name, value)]));
+  // A loop, as every frame between here and a resource is recorded in the state of that resource.
+  const made: Record<string, R> = {};
+  for (const [name, value] of Object.entries(record)) made[name] = make(name, value);
+  return made;
 }

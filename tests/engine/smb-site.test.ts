@@ -92,7 +92,7 @@ it("marks both sides with tags and notes", async () => {
   expect(primary.description).toContain("- Active: primary (srv2)");
   const standby = await config("srv1", 9112);
   expect(String(standby.tags).split(";")).toEqual(["availability", "coldspare", "coldspare-spare", "windows"]);
-  expect(standby.description).toContain("- Spare: srv1, powered off");
+  expect(standby.description).toContain("Powered-off spare of remote-app (primary: srv2).");
   expect(standby.onboot).toBe(0);
 });
 
