@@ -76,7 +76,9 @@ export class TrialLab {
     headers: Record<string, string> = { Authorization: `PVEAPIToken=${this.lab.tokens.root}` },
   ): Promise<Answer> {
     const body =
-      form && method !== "GET" ? new URLSearchParams(Object.entries(form).map(([k, v]) => [k, String(v)])) : undefined;
+      form && method !== "GET"
+        ? new URLSearchParams(Object.fromEntries(Object.entries(form).map(([key, value]) => [key, String(value)])))
+        : undefined;
     const query = form && method === "GET" ? `?${new URLSearchParams(form as Record<string, string>)}` : "";
     const response = await fetch(`${this.lab.endpoints[node]}/api2/json${call}${query}`, {
       method,

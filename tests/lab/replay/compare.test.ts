@@ -45,6 +45,7 @@ describe("comparison", () => {
   test("figures that are measured are compared by type only", () => {
     expect(whats({ uptime: 3, digest: "a" }, { uptime: 9, digest: "b" })).toEqual([]);
     expect(whats({ uptime: 3 }, { uptime: "3" })).toEqual(["data.uptime"]);
+    expect(whats({ cpu: "host" }, { cpu: "kvm64" })).toEqual(["data.cpu"]);
     expect(whats({ type: "node", maxmem: 1 }, { type: "node", maxmem: 2 })).toEqual([]);
     expect(whats({ type: "qemu", maxmem: 1 }, { type: "qemu", maxmem: 2 })).toEqual(["data.maxmem"]);
   });

@@ -62,6 +62,13 @@ describe("the lab answers as the real API did", () => {
     30_000,
   );
 
+  (schemaFile ? test : test.skip)("the lab answers nothing that the published API does not have", async () => {
+    const text = await (await labFor({ after: [], next: [] })).coverage();
+    process.stdout.write(`${text.split("\n")[0]?.replace(/, \d+ called.*/, "")}\n`);
+    expect(text).toMatch(/^PVE API .*: \d+ of \d+ endpoints answered/);
+    expect(text).not.toContain("not in the schema:");
+  });
+
   test("every difference on the list of deliberate ones was seen", () => {
     const replayed = deliberateDifferences.filter((entry) => entry.file === "*" || names.includes(entry.file));
     expect(replayed.filter((entry) => !used.has(entry))).toEqual([]);
