@@ -69,16 +69,20 @@ export function cloneGuest(call: Call, type: GuestType): string {
     id: String(guest.vmid),
     user: identity.full,
     seconds: 1,
+    cleanUp: () => {
+      delete guest.config.lock;
+      discard(domain, clone);
+    },
     work: (handle) =>
       domain.withGuest(newid, async () => {
         try {
           const copy = await cloneVolumes(domain, guest, clone, source, { ...params, full: full ? "1" : "0" }, handle);
           clone.config = finishClone(domain, type, copy, params);
         } catch (error) {
-          discard(domain, clone);
+          if (handle.task.exitstatus === undefined) discard(domain, clone);
           throw new Error(`clone failed: ${error instanceof Error ? error.message : String(error)}`);
         } finally {
-          delete guest.config.lock;
+          if (handle.task.exitstatus === undefined) delete guest.config.lock;
           domain.save();
         }
       }),

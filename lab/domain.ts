@@ -26,7 +26,7 @@ export class Domain {
     this.world.save();
   }
 
-  /** Nothing runs after a restart of the lab except what ran before; helpers that hold no state start empty. */
+  /** After a restart of the lab no worker is left; unlike a power cut, the lab's own end leaves no locks behind. */
   clearRuntime(): void {
     for (const state of Object.values(this.state.replicationState)) delete state.running;
     for (const guest of Object.values(this.state.guests)) delete guest.config.lock;

@@ -1,13 +1,13 @@
 import { type Call, list, perm, type Route, route } from "./call";
 import { digestOf } from "./domain";
-import { ApiError, badParameters, fail } from "./errors";
+import { badParameters, fail } from "./errors";
 import type { DomainState } from "./state";
 
 const AUDIT = perm("/", "Sys.Audit");
 const CONSOLE = perm("/", "Sys.Console");
 const NUMBERS = new Set(["max_restart", "max_relocate", "failback", "nofailback", "restricted", "strict", "disable"]);
 
-type Table = "haResources" | "haGroups" | "haRules";
+type Table = "haResources" | "haRules";
 
 function show(values: Record<string, string>): Record<string, unknown> {
   const shown: Record<string, unknown> = {};
@@ -91,6 +91,12 @@ function crud(table: Table, base: string, key: string, noun: string): Route[] {
   ];
 }
 
+function refuseGroups(what: string): () => never {
+  return () => {
+    throw fail(`cannot ${what}: ha groups have been migrated to rules`);
+  };
+}
+
 function managerStatus(call: Call): Record<string, unknown>[] {
   const { domain } = call;
   const first = domain.nodeNames().find((name) => domain.state.nodes[name]!.up) ?? call.node;
@@ -114,7 +120,7 @@ function managerStatus(call: Call): Record<string, unknown>[] {
   ];
 }
 
-/** High availability: resources, the older groups and the newer rules. The lab records them; it moves no guest by itself. */
+/** High availability: resources and rules. The lab records them; it moves no guest by itself. */
 export const haRoutes: Route[] = [
   route("GET", "/cluster/ha/resources", AUDIT, (call) =>
     Object.values(call.domain.state.haResources)
@@ -135,14 +141,13 @@ export const haRoutes: Route[] = [
     delete call.domain.state.haResources[sid];
     return null;
   }),
-  // Groups were replaced by rules in PVE 9.
-  route("GET", "/cluster/ha/groups", AUDIT, () => {
-    throw new ApiError(500, "cannot index groups: ha groups have been migrated to rules");
-  }),
   ...crud("haRules", "/cluster/ha/rules", "rule", "rule"),
-  ...crud("haGroups", "/cluster/ha/groups", "group", "group").filter(
-    (entry) => entry.template !== "/cluster/ha/groups" || entry.method !== "GET",
-  ),
+  // Groups were replaced by rules in PVE 9: the calls are still there and refuse.
+  route("GET", "/cluster/ha/groups", AUDIT, refuseGroups("index groups")),
+  route("POST", "/cluster/ha/groups", CONSOLE, refuseGroups("create group")),
+  route("GET", "/cluster/ha/groups/{group}", AUDIT, refuseGroups("read group")),
+  route("PUT", "/cluster/ha/groups/{group}", CONSOLE, refuseGroups("update group")),
+  route("DELETE", "/cluster/ha/groups/{group}", CONSOLE, refuseGroups("delete group")),
   route("GET", "/cluster/ha/status/current", AUDIT, managerStatus),
   route("GET", "/cluster/ha/status/manager_status", AUDIT, (call) => ({
     manager_status: {

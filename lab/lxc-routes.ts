@@ -5,6 +5,7 @@ import { badParameters, fail, missing } from "./errors";
 import { currentStatus, listedStatus } from "./guest-status";
 import { checkMounts, detachMount, isMountKey, setContainerValues, setMount, showContainer } from "./lxc-config";
 import { migrateGuest } from "./migrate";
+import { checkCreatePrivileges, checkSpacePrivileges } from "./option-privileges";
 import { hasBooted, rebootById, shutdownById, startById, startGuest, stopById } from "./power";
 import { parseProperties } from "./property-string";
 import { checkDigest } from "./qemu-config";
@@ -31,11 +32,13 @@ function create(call: Call): string {
   const { domain, node, params, identity } = call;
   const vmid = readVmid(params.vmid);
   domain.requireQuorum(node);
+  checkCreatePrivileges(call, vmid);
   const template = params.ostemplate;
   if (!template) throw missing("ostemplate");
   if (flag(params.restore)) return restoreGuest(call, "lxc", vmid);
   refuseTaken(domain, vmid, "create", "lxc");
   checkMounts(domain, node, params);
+  checkSpacePrivileges(call, params);
   if (!findVolume(domain, node, template)) throw fail(`volume '${template}' does not exist`);
   if (params.pool && !domain.state.pools[params.pool]) throw fail(`pool '${params.pool}' does not exist`);
   if (params.hookscript && !identity.isRoot)
@@ -49,6 +52,7 @@ function create(call: Call): string {
     id: String(vmid),
     user: identity.full,
     seconds: 1,
+    cleanUp: () => discard(domain, guest),
     work: (handle) =>
       domain.withGuest(vmid, async () => {
         try {
@@ -62,7 +66,8 @@ function create(call: Call): string {
           guest.config.ostype ??= kind ?? "unmanaged";
           handle.log(`Detected container architecture: ${guest.config.arch}`);
         } catch (error) {
-          discard(domain, guest);
+          // A worker that died with its node cleans nothing up.
+          if (handle.task.exitstatus === undefined) discard(domain, guest);
           throw new Error(`unable to create CT ${vmid} - ${error instanceof Error ? error.message : String(error)}`);
         }
         delete guest.config.lock;
@@ -150,7 +155,7 @@ export const lxcRoutes: Route[] = [
   route("GET", "/nodes/{node}/lxc", undefined, (call) =>
     call.domain.guests(call.node, "lxc").map((guest) => listedStatus(call.domain, guest)),
   ),
-  route("POST", "/nodes/{node}/lxc", perm("/vms/{vmid}", "VM.Allocate"), create),
+  route("POST", "/nodes/{node}/lxc", undefined, create),
   route("GET", CT, AUDIT, (call) => {
     guestOf(call);
     return ["config", "status", "snapshot", "firewall", "interfaces"].map((subdir) => ({ subdir }));

@@ -133,7 +133,7 @@ async function migrate(
       say(`volume '${volid}' is '${entry.storage}:${volume.name}' on the target`);
     }
   } catch (error) {
-    delete guest.config.lock;
+    if (handle.task.exitstatus === undefined) delete guest.config.lock;
     throw error;
   }
   delete guest.config.lock;

@@ -31,7 +31,6 @@ export function reviveNode(world: World, name: string): void {
   node.up = true;
   node.bootedAt = world.clock.now();
   delete node.expectedVotes;
-  for (const guest of domain.guests(name)) delete guest.config.lock;
   domain.save();
   world.powerChanged(name);
   bootGuests(domain, name);
@@ -82,6 +81,7 @@ function bootGuests(domain: Domain, name: string): void {
         handle.log(`Starting ${guest.type === "qemu" ? "VM" : "CT"} ${guest.vmid}`);
         try {
           await handle.takes(1);
+          domain.checkLock(guest);
           powerOn(domain, guest);
         } catch (error) {
           handle.warn(`unable to start ${guest.vmid} - ${error instanceof Error ? error.message : String(error)}`);

@@ -1,10 +1,11 @@
-import type { Call, Identity, Permission } from "./call";
+import { type Call, type Identity, list, type Permission } from "./call";
 import type { Domain } from "./domain";
 import { forbidden } from "./errors";
 import { BUILT_IN_ROLES } from "./seed";
+import type { Acl } from "./state";
 
 /** Privileges that an entry of the access control list gives a user or a token on a path. */
-function granted(domain: Domain, type: "user" | "token", ugid: string, path: string): Set<string> {
+function granted(domain: Domain, type: Acl["type"], ugid: string, path: string): Set<string> {
   const parts = path.split("/").filter((part) => part !== "");
   const chain = ["/", ...parts.map((_, index) => `/${parts.slice(0, index + 1).join("/")}`)];
   let current = new Set<string>();
@@ -20,9 +21,14 @@ function granted(domain: Domain, type: "user" | "token", ugid: string, path: str
 
 function userHas(domain: Domain, user: string, path: string, privilege: string): boolean {
   if (user === "root@pam") return true;
-  if (granted(domain, "user", user, path).has(privilege)) return true;
   const pool = poolPath(domain, path);
-  return pool !== undefined && granted(domain, "user", user, pool).has(privilege);
+  const paths = pool === undefined ? [path] : [path, pool];
+  const groups = list(domain.state.users[user]?.values.groups);
+  return paths.some(
+    (place) =>
+      granted(domain, "user", user, place).has(privilege) ||
+      groups.some((group) => granted(domain, "group", group, place).has(privilege)),
+  );
 }
 
 /** Guests and storages inherit what is granted on their pool. */

@@ -2,6 +2,7 @@ import type { Call } from "./call";
 import { flag } from "./call";
 import type { Domain } from "./domain";
 import { badParameters, fail, missing } from "./errors";
+import { checkCreatePrivileges, checkSpacePrivileges } from "./option-privileges";
 import { startGuest } from "./power";
 import { parseQemuNet } from "./property-string";
 import { checkSshKeys, defaultBoot, isDriveKey, newIdentity, normalTags, storedNet } from "./qemu-config";
@@ -92,10 +93,12 @@ export function createQemu(call: Call): string {
   const { domain, node, params, identity } = call;
   const vmid = readVmid(params.vmid);
   domain.requireQuorum(node);
+  checkCreatePrivileges(call, vmid);
   if (params.archive) return restoreGuest(call, "qemu", vmid);
   refuseTaken(domain, vmid, "create");
   if (params.pool && !domain.state.pools[params.pool]) throw fail(`pool '${params.pool}' does not exist`);
   checkConfigValues(domain, node, params, identity.isRoot);
+  checkSpacePrivileges(call, params);
   const guest: Guest = { vmid, type: "qemu", node, config: { lock: "create" }, snapshots: {} };
   domain.state.guests[String(vmid)] = guest;
   if (params.pool) domain.state.pools[params.pool]!.guests.push(vmid);
@@ -105,6 +108,7 @@ export function createQemu(call: Call): string {
     id: String(vmid),
     user: identity.full,
     seconds: 1,
+    cleanUp: () => discard(domain, guest),
     work: (handle) =>
       domain.withGuest(vmid, async () => {
         try {
@@ -112,7 +116,8 @@ export function createQemu(call: Call): string {
           for (const [key, text] of Object.entries(params))
             if (isDriveKey(key)) setDrive(domain, guest, key, text, (line) => handle.log(line));
         } catch (error) {
-          discard(domain, guest);
+          // A worker that died with its node cleans nothing up.
+          if (handle.task.exitstatus === undefined) discard(domain, guest);
           const text = error instanceof Error ? error.message : String(error);
           throw new Error(`unable to create VM ${vmid} - ${text}`);
         }

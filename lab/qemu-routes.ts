@@ -1,10 +1,11 @@
-import { AnswerWith, anyOf, type Call, flag, list, perm, type Route, route } from "./call";
+import { AnswerWith, type Call, flag, list, perm, type Route, route } from "./call";
 import { cloneGuest, makeTemplate } from "./clone";
 import { destroyGuest } from "./destroy";
 import { badParameters, fail } from "./errors";
 import { currentStatus, listedStatus } from "./guest-status";
 import { migrateGuest, migratePreconditions } from "./migrate";
 import { moveDisk } from "./move-disk";
+import { checkOptionPrivileges } from "./option-privileges";
 import { rebootById, shutdownById, startById, stopById } from "./power";
 import { checkDigest, isDriveKey, isUnusedKey, ownVolumes, parseDrive, showConfig } from "./qemu-config";
 import { checkConfigValues, createQemu, setPlainValues } from "./qemu-create";
@@ -15,17 +16,6 @@ import { startTask } from "./tasks";
 const VM = "/nodes/{node}/qemu/{vmid}";
 const AUDIT = perm("/vms/{vmid}", "VM.Audit");
 const POWER = perm("/vms/{vmid}", "VM.PowerMgmt");
-const CONFIG = anyOf(
-  "/vms/{vmid}",
-  "VM.Config.Disk",
-  "VM.Config.CDROM",
-  "VM.Config.CPU",
-  "VM.Config.Memory",
-  "VM.Config.Network",
-  "VM.Config.HWType",
-  "VM.Config.Options",
-  "VM.Config.Cloudinit",
-);
 /** Settings that a running guest takes at once; the others wait for its next start. */
 const HOT =
   /^(name|description|tags|onboot|startup|protection|hookscript|lock|net\d+|(ide|sata|scsi|virtio)\d+|unused\d+|boot|bootdisk|agent|ciuser|cipassword|sshkeys|ipconfig\d+|nameserver|searchdomain|citype|cicustom|balloon|shares|vmgenid)$/;
@@ -56,6 +46,7 @@ const NOT_OPTIONS = new Set([
 function checkUpdate(call: Call): Guest {
   const { domain, params } = call;
   if (Object.keys(params).every((key) => NOT_OPTIONS.has(key))) throw fail("no options specified");
+  checkOptionPrivileges(call, call.path.vmid!, params);
   // Parameters are checked before the guest is looked for.
   checkConfigValues(domain, call.node, params, call.identity.isRoot);
   const guest = guestOf(call);
@@ -196,15 +187,15 @@ export const qemuRoutes: Route[] = [
   route("GET", "/nodes/{node}/qemu", undefined, (call) =>
     call.domain.guests(call.node, "qemu").map((guest) => listedStatus(call.domain, guest)),
   ),
-  route("POST", "/nodes/{node}/qemu", anyOf("/vms/{vmid?}", "VM.Allocate", "VM.Backup"), createQemu),
+  route("POST", "/nodes/{node}/qemu", undefined, createQemu),
   route("GET", VM, AUDIT, (call) => {
     guestOf(call);
     return ["config", "pending", "status", "snapshot", "firewall", "agent", "feature"].map((subdir) => ({ subdir }));
   }),
   route("DELETE", VM, perm("/vms/{vmid}", "VM.Allocate"), (call) => destroyGuest(call, "qemu")),
   route("GET", `${VM}/config`, AUDIT, readConfig),
-  route("PUT", `${VM}/config`, CONFIG, updateNow),
-  route("POST", `${VM}/config`, CONFIG, updateInTask),
+  route("PUT", `${VM}/config`, undefined, updateNow),
+  route("POST", `${VM}/config`, undefined, updateInTask),
   route("GET", `${VM}/pending`, AUDIT, pending),
   route("PUT", `${VM}/resize`, perm("/vms/{vmid}", "VM.Config.Disk"), resize),
   route("PUT", `${VM}/unlink`, perm("/vms/{vmid}", "VM.Config.Disk"), unlink),

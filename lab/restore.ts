@@ -69,6 +69,9 @@ export function restoreGuest(call: Call, type: GuestType, vmid: number): string 
     type: type === "qemu" ? "qmrestore" : "vzrestore",
     id: String(vmid),
     user: identity.full,
+    cleanUp: () => {
+      delete target.config.lock;
+    },
     work: (handle) => domain.withGuest(vmid, () => restore(call, target, existing !== undefined, volid, handle)),
   });
 }
@@ -100,7 +103,7 @@ async function restore(call: Call, guest: Guest, over: boolean, volid: string, h
       const volume = findVolume(domain, node, name);
       if (volume) removeVolume(domain, volume);
     }
-    delete guest.config.lock;
+    if (handle.task.exitstatus === undefined) delete guest.config.lock;
     const text = error instanceof Error ? error.message : String(error);
     handle.log(
       "error before or during data restore, some or all disks were not completely restored. " +

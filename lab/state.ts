@@ -153,7 +153,6 @@ export interface DomainState {
   acl: Acl[];
   options: Record<string, string>;
   haResources: Record<string, Record<string, string>>;
-  haGroups: Record<string, Record<string, string>>;
   haRules: Record<string, Record<string, string>>;
   firewall: Record<string, FirewallScope>;
   firewallGroups: Record<string, { comment?: string; rules: FirewallRule[] }>;
@@ -193,7 +192,6 @@ export function emptyDomain(cluster?: string): DomainState {
     acl: [],
     options: {},
     haResources: {},
-    haGroups: {},
     haRules: {},
     firewall: {},
     firewallGroups: {},

@@ -23,7 +23,12 @@ export interface TaskRequest {
   /** Shortest time the task runs, in virtual seconds. */
   seconds?: number;
   work: (handle: TaskHandle) => Promise<void> | void;
+  /** Undoes what the call prepared, when a fault ends the task before its work begins. */
+  cleanUp?: () => void;
 }
+
+/** What a killed worker leaves as its last word; it cleans nothing up, so locks stay. */
+const KILLED = "interrupted by signal";
 
 const KEPT_TASKS = 2000;
 
@@ -71,7 +76,7 @@ async function run(domain: Domain, request: TaskRequest, task: Task): Promise<vo
     },
     takes: async (seconds) => {
       await clock.sleep(seconds * domain.world.faults.slowdown);
-      if (task.exitstatus !== undefined) throw new Error("interrupted by signal");
+      if (task.exitstatus !== undefined) throw new Error(KILLED);
     },
   };
   const end = (exitstatus: string, line: string) => {
@@ -83,7 +88,10 @@ async function run(domain: Domain, request: TaskRequest, task: Task): Promise<vo
   };
   try {
     const fault = domain.world.faults.takeTaskFault(request.type);
-    if (fault) throw new Error(fault);
+    if (fault) {
+      if (fault !== KILLED) request.cleanUp?.();
+      throw new Error(fault);
+    }
     if (request.seconds) await handle.takes(request.seconds);
     await request.work(handle);
     if (warnings > 0) end(`WARNINGS: ${warnings}`, `TASK WARNINGS: ${warnings}`);

@@ -89,7 +89,7 @@ export function addVolume(
   domain: Domain,
   node: string,
   entry: StorageEntry,
-  volume: Omit<Volume, "backing" | "ctime" | "snapshots">,
+  volume: Omit<Volume, "backing" | "ctime" | "snapshots"> & { ctime?: number },
   bytes: Buffer | string,
 ): Volume {
   const backing = domain.backing(entry, node);
@@ -97,7 +97,7 @@ export function addVolume(
   const reserves = entry.type === "zfspool" && entry.sparse !== "1";
   const demand = reserves ? Math.max(volume.size, volume.used) : Math.max(volume.used, Math.min(volume.size, 4096));
   if (demand > avail) throw outOfSpace(entry, volume.name, volumePath(entry, volume.name));
-  const full: Volume = { ...volume, backing, ctime: domain.world.clock.seconds(), snapshots: [] };
+  const full: Volume = { ...volume, backing, ctime: volume.ctime ?? domain.world.clock.seconds(), snapshots: [] };
   domain.state.volumes.push(full);
   const file = volumeFile(domain, full);
   fs.mkdirSync(path.dirname(file), { recursive: true });

@@ -41,8 +41,8 @@ export function chosenGuests(
   };
 }
 
-function archiveName(domain: Domain, guest: Guest, compress: string): { name: string; format: string } {
-  const stamp = new Date(domain.world.clock.now() * 1000).toISOString();
+function archiveName(begun: number, guest: Guest, compress: string): { name: string; format: string } {
+  const stamp = new Date(begun * 1000).toISOString();
   const time = `${stamp.slice(0, 10).replaceAll("-", "_")}-${stamp.slice(11, 19).replaceAll(":", "_")}`;
   const inner = guest.type === "qemu" ? "vma" : "tar";
   const suffix = { zstd: ".zst", gzip: ".gz", "1": ".lzo", lzo: ".lzo" }[compress] ?? "";
@@ -92,7 +92,7 @@ async function backUpGuest(
   const disks = backedUpDisks(domain, guest);
   for (const { key, volume } of disks)
     handle.log(`INFO: include disk '${key}' '${parseDrive(guest.config[key]!).file}' ${formatSize(volume.size)}`);
-  const { name, format } = archiveName(domain, guest, options.compress ?? "0");
+  const { name, format } = archiveName(begun, guest, options.compress ?? "0");
   handle.log(`INFO: creating vzdump archive '${volumePath(entry, name)}'`);
   guest.config.lock = "backup";
   try {
@@ -118,6 +118,8 @@ async function backUpGuest(
         size,
         used: size,
         vmid: guest.vmid,
+        // As the archive's name says it: when the backup began.
+        ctime: Math.floor(begun),
         ...(notes ? { notes } : {}),
         ...(flag(options.protected) ? { protected: true } : {}),
       },
@@ -128,7 +130,8 @@ async function backUpGuest(
     if (notes) handle.log("INFO: adding notes to backup");
     prune(domain, guest, entry, options, (line) => handle.log(line));
   } finally {
-    delete guest.config.lock;
+    // The lock of a backup that died with its node stays until somebody unlocks the guest.
+    if (handle.task.exitstatus === undefined) delete guest.config.lock;
     domain.save();
   }
   handle.log(

@@ -56,6 +56,29 @@ describe("who may call", () => {
     expect((await lab.call("srv1", "POST", "/nodes/srv1/qemu/100/status/start", {}, headers)).status).toBe(403);
   });
 
+  it("names what is missing to create and to change a guest", async () => {
+    await lab.ask("srv1", "POST", "/access/roles", {
+      roleid: "Maker",
+      privs: "VM.Allocate,VM.Audit,VM.Config.Options",
+    });
+    await lab.ask("srv1", "POST", "/access/users", { userid: "maker@pve" });
+    await lab.ask("srv1", "PUT", "/access/acl", { path: "/vms", roles: "Maker", users: "maker@pve" });
+    const { value } = await lab.ask("srv1", "POST", "/access/users/maker@pve/token/t", { privsep: 0 });
+    const headers = { Authorization: `PVEAPIToken=maker@pve!t=${value}` };
+    const reason = async (method: string, call: string, form: Record<string, string | number>) =>
+      (await lab.call("srv1", method, call, form, headers)).reason;
+    expect(await reason("POST", "/nodes/srv1/qemu", { vmid: 130, scsi0: "tank:1" })).toBe(
+      "Permission check failed (/storage/tank, Datastore.AllocateSpace)",
+    );
+    expect(await reason("POST", "/nodes/srv1/qemu", { vmid: 130, net0: "virtio,bridge=vmbr0" })).toBe(
+      "Permission check failed (/sdn/zones/localnetwork/vmbr0, SDN.Use)",
+    );
+    expect(await reason("PUT", "/nodes/srv1/qemu/100/config", { onboot: 1 })).toBe("OK");
+    expect(await reason("PUT", "/nodes/srv1/qemu/100/config", { memory: 1024 })).toBe(
+      "Permission check failed (/vms/100, VM.Config.Memory)",
+    );
+  });
+
   it("keeps what stays with root from root's own token", async () => {
     const answer = await lab.call("srv1", "PUT", "/nodes/srv1/qemu/100/config", { lock: "backup" });
     expect([answer.status, answer.reason]).toEqual([500, "only root can set 'lock' config"]);

@@ -120,6 +120,24 @@ describe("a node is lost", () => {
   });
 });
 
+describe("a backup that dies with its node", () => {
+  it("leaves the guest locked, so that it does not start at the node's return", async () => {
+    lab = await TrialLab.start();
+    await lab.createVm("srv1", 100, { onboot: 1 });
+    await lab.control("POST", "/faults", { slowdown: 1000 });
+    const upid = await lab.ask("srv1", "POST", "/nodes/srv1/vzdump", { vmid: 100, storage: "local" });
+    const config = () => lab.ask("srv1", "GET", "/nodes/srv1/qemu/100/config");
+    await lab.until(config, (values) => values.lock === "backup");
+    await lab.control("POST", "/nodes/srv1/kill");
+    await lab.control("POST", "/faults/clear");
+    await lab.control("POST", "/nodes/srv1/revive");
+    expect((await lab.finished(upid)).exit).toBe("unexpected status");
+    await lab.pass(10_000);
+    expect((await config()).lock).toBe("backup");
+    expect((await lab.control("GET", "/")).guests[0].running).toBe(false);
+  });
+});
+
 describe("replication", () => {
   it("needs storages that can, and is removed by the guest's node, copies and all", async () => {
     lab = await TrialLab.start();
