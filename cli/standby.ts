@@ -3,8 +3,8 @@ import type { GuestPlan } from "../planning/plan";
 import type { StandbySpec } from "../providers/standby-inspect";
 
 /**
- * The same values that the stack gives its standby resource, so that either may refresh what the other made. Undefined
- * for a guest whose spare is not made by `restore`.
+ * The same values that the stack gives its standby resource, so that either may refresh what the other made: with other
+ * tags or notes each would undo the other's. Undefined for a guest whose spare is not made by `restore`.
  */
 export function standbySpecOf(guest: GuestPlan): StandbySpec | undefined {
   const { replica, spec } = guest;
@@ -22,8 +22,8 @@ export function standbySpecOf(guest: GuestPlan): StandbySpec | undefined {
     storage,
     backupStorage: replica.backupStorage,
     tags: guest.tags.map((tag) => (tag === "coldspare-primary" ? "coldspare-spare" : tag)).sort(),
-    notes: guest.notes,
+    notes: `Powered-off spare of ${guest.name} (primary: ${guest.primary}). Managed by coldspare.`,
     bootOrder: spec.boot.order,
-    bootDelaySeconds: spec.boot.delaySeconds,
+    ...(spec.boot.delaySeconds > 0 ? { bootDelaySeconds: spec.boot.delaySeconds } : {}),
   };
 }
