@@ -2,11 +2,10 @@ import * as fs from "node:fs";
 import { type Call, flag } from "./call";
 import type { Domain } from "./domain";
 import { badParameters, fail } from "./errors";
+import { discard, readVmid } from "./guest-values";
 import { subject } from "./power";
 import { randomMac } from "./property-string";
 import { isDisk, isDriveKey, newIdentity, parseDrive, printDrive } from "./qemu-config";
-import { discard, readVmid } from "./qemu-create";
-import { requireWritable } from "./qemu-routes";
 import type { Guest, GuestConfig, GuestType } from "./state";
 import { startTask, type TaskHandle } from "./tasks";
 import {
@@ -19,6 +18,7 @@ import {
   splitVolid,
   volumeFile,
 } from "./volumes";
+import { requireWritable } from "./writable";
 
 /** Bytes that the lab's storages copy in a virtual second. */
 export const COPY_RATE = 200 * 1024 * 1024;

@@ -2,10 +2,10 @@ import { type Call, flag } from "./call";
 import { fail } from "./errors";
 import { subject } from "./power";
 import { ownVolumes } from "./qemu-config";
-import { requireWritable } from "./qemu-routes";
 import type { Guest, GuestType } from "./state";
 import { startTask } from "./tasks";
 import { findVolume, removeVolume, volumesOfGuest } from "./volumes";
+import { requireWritable } from "./writable";
 
 /** Volume ids that a guest's configuration (of either kind) names. */
 export function volumesNamed(guest: Guest): string[] {

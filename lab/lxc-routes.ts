@@ -3,19 +3,20 @@ import { cloneGuest, makeTemplate } from "./clone";
 import { destroyGuest } from "./destroy";
 import { badParameters, fail, missing } from "./errors";
 import { currentStatus, listedStatus } from "./guest-status";
+import { discard, readVmid, refuseTaken } from "./guest-values";
 import { checkMounts, detachMount, isMountKey, setContainerValues, setMount, showContainer } from "./lxc-config";
 import { migrateGuest } from "./migrate";
 import { checkCreatePrivileges, checkSpacePrivileges } from "./option-privileges";
 import { hasBooted, rebootById, shutdownById, startById, startGuest, stopById } from "./power";
 import { parseProperties } from "./property-string";
 import { checkDigest } from "./qemu-config";
-import { discard, readVmid, refuseTaken } from "./qemu-create";
+
 import { resizeDisk } from "./qemu-drives";
-import { requireWritable } from "./qemu-routes";
 import { restoreGuest } from "./restore";
 import type { Guest } from "./state";
 import { startTask } from "./tasks";
 import { findVolume } from "./volumes";
+import { requireWritable } from "./writable";
 
 const CT = "/nodes/{node}/lxc/{vmid}";
 const AUDIT = perm("/vms/{vmid}", "VM.Audit");

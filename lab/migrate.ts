@@ -7,12 +7,8 @@ import { isDriveKey, parseDrive, printDrive } from "./qemu-config";
 import { swapReplication } from "./replication";
 import type { Guest, GuestType, Volume } from "./state";
 import { startTask, type TaskHandle } from "./tasks";
+import { clockText, duration } from "./time-text";
 import { copyVolume, findVolume, isDirectory, removeVolume, splitVolid, volumePath } from "./volumes";
-
-/** `2026-11-22 12:16:44`, in the lab's virtual time. */
-export function clockText(domain: Domain): string {
-  return new Date(domain.world.clock.now() * 1000).toISOString().slice(0, 19).replace("T", " ");
-}
 
 interface LocalVolume {
   volid: string;
@@ -159,11 +155,4 @@ function renameStorage(guest: Guest, from: string, to: string): void {
     const values = parseDrive(text);
     if (values.file === from) guest.config[key] = printDrive({ ...values, file: to });
   }
-}
-
-/** `00:01:09`. */
-export function duration(seconds: number): string {
-  const whole = Math.max(1, Math.round(seconds));
-  const two = (value: number) => String(value).padStart(2, "0");
-  return `${two(Math.floor(whole / 3600))}:${two(Math.floor(whole / 60) % 60)}:${two(whole % 60)}`;
 }

@@ -3,15 +3,17 @@ import { cloneGuest, makeTemplate } from "./clone";
 import { destroyGuest } from "./destroy";
 import { badParameters, fail } from "./errors";
 import { currentStatus, listedStatus } from "./guest-status";
+import { setPlainValues } from "./guest-values";
 import { migrateGuest, migratePreconditions } from "./migrate";
 import { moveDisk } from "./move-disk";
 import { checkOptionPrivileges } from "./option-privileges";
 import { rebootById, shutdownById, startById, stopById } from "./power";
 import { checkDigest, isDriveKey, isUnusedKey, ownVolumes, parseDrive, showConfig } from "./qemu-config";
-import { checkConfigValues, createQemu, setPlainValues } from "./qemu-create";
+import { checkConfigValues, createQemu } from "./qemu-create";
 import { detachDrive, resizeDisk, setDrive } from "./qemu-drives";
 import type { Guest } from "./state";
 import { startTask } from "./tasks";
+import { requireWritable } from "./writable";
 
 const VM = "/nodes/{node}/qemu/{vmid}";
 const AUDIT = perm("/vms/{vmid}", "VM.Audit");
@@ -22,15 +24,6 @@ const HOT =
 
 function guestOf(call: Call): Guest {
   return call.domain.guestOn(call.node, "qemu", call.path.vmid!);
-}
-
-/** A write to a configuration file without quorum. */
-export function requireWritable(call: Call, guest: Guest): void {
-  if (call.domain.quorate(call.node)) return;
-  const folder = guest.type === "qemu" ? "qemu-server" : "lxc";
-  throw fail(
-    `unable to open file '/etc/pve/nodes/${guest.node}/${folder}/${guest.vmid}.conf.tmp.102' - Permission denied`,
-  );
 }
 
 const NOT_OPTIONS = new Set([

@@ -1,10 +1,10 @@
 import { COPY_RATE } from "./clone";
 import type { Domain } from "./domain";
 import { fail } from "./errors";
-import { clockText } from "./migrate";
 import { ownVolumes, parseDrive } from "./qemu-config";
 import { nextEvent } from "./schedule";
 import type { Guest, ReplicationJob, ReplicationState, Volume } from "./state";
+import { clockText } from "./time-text";
 import { copyVolume, dropVolumeSnapshot, findVolume, removeVolume, snapshotVolume, splitVolid } from "./volumes";
 
 /** PVE's schedule for jobs that name none. */

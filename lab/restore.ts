@@ -4,11 +4,11 @@ import { copySeconds, isVolumeKey } from "./clone";
 import { volumesNamed } from "./destroy";
 import type { Domain } from "./domain";
 import { fail, forbidden } from "./errors";
+import { refuseTaken, setPlainValues } from "./guest-values";
 import { powerOn } from "./power";
 import { hasPrivilege } from "./privileges";
 import { randomMac } from "./property-string";
 import { newIdentity, parseDrive, printDrive } from "./qemu-config";
-import { refuseTaken, setPlainValues } from "./qemu-create";
 import type { Guest, GuestConfig, GuestType } from "./state";
 import { startTask, type TaskHandle } from "./tasks";
 import {

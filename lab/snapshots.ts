@@ -4,10 +4,10 @@ import type { Domain } from "./domain";
 import { fail } from "./errors";
 import { powerOff, powerOn } from "./power";
 import { configDigest, isDisk, parseDrive } from "./qemu-config";
-import { requireWritable } from "./qemu-routes";
 import type { Guest, GuestConfig, GuestType, Volume } from "./state";
 import { startTask } from "./tasks";
 import { dropVolumeSnapshot, findVolume, rollbackVolume, snapshotVolume, splitVolid } from "./volumes";
+import { requireWritable } from "./writable";
 
 interface Held {
   volid: string;

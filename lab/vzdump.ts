@@ -4,12 +4,12 @@ import { isVolumeKey } from "./clone";
 import type { Domain } from "./domain";
 import { badParameters } from "./errors";
 import { nameOf } from "./guest-status";
-import { duration } from "./migrate";
 import { bootSeconds } from "./power";
 import { isDisk, parseDrive } from "./qemu-config";
 import type { Archive } from "./restore";
 import type { Guest, StorageEntry, Volume } from "./state";
 import { startTask, type TaskHandle } from "./tasks";
+import { duration } from "./time-text";
 import { addVolume, findVolume, formatSize, removeVolume, volumeFile, volumePath } from "./volumes";
 
 const BACKUP_RATE = 150 * 1024 * 1024;
