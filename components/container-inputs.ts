@@ -1,7 +1,7 @@
 import type * as proxmoxve from "@pulumi/proxmoxve";
 import type * as pulumi from "@pulumi/pulumi";
 import type { ContainerSpec, GuestPlan, SitePlan } from "../planning";
-import { cloudInitAddresses, guestSizes, imageFileId, startup } from "./guest-inputs";
+import { cloudInitAddresses, guestSizes, imageFileId, residence, startup } from "./guest-inputs";
 
 /** What only travels to the provider: never part of the plan. */
 export interface ContainerTravel {
@@ -18,6 +18,7 @@ export function containerInputs(
   site: SitePlan,
   travel: ContainerTravel,
 ): proxmoxve.ContainerLegacyArgs {
+  const { nodeName, started, atHostBoot } = residence(guest);
   const template = spec.image ? site.spec.images[spec.image] : undefined;
   if (!template) throw new Error(`container ${guest.name} names no template`);
   const [root, ...more] = spec.disks;
@@ -27,13 +28,13 @@ export function containerInputs(
   };
   return {
     vmId: guest.id,
-    nodeName: guest.activeServer,
+    nodeName,
     description: guest.notes,
     tags: guest.tags,
     ...(spec.pool ? { poolId: spec.pool } : {}),
     protection: spec.protection,
-    started: true,
-    startOnBoot: spec.boot.atHostBoot,
+    started,
+    startOnBoot: atHostBoot,
     startup: startup(spec),
     unprivileged: spec.unprivileged,
     features: { nesting: spec.nesting },

@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { Finding, GuestPlan, NetworkSpecInput, Side, SitePlan } from "../planning";
+import { type Finding, type GuestPlan, type NetworkSpecInput, type Side, type SitePlan, standbyOf } from "../planning";
 import { ReplicationPair, StandbyGuest } from "../providers";
 import type { PlannedGuest } from "./guest-plan";
 import { logWarnings, PlanError } from "./plan-error";
@@ -95,40 +95,12 @@ export abstract class GuestComponent<G extends pulumi.CustomResource> extends pu
       args.transform?.replica?.(inputs, options);
       return new ReplicationPair(`${this.plan.name}-replication`, inputs, options);
     }
-    const { delaySeconds } = this.plan.spec.boot;
-    const inputs = {
-      guest: this.plan.name,
-      vmid: this.plan.id,
-      kind,
-      source: this.plan.activeServer,
-      node: replica.server,
-      standbyIds: required(replica.standbyIds, this.plan.name, "standbyIds"),
-      storage: replica.storage ?? required(this.plan.spec.disks[0], this.plan.name, "disks").storage,
-      backupStorage: required(replica.backupStorage, this.plan.name, "backupStorage"),
-      tags: standbyTags(this.plan),
-      notes: standbyNotes(this.plan),
-      bootOrder: this.plan.spec.boot.order,
-      ...(delaySeconds > 0 ? { bootDelaySeconds: delaySeconds } : {}),
-      ...(args.refreshToken === undefined ? {} : { refreshToken: args.refreshToken }),
-    };
+    const standby = standbyOf(this.plan);
+    if (!standby) throw new Error(`the plan of ${this.plan.name} does not say how its standby is made`);
+    const inputs = { ...standby, ...(args.refreshToken === undefined ? {} : { refreshToken: args.refreshToken }) };
     args.transform?.replica?.(inputs, options);
     return new StandbyGuest(`${this.plan.name}-standby`, inputs, options);
   }
-}
-
-/** Tags of the powered-off side: the active side's, with the word for its role changed. */
-function standbyTags(guest: GuestPlan): string[] {
-  return guest.tags.map((tag) => (tag === "coldspare-primary" ? "coldspare-spare" : tag)).sort();
-}
-
-/** One line: it is kept in the state of every standby. */
-function standbyNotes(guest: GuestPlan): string {
-  return `Powered-off spare of ${guest.name} (primary: ${guest.primary}). Managed by coldspare.`;
-}
-
-function required<T>(value: T | undefined, guest: string, what: string): T {
-  if (value === undefined) throw new Error(`the plan of ${guest} lacks ${what}`);
-  return value;
 }
 
 function refuseUnbuilt(guest: GuestPlan): void {

@@ -17,6 +17,20 @@ export function imageFileId(image: ImageSpec): string {
   return `${image.storage}:${imageContent(image)}/${image.fileName}`;
 }
 
+/**
+ * Where the guest of the primary's id is, and whether it runs. `restore` activates another guest, the standby: the one it
+ * was made from stays where it was, and must never start by itself again.
+ */
+export function residence(guest: GuestPlan): { nodeName: string; started: boolean; atHostBoot: boolean } {
+  const ofItsOwn = guest.replica?.method === "restore";
+  const started = !(ofItsOwn && guest.activeSide === "spare");
+  return {
+    nodeName: ofItsOwn ? guest.primary : guest.activeServer,
+    started,
+    atHostBoot: started && guest.spec.boot.atHostBoot,
+  };
+}
+
 export function guestSizes(spec: GuestSpec): { memoryMiB: number } {
   return { memoryMiB: Math.round(spec.memoryGiB * 1024) };
 }

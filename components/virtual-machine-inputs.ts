@@ -1,7 +1,7 @@
 import type * as proxmoxve from "@pulumi/proxmoxve";
 import type * as pulumi from "@pulumi/pulumi";
 import type { GuestPlan, SitePlan, VirtualMachineSpec } from "../planning";
-import { cloudInitAddresses, guestSizes, imageFileId, startup } from "./guest-inputs";
+import { cloudInitAddresses, guestSizes, imageFileId, residence, startup } from "./guest-inputs";
 
 /** What only travels to the provider: never part of the plan. */
 export interface VirtualMachineTravel {
@@ -25,19 +25,20 @@ export function virtualMachineInputs(
   site: SitePlan,
   travel: VirtualMachineTravel,
 ): proxmoxve.VmLegacyArgs {
+  const { nodeName, started, atHostBoot } = residence(guest);
   const systemStorage = spec.disks[0]?.storage ?? "local";
   return {
     vmId: guest.id,
     name: guest.name,
-    nodeName: guest.activeServer,
+    nodeName,
     // Without it a changed node name is a replacement, which destroys a guest that was promoted elsewhere.
     migrate: true,
     description: guest.notes,
     tags: guest.tags,
     ...(spec.pool ? { poolId: spec.pool } : {}),
     protection: spec.protection,
-    started: true,
-    onBoot: spec.boot.atHostBoot,
+    started,
+    onBoot: atHostBoot,
     startup: startup(spec),
     // A change that needs a reboot waits for the next one, unless it is asked for: nobody's database restarts by surprise.
     rebootAfterUpdate: travel.rebootAfterUpdate ?? false,

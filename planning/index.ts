@@ -30,6 +30,7 @@ export type * from "./plan";
 export { planSite } from "./plan-site";
 export { type GuestReport, type SiteReport, siteReport } from "./report";
 export * from "./schema";
+export { type StandbyPlan, standbyOf } from "./standby";
 export { formatDuration, formatGiB, parseDuration } from "./units";
 
 import type { SiteSpecInput } from "./schema";

@@ -8,11 +8,6 @@ export function activeTags(guest: Placed): string[] {
   return tags(guest, guest.spare === undefined ? [] : ["coldspare-primary"]);
 }
 
-/** Tags of the powered-off copy that the hypervisor lists as a guest of its own ('restore', 'zfs-sync'). */
-export function spareTags(guest: Placed): string[] {
-  return tags(guest, ["coldspare-spare"]);
-}
-
 function tags({ spec }: Placed, side: string[]): string[] {
   const all = ["coldspare", ...side, ...(spec.duty === undefined ? [] : [spec.duty]), ...spec.tags];
   return [...new Set(all.map((tag) => tag.toLowerCase()))].sort(byName);

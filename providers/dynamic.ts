@@ -34,6 +34,13 @@ export class HandlerResource extends pulumi.CustomResource {
     props: pulumi.Inputs,
     opts?: pulumi.CustomResourceOptions,
   ) {
-    super(`pulumi-nodejs:dynamic/coldspare:${type}`, name, { ...props, __provider: providerText(handler) }, opts);
+    // The SDK writes the stack trace of every resource into its state: 700 bytes that say nothing of a component's child.
+    const prepare = Error.prepareStackTrace;
+    Error.prepareStackTrace = (error) => String(error);
+    try {
+      super(`pulumi-nodejs:dynamic/coldspare:${type}`, name, { ...props, __provider: providerText(handler) }, opts);
+    } finally {
+      Error.prepareStackTrace = prepare;
+    }
   }
 }

@@ -26,6 +26,7 @@ import {
 /** Inputs, all known. */
 export interface StandbyGuestInputs extends StandbySpec {
   refreshToken?: string;
+  active?: boolean;
 }
 
 /**
@@ -41,6 +42,8 @@ export interface StandbyGuestState extends StandbyIdentity {
   standbyId?: number;
   recoveryPoint?: string;
   volid?: string;
+  /** The standby is the active side, as the program says: it is only looked at. */
+  active?: boolean;
   /** What differs on the server from what was set up; absent when nothing does. */
   drift?: string;
 }
@@ -62,9 +65,14 @@ export const standbyGuestHandler: Handler<StandbyGuestInputs, StandbyGuestState>
   async read({ pve }, _id, props) {
     const found = (await findStandbys(pve, props)).filter((each) => each.ours);
     if (found.length === 0) return undefined;
-    return recorded(props, newestOf(found), driftOf(props, found));
+    return recorded(props, newestOf(found), props.active ? undefined : driftOf(props, found));
   },
   async update(context, id, olds, news) {
+    if (news.active) {
+      context.progress(`'${news.guest}': the standby is the active side and is left alone`);
+      const { drift: _, ...kept } = olds;
+      return { ...kept, active: true };
+    }
     const former = { ids: olds.standbyIds, tags: olds.tags };
     const found = await findStandbys(context.pve, news, former);
     refuseRunning(found, news, "change the standby of");
@@ -126,12 +134,14 @@ function check(inputs: Partial<StandbyGuestInputs>): InputFailure[] {
 const COMPARED = ["guest", "node", "storage", "bootOrder", "bootDelaySeconds"] as const;
 
 function diff(olds: StandbyGuestState, news: Partial<StandbyGuestInputs>): Difference {
+  if (olds.active && news.active) return { changes: false, replaces: [] };
   const wanted: StandbyGuestState & { notes?: string } = { ...olds, ...news };
   const replaces = (["vmid", "kind"] as const).filter((key) => wanted[key] !== olds[key]);
   const changes =
     replaces.length > 0 ||
     olds.drift !== undefined ||
     olds.standbyId === undefined ||
+    (olds.active ?? false) !== (news.active ?? false) ||
     wanted.refreshToken !== olds.refreshToken ||
     COMPARED.some((key) => wanted[key] !== olds[key]) ||
     wanted.standbyIds.join() !== olds.standbyIds.join() ||

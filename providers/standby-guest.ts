@@ -25,6 +25,8 @@ export interface StandbyGuestArgs {
   notes: pulumi.Input<string>;
   /** A changed value (a date, a backup's name) makes the next `pulumi up` restore the newest backup. */
   refreshToken?: pulumi.Input<string>;
+  /** The standby was activated and is the active side: it is only looked at, until this is false again. Default: false. */
+  active?: boolean;
   /** Order of start on its server, for the day it is activated (PVE `startup`); without it the backup's value stays. */
   bootOrder?: number;
   /** Seconds that the next guest waits after this one was started; needs `bootOrder`. */
@@ -46,7 +48,8 @@ export interface StandbyGuestArgs {
  * newest backup into the other of the two ids, checks it, and only then calls it the newest: the last good standby is
  * never touched meanwhile. A refresh of a backup that is restored already does nothing.
  *
- * A standby that runs is the active side: it is never changed or destroyed, and the error says so.
+ * A standby that runs is the active side: it is never changed or destroyed, and the error says so, unless `active` tells
+ * that this is known.
  */
 export class StandbyGuest extends HandlerResource {
   /** Id of the newest good standby: the one to start. */

@@ -3,12 +3,12 @@
  * does what `pulumi up` does for these guests, without an engine.
  */
 import type { SitePlan } from "../../planning/plan";
+import { standbyOf } from "../../planning/standby";
 import { PveClient } from "../../providers/pve/client";
 import { refreshStandby } from "../../providers/restore-refresh";
 import type { StandbySpec } from "../../providers/standby-inspect";
 import { connectionFrom } from "../connection";
 import { exitCode, type Io, textWidth, UsageError, wantsColor } from "../io";
-import { standbySpecOf } from "../standby";
 import { didYouMean } from "../suggest";
 import { type Cell, type Paint, painter, renderTable } from "../table";
 import { findingsText } from "../text";
@@ -73,7 +73,7 @@ export async function refresh(site: string | undefined, options: RefreshOptions,
 }
 
 function chosen(plan: SitePlan, names: readonly string[]): StandbySpec[] {
-  const restored = Object.values(plan.guests).flatMap((guest) => standbySpecOf(guest) ?? []);
+  const restored = Object.values(plan.guests).flatMap((guest) => standbyOf(guest) ?? []);
   if (names.length === 0) return restored;
   const known = restored.map(({ guest }) => guest);
   for (const name of names) {

@@ -232,6 +232,15 @@ describe("Site", () => {
     expect(recorder.one("sql-erp-replication").inputs).toEqual(before.recorder.one("sql-erp-replication").inputs);
   });
 
+  it("never starts the primary of a guest whose restored standby is active", async () => {
+    const { recorder } = await record(
+      () => new Site("smb", { site: site(), secrets, active: { "remote-app": "spare" } }),
+    );
+    expect(recorder.one("remote-app-vm").inputs).toMatchObject({ nodeName: "srv2", started: false, onBoot: false });
+    expect(recorder.one("remote-app-standby").inputs).toMatchObject({ active: true, source: "srv2", node: "srv1" });
+    expect(built.recorder.one("remote-app-standby").inputs).not.toHaveProperty("active");
+  });
+
   it("refuses a site with mistakes before anything is registered, and shows all of them", async () => {
     const spec = site();
     const sql = spec.guests?.["sql-erp"];

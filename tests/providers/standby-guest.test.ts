@@ -225,6 +225,23 @@ describe("a standby guest against the lab", () => {
     expect((await site.pve.get<{ status: string }>("/nodes/srv2/qemu/9236/status/current")).status).toBe("running");
   });
 
+  test("a standby that is known to be active is only looked at, and no difference is shown", async () => {
+    const outs = await created(125, { refreshToken: "1" });
+    await site.pve.task("srv2", "POST", `/nodes/srv2/qemu/${outs.standbyId}/status/start`, {}, {});
+    const told = inputs(125, { refreshToken: "1", active: true });
+    expect(handler.diff(outs, told)).toEqual({ changes: true, replaces: [] });
+    const active = await update(outs, told);
+    expect(active).toEqual({ ...outs, active: true });
+    expect(await read(active)).toEqual(active);
+    expect(handler.diff(active, { ...told, refreshToken: "2", notes: "other" })).toEqual({
+      changes: false,
+      replaces: [],
+    });
+    // Back home: as long as it runs, nothing is done to it.
+    expect(handler.diff(active, inputs(125, { refreshToken: "1" })).changes).toBe(true);
+    expect((await refusal(update(active, inputs(125, { refreshToken: "1" })))).message).toContain("is left alone");
+  });
+
   test("somebody else's guest under a standby id is neither overwritten nor destroyed", async () => {
     await site.guest(119, "srv1");
     await site.guest(9238, "srv2", { name: "precious" });
