@@ -119,8 +119,12 @@ export class EngineStack {
     child.stdin?.end(input);
     let log = "";
     let errors = "";
-    child.stdout?.on("data", (chunk: Buffer) => (log += chunk.toString()));
-    child.stderr?.on("data", (chunk: Buffer) => (errors += chunk.toString()));
+    child.stdout?.on("data", (chunk: Buffer) => {
+      log += chunk.toString();
+    });
+    child.stderr?.on("data", (chunk: Buffer) => {
+      errors += chunk.toString();
+    });
     const code = await new Promise<number>((done, fail) => {
       child.once("error", fail);
       child.once("close", (exit) => done(exit ?? 1));
