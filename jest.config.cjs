@@ -15,6 +15,7 @@ const common = {
   modulePathIgnorePatterns: ["<rootDir>/dist"],
 };
 module.exports = {
+  maxWorkers: "100%",
   projects: [
     {
       ...common,

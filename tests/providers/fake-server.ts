@@ -56,7 +56,8 @@ export async function startFake(
   answer: (request: FakeRequest, count: number) => FakeAnswer,
   options: { certificate?: Certificate; port?: number } = {},
 ): Promise<Fake> {
-  const certificate = options.certificate ?? (await (shared ??= makeCertificate()));
+  shared ??= makeCertificate();
+  const certificate = options.certificate ?? (await shared);
   const requests: FakeRequest[] = [];
   const sockets = new Set<Socket>();
   const server = https.createServer({ key: certificate.private, cert: certificate.cert }, (incoming, outgoing) => {
