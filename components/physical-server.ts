@@ -16,6 +16,7 @@ export interface PhysicalServerArgs {
 /** The resources a server consists of, by name. */
 export interface PhysicalServerNodes {
   bridges: Record<string, proxmoxve.network.linux.Bridge>;
+  vlans: Record<string, proxmoxve.network.linux.Vlan>;
   storages: Record<string, pulumi.CustomResource>;
   images: Record<string, proxmoxve.download.File>;
   dns?: proxmoxve.DnsLegacy;
@@ -45,14 +46,16 @@ export class PhysicalServer extends pulumi.ComponentResource {
     super("coldspare:index:PhysicalServer", serverName, {}, opts);
     const { server } = args;
     const hypervisor = server.roles.includes("hypervisor");
+    const bridges = hypervisor ? this.createBridges(server) : {};
     this.nodes = hypervisor
       ? {
-          bridges: this.createBridges(server),
+          bridges,
+          vlans: this.createVlans(server, bridges),
           storages: args.storageEntries === false ? {} : this.createStorages(server),
           images: this.createImages(args.images ?? {}),
           ...this.createSettings(server),
         }
-      : { bridges: {}, storages: {}, images: {} };
+      : { bridges, vlans: {}, storages: {}, images: {} };
     this.roles = pulumi.output(server.roles);
     this.address = pulumi.output(server.address);
     this.registerOutputs({ roles: this.roles, address: this.address });
@@ -74,6 +77,26 @@ export class PhysicalServer extends pulumi.ComponentResource {
           ...(gateway ? { gateway } : {}),
         },
         { parent: this },
+      );
+    });
+  }
+
+  private createVlans(server: ServerSpec, bridges: PhysicalServerNodes["bridges"]): PhysicalServerNodes["vlans"] {
+    const managed = Object.entries(server.vlans).filter(([, vlan]) => vlan.managed);
+    return mapValues(managed, (name, { interface: carrier, tag, address, address6, gateway }) => {
+      const bridge = bridges[carrier];
+      return new proxmoxve.network.linux.Vlan(
+        `${this.serverName}-vlan-${name}`,
+        {
+          nodeName: this.serverName,
+          // Proxmox VE reads carrier and tag out of a name of this form.
+          name: `${carrier}.${tag}`,
+          comment: name,
+          ...(address ? { address } : {}),
+          ...(address6 ? { address6 } : {}),
+          ...(gateway ? { gateway } : {}),
+        },
+        { parent: this, ...(bridge ? { dependsOn: [bridge] } : {}) },
       );
     });
   }

@@ -43,7 +43,8 @@ function refused(input: unknown, findings: Finding[]): SitePlan {
 function canonical(spec: SiteSpec): SiteSpec {
   const byKey = <T>(record: Record<string, T>) => Object.fromEntries(sorted(record));
   const servers = sorted(spec.servers).map(([name, server]) => {
-    return [name, { ...server, bridges: byKey(server.bridges), storages: byKey(server.storages) }] as const;
+    const { bridges, vlans, storages } = server;
+    return [name, { ...server, bridges: byKey(bridges), vlans: byKey(vlans), storages: byKey(storages) }] as const;
   });
   return {
     ...spec,

@@ -53,6 +53,15 @@ export const bridge = z.strictObject({
   managed: z.boolean().default(false).describe("true: `pulumi up` makes the bridge; false: the installer made it"),
 });
 
+export const vlanInterface = z.strictObject({
+  interface: z.string().default("vmbr0").describe("Bridge or physical port that carries it"),
+  tag: z.int().min(1).max(4094),
+  address: z.string().optional().describe("IPv4 address of the server in this VLAN, with prefix length"),
+  address6: z.string().optional(),
+  gateway: z.string().optional(),
+  managed: z.boolean().default(true).describe("true: `pulumi up` makes it; false: it is there already"),
+});
+
 export const server = z.strictObject({
   model: z.string().optional(),
   roles: z.array(serverRole).min(1),
@@ -67,6 +76,7 @@ export const server = z.strictObject({
   address: z.string().optional().describe("Management IPv4 address, without prefix length"),
   address6: z.string().optional(),
   bridges: z.record(z.string(), bridge).default({}),
+  vlans: z.record(z.string(), vlanInterface).default({}).describe("VLANs the server itself has an address in, by name"),
   storages: z.record(storageId, localStorage).default({}),
   settings: z
     .strictObject({

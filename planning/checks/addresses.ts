@@ -54,13 +54,15 @@ function hosts(context: Context): Host[] {
       path: `servers.${name}`,
     })),
     ...context.servers.flatMap(({ name, spec }) =>
-      sorted(spec.bridges).map(([bridge, at]) => ({
-        owner: `server ${name}`,
-        path: `servers.${name}.bridges.${bridge}`,
-        network: undefined,
-        address: bridgeAddress(context, `servers.${name}.bridges.${bridge}.address`, at.address, 4),
-        address6: bridgeAddress(context, `servers.${name}.bridges.${bridge}.address6`, at.address6, 6),
-      })),
+      [...interfacesOf(name, "bridges", spec.bridges), ...interfacesOf(name, "vlans", spec.vlans)].map(
+        ({ path, address, address6 }) => ({
+          owner: `server ${name}`,
+          path,
+          network: undefined,
+          address: bridgeAddress(context, `${path}.address`, address, 4),
+          address6: bridgeAddress(context, `${path}.address6`, address6, 6),
+        }),
+      ),
     ),
     ...sorted(devices).map(([name, device]) => ({
       owner: `device ${name}`,
@@ -70,6 +72,19 @@ function hosts(context: Context): Host[] {
       address6: device.address6,
     })),
   ];
+}
+
+/** Bridges or VLAN interfaces of a server, with the paths at which they stand. */
+function interfacesOf(
+  server: string,
+  section: "bridges" | "vlans",
+  interfaces: Record<string, { address?: string | undefined; address6?: string | undefined }>,
+) {
+  return sorted(interfaces).map(([name, { address, address6 }]) => ({
+    path: `servers.${server}.${section}.${name}`,
+    address,
+    address6,
+  }));
 }
 
 /** A bridge's address has a prefix length, unlike all others: the installer asks for it in this form. */

@@ -113,15 +113,26 @@ async function stackExists(place) {
   return JSON.parse(stdout).some((stack) => stack.name === STACK);
 }
 
+/** Runs `pulumi up` and shows what it did: one line for each resource that was touched, errors whole. */
 async function pulumiUp(place, args) {
   await place.pulumi(["up", "--yes", "--skip-preview", "--suppress-outputs", ...args], {
-    onLine: (line) => line.trim() !== "" && process.stdout.write(`      ${line}\n`),
+    onLine: (line) => worthShowing(line) && process.stdout.write(`      ${line.trimEnd()}\n`),
   });
 }
 
+/** Leaves out the engine's waiting dots, announcements of what comes next, and resources that stay as they are. */
+function worthShowing(line) {
+  if (line.trim() === "" || /^(@ |Updating \()/.test(line)) return false;
+  if (/^ *[~+-]* +\S+:\S+ /.test(line))
+    return / (created|updated|deleted|replaced|refreshed) \(|error|warning/.test(line);
+  return true;
+}
+
 async function whoRunsWhere(place) {
+  const { formatDuration } = createRequire(join(place.checkout, "package.json"))("./dist/planning/index.js");
   const { stdout } = await place.pulumi(["stack", "output", "--json"]);
   const { guests, losses, siteLoss } = JSON.parse(stdout);
+  const time = (estimate) => (estimate ? formatDuration(Math.ceil(estimate.seconds / 60) * 60) : "");
   const rows = Object.entries(guests).map(([name, guest]) => [
     name,
     String(guest.id),
@@ -129,14 +140,16 @@ async function whoRunsWhere(place) {
     guest.activeServer === guest.primary ? (guest.spare ?? "nobody") : guest.primary,
     guest.method ?? "",
     (guest.addresses[0]?.address ?? "dhcp").split("/")[0],
-    guest.recoveryPoint ? `${Math.ceil(guest.recoveryPoint.seconds / 60)} min` : "",
-    guest.recoveryTime ? `${Math.ceil(guest.recoveryTime.seconds / 60)} min` : "",
+    time(guest.recoveryPoint),
+    time(guest.recoveryTime),
   ]);
-  const head = ["guest", "id", "runs on", "stands by on", "method", "address", "data loss", "back in"];
+  const head = ["guest", "id", "runs on", "stands by", "method", "address", "loses up to", "back within"];
   const verdicts = Object.values(losses).map(
-    (loss) => `  loss of ${loss.server}: ${loss.survives ? "survived" : `NOT survived: ${loss.lost.join(", ")}`}`,
+    (loss) => `  Loss of ${loss.server}: ${loss.survives ? "survived" : `NOT survived: ${loss.lost.join(", ")}`}`,
   );
-  return ["", table([head, ...rows]), "", ...verdicts, `  loss of the whole site: ${siteLoss.text}`].join("\n");
+  const age = siteLoss.worstCaseLossSeconds;
+  const whole = age === undefined ? siteLoss.text : `${siteLoss.medium} is left, at worst ${formatDuration(age)} old`;
+  return ["", table([head, ...rows]), "", ...verdicts, `  Loss of the whole site: ${whole}`].join("\n");
 }
 
 function table(rows) {
@@ -162,13 +175,15 @@ function writeEnvironmentFile(place) {
 }
 
 function nextSteps() {
-  return `
-Go on in this shell:
-  . .coldspare/env                                  the engine, its state and the lab's certificate
-  pulumi stack output guests --stack ${STACK}              what monitoring reads
-  node dist/lab/main.js status --folder .coldspare/lab    servers and guests of the lab
-  node dist/lab/main.js kill srv1 --folder .coldspare/lab pull the plug of a server
-  npx coldspare check ${LAYOUT}                        the plan and its proof, with no engine
-  npx coldspare check ${LAYOUT} --set guests.sql-erp.memoryGiB=24   what if
-  node dist/lab/main.js stop --folder .coldspare/lab      end the lab (its state stays in .coldspare/)`;
+  const steps = [
+    [". .coldspare/env", "the engine, its state and the lab's certificate, for this shell"],
+    [`pulumi stack output guests --stack ${STACK}`, "what monitoring reads"],
+    ["npx coldspare check smb-site", "the plan and its proof, with no engine"],
+    ["npx coldspare check smb-site --set guests.sql-erp.memoryGiB=24", "what if?"],
+    ["npm run lab -- status", "servers and guests of the lab"],
+    ["npm run lab -- kill srv1", "pull a server's plug (npm run lab -- revive srv1)"],
+    ["npm run lab -- stop", "end the lab; npm start goes on where it was"],
+  ];
+  const width = Math.max(...steps.map(([command]) => command.length));
+  return ["", "Go on:", ...steps.map(([command, what]) => `  ${command.padEnd(width)}  ${what}`)].join("\n");
 }
