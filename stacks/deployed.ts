@@ -50,8 +50,7 @@ async function read(plan: SitePlan, settings: StackSettings): Promise<Deployed> 
   }
   const pve = client(settings.endpoints, apiToken);
   try {
-    const disks = await readDisks(pve, Object.values(plan.guests));
-    return { endpoint: live.endpoint, disks, findings: [] };
+    return { endpoint: live.endpoint, ...(await readDisks(pve, Object.values(plan.guests))) };
   } catch (error) {
     return { endpoint: live.endpoint, disks: {}, findings: [unreachable((error as Error).message)] };
   } finally {
@@ -105,20 +104,36 @@ interface GuestResource {
   status: string;
 }
 
-async function readDisks(pve: PveClient, guests: GuestPlan[]): Promise<Record<string, number[]>> {
+/** Reads the disks of every guest that exists; a server that is down costs only what is on it. */
+async function readDisks(pve: PveClient, guests: GuestPlan[]): Promise<Pick<Deployed, "disks" | "findings">> {
   const resources = await pve.get<GuestResource[]>("/cluster/resources", { type: "vm" });
-  const found = guests.flatMap((guest) => {
-    const resource = resources.find((candidate) => candidate.vmid === guest.id && candidate.status !== "unknown");
-    return resource ? [{ guest, node: resource.node }] : [];
-  });
-  const entries = await Promise.all(
-    found.map(async ({ guest, node }): Promise<[string, number[]]> => {
+  const disks: Deployed["disks"] = {};
+  const dead = new Map<string, string[]>();
+  await Promise.all(
+    guests.map(async (guest) => {
+      const node = resources.find(({ vmid }) => vmid === guest.id)?.node;
+      if (node === undefined) return;
       const kind = guest.kind === "vm" ? "qemu" : "lxc";
-      const config = await pve.get<Record<string, unknown>>(`/nodes/${node}/${kind}/${guest.id}/config`);
-      return [guest.name, diskSizes(guest, config)];
+      const path = `/nodes/${node}/${kind}/${guest.id}/config`;
+      try {
+        disks[guest.name] = diskSizes(guest, await pve.get<Record<string, unknown>>(path));
+      } catch (error) {
+        if (!(error instanceof PveError) || error.status !== 595) throw error;
+        dead.set(node, [...(dead.get(node) ?? []), guest.name]);
+      }
     }),
   );
-  return Object.fromEntries(entries);
+  return { disks, findings: [...dead].sort().map(([server, names]) => serverDown(server, names.sort())) };
+}
+
+function serverDown(server: string, guests: string[]): Finding {
+  return {
+    code: "SITE-UNREACHABLE",
+    severity: "warning",
+    subject: `servers.${server}`,
+    message: `${server} does not answer: ${guests.join(", ")} could not be compared with what is deployed there`,
+    fix: `bring ${server} back, or leave its guests out of \`pulumi up\` with --exclude until it is`,
+  };
 }
 
 /** Sizes of a guest's disks in the order of the specification; a disk that is not there yet counts as 0. */
