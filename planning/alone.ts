@@ -1,3 +1,4 @@
+import { makeFinding } from "./findings";
 import type { Finding, SitePlan } from "./plan";
 import { planSite } from "./plan-site";
 import type { GuestSpecInput, NetworkSpecInput, SiteSpecInput } from "./schema";
@@ -16,19 +17,19 @@ export function planGuestAlone(
   networks: Record<string, NetworkSpecInput> = {},
 ): SitePlan {
   const plan = planSite(surroundings(name, guest, networks));
-  const partial: Finding = {
-    code: "SITE-PARTIAL",
-    severity: "warning",
-    subject: `guests.${name}`,
-    message: "this guest is planned without its site: nothing proves that the loss of a server is survived",
-    fix: "pass the plan of the whole site as `site`, or build the guest through `Site`",
-  };
+  const partial = makeFinding(
+    "SITE-PARTIAL",
+    `guests.${name}`,
+    "this guest is planned without its site: nothing proves that the loss of a server is survived",
+    "pass the plan of the whole site as `site`, or build the guest through `Site`",
+  );
   const own = plan.findings.filter((finding) => finding.severity === "error" && concernsGuest(finding, name));
   return { ...plan, findings: [...own, partial], ok: own.length === 0 };
 }
 
-function concernsGuest(finding: Finding, name: string): boolean {
-  return finding.subject.startsWith(`guests.${name}`);
+/** Whether a finding is about this guest, and not about one whose name only begins alike (sql, sql-erp). */
+export function concernsGuest({ subject }: Finding, name: string): boolean {
+  return subject === `guests.${name}` || subject.startsWith(`guests.${name}.`);
 }
 
 /** The smallest site that has everything the guest names. */

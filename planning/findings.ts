@@ -12,6 +12,16 @@ export function makeFinding(code: FindingCode, subject: string, message: string,
   return { code, severity: FindingCatalogue[code].severity, subject, message, fix };
 }
 
+/** A server of the site that does not answer, so that what is on it could not be compared with the plan. */
+export function serverUnreachable(server: string, guests: readonly string[]): Finding {
+  return makeFinding(
+    "SITE-UNREACHABLE",
+    `servers.${server}`,
+    `${server} does not answer: ${guests.join(", ")} could not be compared with what is deployed there.`,
+    `Bring ${server} back, or leave its guests out of \`pulumi up\` with --exclude until it is.`,
+  );
+}
+
 /** Errors first, then by subject and code, then as they were found; the same finding only once. */
 export function orderFindings(findings: readonly Finding[]): Finding[] {
   const seen = new Set<string>();

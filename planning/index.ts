@@ -21,7 +21,7 @@ export {
   parseCalendarEvent,
 } from "./calendar";
 export { type CatalogueEntry, FindingCatalogue, type FindingCode } from "./catalogue";
-export { makeFinding, orderFindings } from "./findings";
+export { makeFinding, orderFindings, serverUnreachable } from "./findings";
 export { renderFindings } from "./findings-page";
 export { deriveGuestId, deriveMac } from "./identity";
 export { OverrideError, overrideSite } from "./override";

@@ -1,6 +1,6 @@
 /** What the hypervisors say before anything is registered: which answer, and how large the guests' disks are. */
 import * as pulumi from "@pulumi/pulumi";
-import type { Finding, GuestPlan, SitePlan } from "../planning";
+import { type Finding, type GuestPlan, makeFinding, type SitePlan, serverUnreachable } from "../planning";
 import { PveClient } from "../providers/pve/client";
 import { ConfigError, PveError } from "../providers/pve/errors";
 import type { StackSettings } from "./settings";
@@ -89,13 +89,12 @@ function readable(error: unknown): unknown {
 }
 
 function unreachable(reason: string): Finding {
-  return {
-    code: "SITE-UNREACHABLE",
-    severity: "warning",
-    subject: "servers",
-    message: `the hypervisors could not be read, so the plan was not compared with what is deployed: ${reason}`,
-    fix: "check coldspare:endpoints and the network; `pulumi up` will need an endpoint that answers",
-  };
+  return makeFinding(
+    "SITE-UNREACHABLE",
+    "servers",
+    `the hypervisors could not be read, so the plan was not compared with what is deployed: ${reason}`,
+    "check coldspare:endpoints and the network; `pulumi up` will need an endpoint that answers",
+  );
 }
 
 interface GuestResource {
@@ -123,17 +122,7 @@ async function readDisks(pve: PveClient, guests: GuestPlan[]): Promise<Pick<Depl
       }
     }),
   );
-  return { disks, findings: [...dead].sort().map(([server, names]) => serverDown(server, names.sort())) };
-}
-
-function serverDown(server: string, guests: string[]): Finding {
-  return {
-    code: "SITE-UNREACHABLE",
-    severity: "warning",
-    subject: `servers.${server}`,
-    message: `${server} does not answer: ${guests.join(", ")} could not be compared with what is deployed there`,
-    fix: `bring ${server} back, or leave its guests out of \`pulumi up\` with --exclude until it is`,
-  };
+  return { disks, findings: [...dead].sort().map(([server, names]) => serverUnreachable(server, names.sort())) };
 }
 
 /** Sizes of a guest's disks in the order of the specification; a disk that is not there yet counts as 0. */

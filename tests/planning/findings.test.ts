@@ -9,6 +9,7 @@ import {
   overrideSite,
   planGuestAlone,
   renderFindings,
+  serverUnreachable,
 } from "../../planning";
 import { rows } from "./finding-rows";
 import { cleanSite, planWith } from "./sites";
@@ -23,6 +24,7 @@ const elsewhere: Partial<Record<FindingCode, () => string>> = {
     }
     return "nothing was refused";
   },
+  "SITE-UNREACHABLE": () => serverUnreachable("one", ["mail", "wiki"]).message,
   "SITE-PARTIAL": () => {
     const mail = cleanSite().guests!.mail!;
     const { findings } = planGuestAlone("mail", { ...mail, networks: [] });
