@@ -19,7 +19,7 @@ export interface PlannedGuest {
  * With `site` a guest that the plan knows is taken as planned; one that it does not know is added, and the whole site
  * is proved again with it. Without `site` only the guest itself can be checked, which the finding `SITE-PARTIAL` says.
  *
- * @throws PlanError with every error that concerns the guest (or the site, once the guest is added).
+ * @throws PlanError with every error of the plan; of a guest on its own, with those that concern the guest.
  */
 export function planGuest(
   name: string,
@@ -29,8 +29,9 @@ export function planGuest(
 ): PlannedGuest {
   const known = site?.guests[name];
   if (site && known) {
-    const concerns = (finding: Finding) => finding.subject.startsWith(`guests.${name}`);
-    return { guest: known, site, findings: site.findings.filter(concerns) };
+    // A plan with any error proves nothing for any of its guests.
+    refuseErrors(`Guest ${name}`, site.findings);
+    return { guest: known, site, findings: site.findings.filter((finding) => concernsGuest(finding, name)) };
   }
   const plan = site ? replanWith(site, name, spec) : planGuestAlone(name, spec, networks);
   refuseErrors(`Guest ${name}`, plan.findings);
@@ -46,4 +47,9 @@ function replanWith(site: SitePlan, name: string, spec: GuestSpecInput): SitePla
   if (!whole) throw new Error(`the specification of ${name} could not be read`);
   const active = Object.fromEntries(Object.values(site.guests).map((guest) => [guest.name, guest.activeSide]));
   return planSite(whole, { active });
+}
+
+/** Whether a finding is about this guest, and not about one whose name only begins alike (sql, sql-erp). */
+function concernsGuest({ subject }: Finding, name: string): boolean {
+  return subject === `guests.${name}` || subject.startsWith(`guests.${name}.`);
 }

@@ -91,12 +91,27 @@ export const placementFindings = {
     example: "mail is made from image 'debain', which does not exist.",
     fix: "Correct the name, or add the image.",
   },
+  "CONTAINER-NO-IMAGE": {
+    severity: "error",
+    title: "A container without a template",
+    explanation: "Proxmox VE makes a container's root file system from a template; without one nothing can be made.",
+    example: "mail is a container and names no image to be made from.",
+    fix: "Name an image of kind container-template.",
+  },
   "IMAGE-KIND": {
     severity: "error",
     title: "An image of the wrong kind",
     explanation: "A machine's first disk is made from a disk image, a container from a container template.",
     example: "mail is made from debian, which is of kind iso and not disk-image.",
     fix: "Name an image of the right kind.",
+  },
+  "STORAGE-NOT-BUILT": {
+    severity: "error",
+    title: "A CIFS storage that is to be made",
+    explanation:
+      "A CIFS share needs a user and a password; this release makes no storage entry for it, and takes one that is there.",
+    example: "Storage share is of type cifs and managed, which this release does not build.",
+    fix: "Make the entry with `pvesm add cifs`, and set managed to false.",
   },
   "REPLICATION-NEEDS-CLUSTER": {
     severity: "error",
@@ -185,5 +200,13 @@ export const placementFindings = {
     explanation: "A component used alone checks itself only; nothing proves that the loss of a server is survived.",
     example: "this guest is planned without its site: nothing proves that the loss of a server is survived",
     fix: "Pass the plan of the whole site, or build the guest through `Site`.",
+  },
+  "SITE-UNREACHABLE": {
+    severity: "warning",
+    title: "A server could not be read",
+    explanation:
+      "Before anything is built, the plan is compared with the guests that exist: a disk that would shrink is refused then. What cannot be read cannot be compared.",
+    example: "one does not answer: mail, wiki could not be compared with what is deployed there.",
+    fix: "Bring the server back, or correct `coldspare:endpoints`.",
   },
 } as const satisfies Record<string, CatalogueEntry>;

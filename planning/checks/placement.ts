@@ -196,8 +196,17 @@ function checkBridges(context: Context, { name, spec, primary, spare }: Placed):
 }
 
 function checkImage(context: Context, { name, spec }: Placed): void {
-  if (spec.image === undefined) return;
   const path = `guests.${name}.image`;
+  if (spec.image === undefined) {
+    if (spec.kind === "container")
+      context.add(
+        "CONTAINER-NO-IMAGE",
+        path,
+        `${name} is a container and names no image to be made from.`,
+        `Set ${path} to an image of kind container-template.`,
+      );
+    return;
+  }
   const image = own(context.spec.images, spec.image);
   const names = Object.keys(context.spec.images).sort();
   const wanted = spec.kind === "vm" ? "disk-image" : "container-template";

@@ -315,6 +315,29 @@ describe("VirtualMachine on its own", () => {
     expect(() => new VirtualMachine("extra", { ...args, memoryGiB: 20, site: plan })).toThrow(PlanError);
   });
 
+  it("takes no part of a plan that has errors, whichever guest they are about", () => {
+    const spec = site();
+    const guests = spec.guests ?? {};
+    const plan = planSite({ ...spec, guests: { ...guests, "sql-erp": { ...guests["sql-erp"]!, memoryGiB: 24 } } });
+    expect(() => new VirtualMachine("files-1", { ...args, site: plan })).toThrow(/CAPACITY-MEMORY servers\.srv1/);
+  });
+
+  it("says nothing about another guest whose name only begins alike", async () => {
+    const { coldReplica: _, ...unprotected } = args;
+    const spec = site();
+    const plan = planSite({
+      ...spec,
+      policies: { memoryOverheadGiB: 0 },
+      guests: {
+        sql: { kind: "vm", ...args, memoryGiB: 0.5, disks: [{ sizeGiB: 4, storage: "tank" }] },
+        "sql-erp": { kind: "vm", ...unprotected },
+      },
+    });
+    expect(plan.findings.map(({ subject }) => subject)).toContain("guests.sql-erp");
+    const { result } = await record(() => new VirtualMachine("sql", { ...args, site: plan }));
+    expect(await value(result.findings)).toEqual([]);
+  });
+
   it("refuses zfs-sync with the way out", () => {
     const zfs = { ...args, coldReplica: { ...args.coldReplica, method: "zfs-sync" as const } };
     expect(() => new VirtualMachine("sql", zfs)).toThrow(

@@ -161,6 +161,18 @@ export const placementRows: Row[] = [
     message: "mail is made from image 'debain', which does not exist.",
   },
   {
+    code: "CONTAINER-NO-IMAGE",
+    set: ["guests.mail.kind=container", "guests.mail.os=debian", "guests.mail.image=null"],
+    subject: "guests.mail.image",
+    message: "mail is a container and names no image to be made from.",
+  },
+  {
+    code: "STORAGE-NOT-BUILT",
+    set: ['storages.share={"type":"cifs","server":"vault","export":"share","sizeGiB":10,"content":["iso"]}'],
+    subject: "storages.share.managed",
+    message: "Storage share is of type cifs and managed, which this release does not build.",
+  },
+  {
     code: "IMAGE-KIND",
     set: ["images.debian.kind=iso"],
     subject: "guests.mail.image",
