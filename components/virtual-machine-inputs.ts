@@ -1,6 +1,6 @@
 import type * as proxmoxve from "@pulumi/proxmoxve";
 import type * as pulumi from "@pulumi/pulumi";
-import type { GuestPlan, SitePlan, VirtualMachineSpec } from "../planning";
+import { coresAtStart, type GuestPlan, type SitePlan, type VirtualMachineSpec } from "../planning";
 import { cloudInitAddresses, guestSizes, imageFileId, residence, startup } from "./guest-inputs";
 
 /** What only travels to the provider: never part of the plan. */
@@ -50,7 +50,7 @@ export function virtualMachineInputs(
     bootOrders: ["scsi0"],
     // Without a cdrom of its own the guest gets the node's drive and can never be migrated.
     cdrom: { fileId: installMedium(spec, site), interface: "ide3" },
-    cpu: { cores: spec.cores, sockets: 1, type: spec.cpuType },
+    ...processor(spec),
     memory: { dedicated: guestSizes(spec).memoryMiB },
     scsiHardware: "virtio-scsi-single",
     disks: disks(spec, site),
@@ -78,6 +78,16 @@ function firmware(spec: VirtualMachineSpec, storage: string): Partial<proxmoxve.
         }
       : {}),
     ...(spec.tpm ? { tpmState: { datastoreId: storage, version: "v2.0" } } : {}),
+  };
+}
+
+/** Cores and memory grow in a running machine only if it was started with room for more, and with NUMA. */
+function processor(spec: VirtualMachineSpec): Partial<proxmoxve.VmLegacyArgs> {
+  const cpu = { sockets: 1, type: spec.cpuType };
+  if (!spec.hotplug) return { cpu: { ...cpu, cores: spec.cores } };
+  return {
+    hotplug: "network,disk,usb,memory,cpu",
+    cpu: { ...cpu, cores: coresAtStart(spec), hotplugged: spec.cores, numa: true },
   };
 }
 

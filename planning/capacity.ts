@@ -25,7 +25,12 @@ export function usageOf(server: ServerSpec, guests: readonly Placed[], policies:
 
 /** Whether a server has the cores that a guest needs at all, whatever else runs there. */
 export function canRun(server: ServerSpec, guest: GuestSpec): boolean {
-  return guest.cores <= server.cores;
+  return coresAtStart(guest) <= server.cores;
+}
+
+/** Cores that Proxmox VE reserves the numbers of when it starts a guest: with hotplug, all that it may grow to. */
+export function coresAtStart(guest: GuestSpec): number {
+  return Math.max(guest.cores, guest.kind === "vm" ? (guest.hotplug?.maximumCores ?? 0) : 0);
 }
 
 /** Who runs where after a loss. */

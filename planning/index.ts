@@ -20,6 +20,7 @@ export {
   type ParsedCalendarEvent,
   parseCalendarEvent,
 } from "./calendar";
+export { coresAtStart } from "./capacity";
 export { type CatalogueEntry, FindingCatalogue, type FindingCode } from "./catalogue";
 export { makeFinding, orderFindings, serverUnreachable } from "./findings";
 export { renderFindings } from "./findings-page";

@@ -196,6 +196,10 @@ export const virtualMachine = z.strictObject({
   bios: z.enum(["seabios", "ovmf"]).default("seabios"),
   tpm: z.boolean().default(false),
   cpuType: z.string().default("x86-64-v2-AES").describe("The same on both sides, or a live migration fails"),
+  hotplug: z
+    .strictObject({ maximumCores: z.int().positive().describe("Cores that it may grow to without a restart") })
+    .optional()
+    .describe("Memory and cores grow while the machine runs; its system must know how. Absent: from the next start"),
   cloudInit: z
     .strictObject({
       user: z.string().optional(),

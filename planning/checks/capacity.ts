@@ -1,5 +1,5 @@
 /** Whether everything fits: before any loss, and after the loss of each server. */
-import { canRun } from "../capacity";
+import { canRun, coresAtStart } from "../capacity";
 import type { Context } from "../context";
 import { witnessesOf } from "../losses";
 import type { SitePlan, StorageUsage, Usage } from "../plan";
@@ -64,8 +64,8 @@ function checkUsage(context: Context, server: string, usage: Usage, lost?: strin
         "CAPACITY-GUEST-CORES",
         `guests.${name}.cores`,
         lost === undefined
-          ? `${name} needs ${guest.cores} cores, and ${server} has ${spec.cores}: it does not start there.`
-          : `When ${lost} is lost, ${name} needs ${guest.cores} cores, and ${server} has ${spec.cores}: it does not start there.`,
+          ? `${name} needs ${coresAtStart(guest)} cores, and ${server} has ${spec.cores}: it does not start there.`
+          : `When ${lost} is lost, ${name} needs ${coresAtStart(guest)} cores, and ${server} has ${spec.cores}: it does not start there.`,
         `Give ${name} at most ${spec.cores} cores, or place it elsewhere.`,
       );
 }

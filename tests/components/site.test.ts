@@ -171,6 +171,11 @@ describe("Site", () => {
       ],
       userAccount: { username: "admin", password: "hunter2" },
     });
+    // Started with room to grow: two of four cores are plugged in.
+    expect(linux).toMatchObject({
+      hotplug: "network,disk,usb,memory,cpu",
+      cpu: { cores: 4, hotplugged: 2, numa: true, sockets: 1 },
+    });
     expect(recorder.one("dc-1-vm").inputs).toMatchObject({
       bios: "ovmf",
       machine: "q35",

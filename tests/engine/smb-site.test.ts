@@ -172,6 +172,20 @@ it("grows a disk while the guest runs", async () => {
   expect(changed(fine(await site.stack.up("--refresh")))).toEqual([]);
 });
 
+it("grows cores, memory and a disk at once in a machine with hotplug, while it runs", async () => {
+  const docker = guest("docker-1");
+  docker.cores = 3;
+  docker.memoryGiB = 5;
+  if (docker.disks[1]) docker.disks[1].sizeGiB = 110;
+  site.writeSite(spec);
+  const before = await uptime("srv2", 114);
+  const run = fine(await site.stack.up());
+  expect(changed(run)).toEqual(["update docker-1-vm"]);
+  expect(await config("srv2", 114)).toMatchObject({ cores: 4, vcpus: 3, memory: "5120", numa: 1 });
+  expect((await config("srv2", 114)).scsi1).toContain("size=110G");
+  expect(await uptime("srv2", 114)).toBeGreaterThanOrEqual(before);
+});
+
 it("refuses a disk that shrinks at preview, with the way out, before anything is touched", async () => {
   const smaller = structuredClone(spec);
   const disk = smaller.guests?.["files-1"]?.disks[1];
