@@ -4,6 +4,7 @@
  */
 import type { Finding, GuestPlan, GuestSpecInput, NetworkSpecInput, SitePlan } from "../planning";
 import { parseSite, planGuestAlone, planSite } from "../planning";
+import { concernsGuest } from "../planning/alone";
 import { refuseErrors } from "./plan-error";
 
 /** A guest's part of the plan, the plan that it comes from, and what that plan has to say about this guest. */
@@ -47,9 +48,4 @@ function replanWith(site: SitePlan, name: string, spec: GuestSpecInput): SitePla
   if (!whole) throw new Error(`the specification of ${name} could not be read`);
   const active = Object.fromEntries(Object.values(site.guests).map((guest) => [guest.name, guest.activeSide]));
   return planSite(whole, { active });
-}
-
-/** Whether a finding is about this guest, and not about one whose name only begins alike (sql, sql-erp). */
-function concernsGuest({ subject }: Finding, name: string): boolean {
-  return subject === `guests.${name}` || subject.startsWith(`guests.${name}.`);
 }

@@ -113,6 +113,24 @@ export const placementFindings = {
     example: "Storage share is of type cifs and managed, which this release does not build.",
     fix: "Make the entry with `pvesm add cifs`, and set managed to false.",
   },
+  "FENCING-NOT-BUILT": {
+    severity: "warning",
+    title: "Fencing that is not built yet",
+    explanation:
+      "The plan takes `power` and `lease`; in this release no command switches a server off and no agent holds a lease.",
+    example:
+      "Nothing in this release carries out fencing 'lease': a person has to make sure that the lost server is off.",
+    fix: "Use confirm, and switch the lost server off before a spare is started.",
+  },
+  "SITE-NO-CLUSTER-NOT-BUILT": {
+    severity: "warning",
+    title: "Several hypervisors without a cluster",
+    explanation:
+      "Each would need a connection of its own; `pulumi up` has one, and a server answers for its own cluster only.",
+    example:
+      "one and two are in no cluster: this release plans such a site, and builds one cluster or one server only.",
+    fix: "Join them to one cluster and name it in site.cluster.",
+  },
   "REPLICATION-NEEDS-CLUSTER": {
     severity: "error",
     title: "Storage replication without a cluster",

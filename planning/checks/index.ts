@@ -8,11 +8,13 @@ import { checkProtection } from "./protection";
 import { checkRecovery } from "./recovery";
 import { checkReplicas } from "./replicas";
 import { checkStorageDefinitions } from "./storages";
+import { checkUnbuilt } from "./unbuilt";
 
 /** Runs every check on a plan. */
 export function runChecks(context: Context, plan: SitePlan): void {
   checkPlacement(context);
   checkStorageDefinitions(context);
+  checkUnbuilt(context);
   checkReplicas(context);
   checkAddresses(context, plan);
   checkCapacity(context, plan);

@@ -5,7 +5,6 @@ import { byName, list } from "../units";
 
 /** In a cluster /etc/pve/storage.cfg is one file for all nodes: a storage id has one type, one pool or path, one content. */
 export function checkStorageDefinitions(context: Context): void {
-  checkUnbuilt(context);
   if (context.spec.site.cluster === undefined) return;
   const first = new Map<string, { server: string; storage: LocalStorageSpec }>();
   for (const server of context.hypervisors)
@@ -21,18 +20,6 @@ export function checkStorageDefinitions(context: Context): void {
           report(context, path, `Storage ${id} has ${differs[0]} on ${known.server} and ${differs[1]} on ${server}`);
       }
     }
-}
-
-/** A storage entry that nobody makes would be missed half-way through the first update. */
-function checkUnbuilt(context: Context): void {
-  for (const [id, storage] of sorted(context.spec.storages))
-    if (storage.type === "cifs" && storage.managed)
-      context.add(
-        "STORAGE-NOT-BUILT",
-        `storages.${id}.managed`,
-        `Storage ${id} is of type cifs and managed, which this release does not build.`,
-        `Make it by hand (\`pvesm add cifs ${id} --server … --share … --username … --password\`), and set storages.${id}.managed to false.`,
-      );
 }
 
 function report(context: Context, path: string, message: string): void {

@@ -173,6 +173,20 @@ export const placementRows: Row[] = [
     message: "Storage share is of type cifs and managed, which this release does not build.",
   },
   {
+    code: "FENCING-NOT-BUILT",
+    set: ["site.fencing=lease"],
+    subject: "site.fencing",
+    message:
+      "Nothing in this release carries out fencing 'lease': a person has to make sure that the lost server is off.",
+  },
+  {
+    code: "SITE-NO-CLUSTER-NOT-BUILT",
+    set: ["site.cluster=null"],
+    subject: "site.cluster",
+    message:
+      "one and two are in no cluster: this release plans such a site, and builds one cluster or one server only.",
+  },
+  {
     code: "IMAGE-KIND",
     set: ["images.debian.kind=iso"],
     subject: "guests.mail.image",
