@@ -3,10 +3,9 @@
  * does what `pulumi up` does for these guests, without an engine.
  */
 import type { SitePlan } from "../../planning/plan";
-import { standbyOf } from "../../planning/standby";
+import { type StandbyPlan, standbyOf } from "../../planning/standby";
 import { PveClient } from "../../providers/pve/client";
 import { refreshStandby } from "../../providers/restore-refresh";
-import type { StandbySpec } from "../../providers/standby-inspect";
 import { connectionFrom } from "../connection";
 import { exitCode, type Io, textWidth, UsageError, wantsColor } from "../io";
 import { didYouMean } from "../suggest";
@@ -27,8 +26,11 @@ export interface RefreshOptions {
 
 /** What `coldspare refresh --json` says of one guest. */
 export interface RefreshedGuest {
-  /** `refreshed`; `current`: the newest backup had been restored before; `planned`: --dry-run; `failed`: see `error`. */
-  state: "refreshed" | "current" | "planned" | "failed";
+  /**
+   * `refreshed`; `current`: the newest backup had been restored before; `active`: a standby is the active side and is left
+   * alone, also when it is off just now; `planned`: --dry-run; `failed`: see `error`.
+   */
+  state: "refreshed" | "current" | "active" | "planned" | "failed";
   server: string;
   backupStorage: string;
   standbyIds: [number, number];
@@ -72,7 +74,7 @@ export async function refresh(site: string | undefined, options: RefreshOptions,
   return report.ok ? exitCode.fine : exitCode.errors;
 }
 
-function chosen(plan: SitePlan, names: readonly string[]): StandbySpec[] {
+function chosen(plan: SitePlan, names: readonly string[]): StandbyPlan[] {
   const restored = Object.values(plan.guests).flatMap((guest) => standbyOf(guest) ?? []);
   if (names.length === 0) return restored;
   const known = restored.map(({ guest }) => guest);
@@ -87,15 +89,19 @@ function chosen(plan: SitePlan, names: readonly string[]): StandbySpec[] {
   return restored.filter(({ guest }) => names.includes(guest));
 }
 
-const described = ({ node, backupStorage, standbyIds }: StandbySpec) => ({ server: node, backupStorage, standbyIds });
+const described = ({ node, backupStorage, standbyIds }: StandbyPlan) => ({ server: node, backupStorage, standbyIds });
 
-function planned(specs: readonly StandbySpec[]): Record<string, RefreshedGuest> {
-  return Object.fromEntries(specs.map((spec) => [spec.guest, { state: "planned", ...described(spec), seconds: 0 }]));
+function planned(specs: readonly StandbyPlan[]): Record<string, RefreshedGuest> {
+  return Object.fromEntries(specs.map((spec) => [spec.guest, untouched(spec, spec.active ? "active" : "planned")]));
+}
+
+function untouched(spec: StandbyPlan, state: RefreshedGuest["state"]): RefreshedGuest {
+  return { state, ...described(spec), seconds: 0 };
 }
 
 async function refreshAll(
   plan: SitePlan,
-  specs: readonly StandbySpec[],
+  specs: readonly StandbyPlan[],
   options: RefreshOptions,
   io: Io,
 ): Promise<Record<string, RefreshedGuest>> {
@@ -118,7 +124,9 @@ async function refreshAll(
 }
 
 /** A guest that fails must not keep the next one from its refresh. */
-async function refreshOne(pve: PveClient, spec: StandbySpec, options: RefreshOptions, io: Io): Promise<RefreshedGuest> {
+async function refreshOne(pve: PveClient, spec: StandbyPlan, options: RefreshOptions, io: Io): Promise<RefreshedGuest> {
+  // An active side that is off for a moment looks like any standby: what was written there since must not be restored over.
+  if (spec.active) return untouched(spec, "active");
   const start = performance.now();
   const seconds = () => Math.round((performance.now() - start) / 100) / 10;
   const progress = options.quiet ? () => undefined : (line: string) => void io.stderr.write(`${line}\n`);
@@ -135,7 +143,7 @@ async function refreshOne(pve: PveClient, spec: StandbySpec, options: RefreshOpt
   }
 }
 
-const stateStyle = { refreshed: "green", current: "green", planned: "cyan", failed: "red" } as const;
+const stateStyle = { refreshed: "green", current: "green", active: "cyan", planned: "cyan", failed: "red" } as const;
 
 function reportText(report: RefreshReport, quiet: boolean, width: number, paint: Paint): string {
   const guests = Object.entries(report.guests);
@@ -158,7 +166,7 @@ function reportText(report: RefreshReport, quiet: boolean, width: number, paint:
     String(guest.standbyId ?? guest.standbyIds.join("/")),
     guest.recoveryPoint ?? "-",
     guest.volid ?? guest.backupStorage,
-    guest.state === "planned" ? "-" : String(guest.seconds),
+    guest.state === "planned" || guest.state === "active" ? "-" : String(guest.seconds),
   ]);
   return `${[...renderTable(columns, rows, width, paint), ...failures].join("\n")}\n`;
 }

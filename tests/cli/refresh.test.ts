@@ -123,6 +123,15 @@ describe("coldspare refresh against the lab", () => {
     expect((await guestRows()).sort()).toEqual(["9112 on srv1", "9212 on srv1"]);
   });
 
+  test("the active side is left alone, also while it is off and --force is given", async () => {
+    await pve.task("srv2", "POST", "/nodes/srv2/vzdump", { vmid: 112, storage: "backup-nfs", mode: "snapshot" }, {});
+    const args = ["refresh", "smb-site", "--active", "remote-app=spare", "--force", "--json"];
+    const before = await pve.get<{ digest: string }>("/nodes/srv1/qemu/9112/config");
+    const { code, out } = await coldspare(args, env);
+    expect({ code, state: reportOf(out).guests["remote-app"]?.state }).toEqual({ code: 0, state: "active" });
+    expect((await pve.get<{ digest: string }>("/nodes/srv1/qemu/9112/config")).digest).toBe(before.digest);
+  });
+
   test("a failure says server, guest and call, ends with 1, and keeps the secret", async () => {
     const [id] = lab.tokens.root.split("=");
     const wrong = { ...env, COLDSPARE_API_TOKEN: `${id}=00000000-0000-0000-0000-000000000000` };
