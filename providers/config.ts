@@ -1,5 +1,6 @@
 /** Where the servers are and how to get in: read from the stack's configuration, never from inputs or state. */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
 import { PveClient, type PveClientOptions } from "./pve/client";
 import { ConfigError } from "./pve/errors";
 
@@ -14,7 +15,7 @@ export type ConfigReader = (key: string) => string | undefined;
  * | `coldspare:endpoints` | object, server name → URL |
  * | `coldspare:apiToken` | secret, `user@realm!name=secret` |
  * | `coldspare:ca` | PEM text of the CA, or |
- * | `coldspare:caFile` | path of a PEM file, from the program's folder |
+ * | `coldspare:caFile` | path of a PEM file, from the folder of Pulumi.yaml |
  * | `coldspare:fingerprints` | object, server name → SHA-256 of its certificate |
  *
  * @throws ConfigError that says which `pulumi config set` is missing
@@ -64,10 +65,22 @@ function readObject(read: ConfigReader, key: string, example: string): Record<st
   return Object.fromEntries(entries) as Record<string, string>;
 }
 
-function readCaFile(path: string | undefined): string | undefined {
+/**
+ * A path as the stack's configuration means it: from the folder of Pulumi.yaml. The engine runs the program in the folder
+ * of its `main`, which is another one where that is compiled code.
+ */
+export function projectPath(path: string, cwd = process.cwd()): string {
+  for (let folder = cwd; ; folder = dirname(folder)) {
+    if (existsSync(join(folder, "Pulumi.yaml"))) return resolve(folder, path);
+    if (folder === dirname(folder)) return resolve(cwd, path);
+  }
+}
+
+/** The PEM text of a file that `coldspare:caFile` names. @throws ConfigError when it cannot be read */
+export function readCaFile(path: string | undefined): string | undefined {
   if (path === undefined) return undefined;
   try {
-    return readFileSync(path, "utf8");
+    return readFileSync(projectPath(path), "utf8");
   } catch (error) {
     throw new ConfigError(
       `coldspare:caFile, '${path}', cannot be read (${(error as Error).message}). Fix: copy /etc/pve/pve-root-ca.pem from any server there, or \`pulumi config set coldspare:caFile <path>\``,

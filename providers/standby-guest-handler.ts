@@ -88,6 +88,10 @@ export const standbyGuestHandler: Handler<StandbyGuestInputs, StandbyGuestState>
     return outs;
   },
   async delete(context, _id, props) {
+    if (props.active) {
+      context.progress(`'${props.guest}': the standby is the active side and stays; only its record goes`);
+      return;
+    }
     const found = await findStandbys(context.pve, props);
     refuseRunning(
       found.filter((each) => each.ours),

@@ -161,7 +161,9 @@ export function disksOf(config: GuestConfig): string[] {
 
 function isShell(config: GuestConfig): boolean {
   const { name, hostname, tags, description } = config;
-  return [name, hostname, tags, description].every((text) => !text) && disksOf(config).length === 0;
+  // A detached disk (unused0) is destroyed together with its guest.
+  const detached = Object.keys(config).some((key) => /^unused\d+$/.test(key));
+  return [name, hostname, tags, description].every((text) => !text) && disksOf(config).length === 0 && !detached;
 }
 
 /** Whether notes of ours name a backup of this very guest (`vzdump-qemu-110-…`, or `vm/110/…` on a backup server). */

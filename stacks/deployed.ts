@@ -3,6 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { type Finding, type GuestPlan, makeFinding, type SitePlan, serverUnreachable } from "../planning";
 import { PveClient } from "../providers/pve/client";
 import { ConfigError, PveError } from "../providers/pve/errors";
+import type { ClusterRow } from "../providers/pve/types";
 import type { StackSettings } from "./settings";
 
 /** What was read; `disks` in GiB by guest and disk index. */
@@ -107,7 +108,7 @@ interface GuestResource {
 async function readDisks(pve: PveClient, guests: GuestPlan[]): Promise<Pick<Deployed, "disks" | "findings">> {
   const resources = await pve.get<GuestResource[]>("/cluster/resources", { type: "vm" });
   const disks: Deployed["disks"] = {};
-  const dead = new Map<string, string[]>();
+  const dead = new Map<string, string[]>((await serversOff(pve)).map((server) => [server, []]));
   await Promise.all(
     guests.map(async (guest) => {
       const node = resources.find(({ vmid }) => vmid === guest.id)?.node;
@@ -123,6 +124,18 @@ async function readDisks(pve: PveClient, guests: GuestPlan[]): Promise<Pick<Depl
     }),
   );
   return { disks, findings: [...dead].sort().map(([server, names]) => serverUnreachable(server, names.sort())) };
+}
+
+/** Servers that the cluster knows to be off: what is made or changed there in this run fails. */
+async function serversOff(pve: PveClient): Promise<string[]> {
+  try {
+    const rows = await pve.get<ClusterRow[]>("/cluster/status");
+    return rows.filter((row) => row.type === "node" && row.online === 0).map((row) => row.name);
+  } catch (error) {
+    // A token without Sys.Audit may not ask; the plan does not need the answer.
+    if (error instanceof PveError && error.status === 403) return [];
+    throw error;
+  }
 }
 
 /** Sizes of a guest's disks in the order of the specification; a disk that is not there yet counts as 0. */

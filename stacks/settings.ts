@@ -1,12 +1,13 @@
 /** The only reader of Pulumi config: everything a stack can be told, with what to type when it is missing. */
-import { readFileSync } from "node:fs";
 import * as pulumi from "@pulumi/pulumi";
 import type { Side } from "../planning";
+import { projectPath, readCaFile } from "../providers/config";
 
 /** What `Pulumi.<stack>.yaml` says under `coldspare:`. */
 export interface StackSettings {
   /** A layout that comes with coldspare, unless `siteFile` names a file of one's own. Default: smb-site. */
   layout: string;
+  /** Absolute; in the config it counts from the folder of Pulumi.yaml. */
   siteFile?: string;
   /** API of each hypervisor, for example { srv1: "https://192.168.10.11:8006" }. */
   endpoints: Record<string, string>;
@@ -43,7 +44,7 @@ export function readSettings(config = new pulumi.Config("coldspare")): StackSett
   const ca = readCa(config);
   return {
     layout: config.get("layout") ?? "smb-site",
-    ...(siteFile ? { siteFile } : {}),
+    ...(siteFile ? { siteFile: projectPath(siteFile) } : {}),
     endpoints,
     apiToken,
     ...(ca ? { ca } : {}),
@@ -60,11 +61,9 @@ export function secretFromConfig(name: string): pulumi.Output<string> | undefine
 }
 
 function readCa(config: pulumi.Config): string | undefined {
-  const file = config.get("caFile");
-  if (!file) return config.get("ca");
   try {
-    return readFileSync(file, "utf8");
+    return config.get("ca") ?? readCaFile(config.get("caFile"));
   } catch (error) {
-    throw new pulumi.RunError(`coldspare:caFile names ${file}, which cannot be read: ${(error as Error).message}`);
+    throw new pulumi.RunError((error as Error).message);
   }
 }
