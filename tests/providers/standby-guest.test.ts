@@ -163,6 +163,15 @@ describe("a standby guest against the lab", () => {
     expect(outs.standbyId).toBe(9230);
   });
 
+  test("a guest without a name that still has a detached disk is somebody's: not destroyed", async () => {
+    await site.guest(126, "srv1");
+    await site.pve.task("srv2", "POST", "/nodes/srv2/qemu", { vmid: 9252, scsi0: "tank:1" }, {});
+    await site.pve.put("/nodes/srv2/qemu/9252/config", { delete: "scsi0" });
+    expect(await site.config("srv2", 9252)).toHaveProperty("unused0");
+    expect((await refusal(handler.create(site.context, inputs(126)))).message).toContain("guest id 9252 is taken by");
+    expect(await site.config("srv2", 9252)).toHaveProperty("unused0");
+  });
+
   test("a restore whose process was killed leaves a lock: recorded, and the error says how to lift it", async () => {
     await site.guest(124, "srv1");
     await site.control("/faults/task", { type: "qmrestore", message: "interrupted by signal" });
@@ -238,6 +247,10 @@ describe("a standby guest against the lab", () => {
       replaces: [],
     });
     // Back home: as long as it runs, nothing is done to it.
+    await site.pve.task("srv2", "POST", "/nodes/srv2/qemu/9250/status/stop", {}, {});
+    await handler.delete(site.context, "125-standby", active);
+    expect((await site.config("srv2", 9250)).name).toBe("guest-125-spare");
+    await site.pve.task("srv2", "POST", "/nodes/srv2/qemu/9250/status/start", {}, {});
     expect(handler.diff(active, inputs(125, { refreshToken: "1" })).changes).toBe(true);
     expect((await refusal(update(active, inputs(125, { refreshToken: "1" })))).message).toContain("is left alone");
   });
