@@ -80,6 +80,12 @@ export function backupRuns(context: Context, guest: Placed, storage: string | un
 }
 
 function restorePoint(context: Context, guest: Placed, replica: ColdReplicaSpec, event: CalendarEvent): Estimate {
+  // Backup jobs name the primary's id, which is off then: what the standby writes is in no backup until the return.
+  if (guest.activeSide === "spare")
+    return {
+      seconds: Number.POSITIVE_INFINITY,
+      basis: `the restored standby is the active side, and no backup policy writes it`,
+    };
   const runs = backupRuns(context, guest, replica.backupStorage);
   if (runs.length === 0)
     return {

@@ -43,6 +43,14 @@ export const protectionFindings = {
     example: "mail changes 20 GiB/h: sending what 15 min brought takes 17 min 54 s at 5 MB/s.",
     fix: "Refresh less often, raise the rate limit, or use a faster link.",
   },
+  "ACTIVE-STANDBY-NO-BACKUP": {
+    severity: "warning",
+    title: "The active side is in no backup",
+    explanation:
+      "A spare by `restore` has an id of its own. Backup jobs name the primary's id, so what is written on the spare while it is active has no copy.",
+    example: "wiki runs as a restored standby on one: the backup policies write guest 102, which is off.",
+    fix: "Back the standby up by hand (`vzdump`) until the guest is home again.",
+  },
   "GUEST-NO-SPARE": {
     severity: "warning",
     title: "A guest without a spare",

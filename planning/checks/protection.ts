@@ -26,6 +26,13 @@ export function checkProtection(context: Context, plan: SitePlan): void {
         `${name} is in no backup policy: nothing goes back to before a mistake.`,
         `Add ${name} to the guests of a policy in the section backups.`,
       );
+    if (guest.activeSide === "spare" && spec.coldReplica?.method === "restore")
+      context.add(
+        "ACTIVE-STANDBY-NO-BACKUP",
+        `guests.${name}.coldReplica`,
+        `${name} runs as a restored standby on ${guest.activeServer}: the backup policies write guest ${plan.guests[name]?.id}, which is off.`,
+        `Back the standby up by hand on ${guest.activeServer} (\`vzdump ID --storage ${spec.coldReplica.backupStorage ?? "…"}\`), and bring ${name} home soon.`,
+      );
     checkRole(context, guest);
   }
   for (const [name, policy] of sorted(context.spec.backups)) checkPolicy(context, name, policy);

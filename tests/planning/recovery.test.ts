@@ -158,3 +158,11 @@ test("a promise that is proposed is kept", () => {
       .findings,
   ).toEqual([]);
 });
+
+test("what a restored standby writes while it is active is in no backup: no recovery point is claimed", () => {
+  const home = planWith(cleanSite()).guests.wiki?.replica?.recoveryPoint;
+  const away = planWith(cleanSite(), [], { active: { wiki: "spare", mail: "spare" } });
+  expect(home?.seconds).toBeLessThan(2 * day);
+  expect(away.guests.wiki?.replica?.recoveryPoint.seconds).toBe(Number.POSITIVE_INFINITY);
+  expect(away.guests.mail?.replica?.recoveryPoint.seconds).toBeLessThan(20 * minute);
+});

@@ -3,6 +3,13 @@ import type { Row } from "./row";
 
 export const protectionRows: Row[] = [
   {
+    code: "ACTIVE-STANDBY-NO-BACKUP",
+    set: [],
+    options: { active: { wiki: "spare" } },
+    subject: "guests.wiki.coldReplica",
+    message: "wiki runs as a restored standby on one: the backup policies write guest 102, which is off.",
+  },
+  {
     code: "SCHEDULE-INVALID",
     set: ["guests.mail.coldReplica.schedule=*/15 * * * *"],
     subject: "guests.mail.coldReplica.schedule",
