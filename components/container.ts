@@ -51,6 +51,6 @@ export class Container extends GuestComponent<proxmoxve.ContainerLegacy> {
 }
 
 function planContainer(name: string, args: ContainerArgs): PlannedGuest {
-  const { site, siteNetworks, protect, refreshToken, transform, password, sshKeys, ...spec } = args;
+  const { site, siteNetworks, protect, refreshToken, replicaDependsOn, transform, password, sshKeys, ...spec } = args;
   return planGuest(name, { kind: "container", ...spec }, site, siteNetworks);
 }

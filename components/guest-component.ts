@@ -14,6 +14,8 @@ export interface GuestComponentArgs {
   protect?: boolean;
   /** A changed value (for example a date) refreshes a `restore` replica from the newest backup at the next update. */
   refreshToken?: pulumi.Input<string>;
+  /** What must be there before the replica is made, beside the guest itself: the spare server's own resources. */
+  replicaDependsOn?: pulumi.Resource[];
   /** Changes a child's inputs or options before it is made, for what the arguments do not foresee. */
   transform?: {
     guest?: (inputs: pulumi.Inputs, options: pulumi.CustomResourceOptions) => void;
@@ -81,7 +83,10 @@ export abstract class GuestComponent<G extends pulumi.CustomResource> extends pu
     const replica = this.plan.replica;
     if (!replica) return undefined;
     const kind = this.plan.kind === "vm" ? ("qemu" as const) : ("lxc" as const);
-    const options: pulumi.CustomResourceOptions = { parent: this, dependsOn: [guest] };
+    const options: pulumi.CustomResourceOptions = {
+      parent: this,
+      dependsOn: [guest, ...(args.replicaDependsOn ?? [])],
+    };
     if (replica.method === "storage-replication") {
       const inputs = {
         guest: this.plan.name,

@@ -12,6 +12,7 @@ import type {
 import { parseSite, planSite, type SiteReport, siteReport } from "../planning";
 import { Container } from "./container";
 import type { GuestComponentArgs } from "./guest-component";
+import { residence } from "./guest-inputs";
 import { createStorageEntry, PhysicalServer } from "./physical-server";
 import { logWarnings, refuseErrors } from "./plan-error";
 import { VirtualMachine } from "./virtual-machine";
@@ -64,9 +65,9 @@ export class Site extends pulumi.ComponentResource {
     const servers = this.createServers();
     const storages = this.createStorages(name);
     const pools = this.createPools(name);
-    const ready = [...Object.values(servers), ...Object.values(storages), ...Object.values(pools)];
-    const guests = this.createGuests(args, ready);
-    const backups = this.createBackups(name, [...ready, ...Object.values(guests)]);
+    const shared = [...Object.values(storages), ...Object.values(pools)];
+    const guests = this.createGuests(args, servers, shared);
+    const backups = this.createBackups(name, [...shared, ...Object.values(guests)]);
     this.nodes = { servers, storages, pools, guests, backups };
     logWarnings(plan.findings, this);
     this.registerOutputs({ guests: this.report.guests });
@@ -131,11 +132,15 @@ export class Site extends pulumi.ComponentResource {
     return Object.fromEntries(pools);
   }
 
-  private createGuests(args: SiteArgs, dependsOn: pulumi.Resource[]): SiteNodes["guests"] {
+  /** A guest waits for its own server and its replica for both: a server that is down holds up nobody else's guests. */
+  private createGuests(args: SiteArgs, servers: SiteNodes["servers"], shared: pulumi.Resource[]): SiteNodes["guests"] {
     const guests: SiteNodes["guests"] = {};
+    const made = (names: (string | undefined)[]) =>
+      names.flatMap((name) => (name !== undefined && servers[name] ? [servers[name]] : []));
     for (const guest of Object.values(this.plan.guests)) {
-      const common = this.guestArgs(guest, args);
-      const options = { parent: this, dependsOn };
+      const replicaDependsOn = made([guest.primary, guest.spare]);
+      const common = { ...this.guestArgs(guest, args), replicaDependsOn };
+      const options = { parent: this, dependsOn: [...made([residence(guest).nodeName]), ...shared] };
       guests[guest.name] =
         guest.spec.kind === "vm"
           ? new VirtualMachine(guest.name, { ...guest.spec, ...common }, options)

@@ -53,6 +53,16 @@ export class VirtualMachine extends GuestComponent<proxmoxve.VmLegacy> {
 }
 
 function planVirtualMachine(name: string, args: VirtualMachineArgs): PlannedGuest {
-  const { site, siteNetworks, protect, refreshToken, transform, password, rebootAfterUpdate, ...spec } = args;
+  const {
+    site,
+    siteNetworks,
+    protect,
+    refreshToken,
+    replicaDependsOn,
+    transform,
+    password,
+    rebootAfterUpdate,
+    ...spec
+  } = args;
   return planGuest(name, { kind: "vm", ...spec }, site, siteNetworks);
 }

@@ -17,8 +17,23 @@ export function serverUnreachable(server: string, guests: readonly string[]): Fi
   return makeFinding(
     "SITE-UNREACHABLE",
     `servers.${server}`,
-    `${server} does not answer: ${guests.join(", ")} could not be compared with what is deployed there.`,
+    guests.length === 0
+      ? `${server} does not answer: what is to be made or changed there fails in this run.`
+      : `${server} does not answer: ${guests.join(", ")} could not be compared with what is deployed there.`,
     `Bring ${server} back, or leave its guests out of \`pulumi up\` with --exclude until it is.`,
+  );
+}
+
+/** The id of a guest belongs to somebody else's guest; `taken` is what the cluster says of it. */
+export function guestIdTaken(
+  guest: { name: string; id: number },
+  taken: { name: string; kind: "vm" | "container"; server: string },
+): Finding {
+  return makeFinding(
+    "GUEST-ID-TAKEN",
+    `guests.${guest.name}.id`,
+    `guest id ${guest.id} is taken by '${taken.name}' (${taken.kind} on ${taken.server}), which is not ${guest.name}`,
+    `Choose another id, or give the guest of that id the name \`${guest.name}\` if it is to be taken over.`,
   );
 }
 

@@ -22,7 +22,7 @@ export {
 } from "./calendar";
 export { coresAtStart } from "./capacity";
 export { type CatalogueEntry, FindingCatalogue, type FindingCode } from "./catalogue";
-export { makeFinding, orderFindings, serverUnreachable } from "./findings";
+export { guestIdTaken, makeFinding, orderFindings, serverUnreachable } from "./findings";
 export { renderFindings } from "./findings-page";
 export { deriveGuestId, deriveMac } from "./identity";
 export { OverrideError, overrideSite } from "./override";

@@ -242,7 +242,8 @@ async function firstRun(
     if ((status?.last_sync ?? 0) > 0) return { status };
     if ((status?.fail_count ?? 0) > (before?.fail_count ?? 0)) {
       const fix = `mend what it names (ZFS storage on both servers, ssh between them, space), then run this again; the log: \`pvesr status\` on ${source}`;
-      return { status, failure: `${status?.error ?? "it failed"}. Fix: ${fix}` };
+      const log = await lastLines(pve, source, job.id);
+      return { status, failure: `${status?.error ?? "it failed"}. Fix: ${fix}${log}` };
     }
     const now = Date.now();
     const running = status?.pid !== undefined;
@@ -261,6 +262,19 @@ async function firstRun(
         `'${inputs.guest}': first replication from ${source} to ${job.target}, ${doing}, ${Math.round((now - began) / 1000)} s`,
       );
     }
+  }
+}
+
+const SHOWN_LINES = 8;
+
+/** The last lines of a job's log, as text for an error; empty when it cannot be read: the failure itself matters more. */
+async function lastLines(pve: HandlerContext["pve"], server: string, jobId: string): Promise<string> {
+  try {
+    const lines = await pve.get<{ t: string }[]>(`/nodes/${server}/replication/${jobId}/log`, { limit: 500 });
+    const shown = lines.slice(-SHOWN_LINES).map(({ t }) => `    ${t}`);
+    return shown.length === 0 ? "" : `\n  last lines of the job's log:\n${shown.join("\n")}`;
+  } catch {
+    return "";
   }
 }
 

@@ -1,6 +1,6 @@
 /** What the hypervisors say before anything is registered: which answer, and how large the guests' disks are. */
 import * as pulumi from "@pulumi/pulumi";
-import { type Finding, type GuestPlan, makeFinding, type SitePlan, serverUnreachable } from "../planning";
+import { type Finding, type GuestPlan, guestIdTaken, makeFinding, type SitePlan, serverUnreachable } from "../planning";
 import { PveClient } from "../providers/pve/client";
 import { ConfigError, PveError } from "../providers/pve/errors";
 import type { ClusterRow } from "../providers/pve/types";
@@ -101,18 +101,23 @@ function unreachable(reason: string): Finding {
 interface GuestResource {
   vmid: number;
   node: string;
-  status: string;
+  type: "qemu" | "lxc";
+  name?: string;
+  tags?: string;
 }
 
 /** Reads the disks of every guest that exists; a server that is down costs only what is on it. */
 async function readDisks(pve: PveClient, guests: GuestPlan[]): Promise<Pick<Deployed, "disks" | "findings">> {
   const resources = await pve.get<GuestResource[]>("/cluster/resources", { type: "vm" });
   const disks: Deployed["disks"] = {};
+  const foreign: Finding[] = [];
   const dead = new Map<string, string[]>((await serversOff(pve)).map((server) => [server, []]));
   await Promise.all(
     guests.map(async (guest) => {
-      const node = resources.find(({ vmid }) => vmid === guest.id)?.node;
-      if (node === undefined) return;
+      const found = resources.find(({ vmid }) => vmid === guest.id);
+      if (found === undefined) return;
+      if (isForeign(found, guest)) return void foreign.push(foreignGuest(found, guest));
+      const { node } = found;
       const kind = guest.kind === "vm" ? "qemu" : "lxc";
       const path = `/nodes/${node}/${kind}/${guest.id}/config`;
       try {
@@ -123,7 +128,21 @@ async function readDisks(pve: PveClient, guests: GuestPlan[]): Promise<Pick<Depl
       }
     }),
   );
-  return { disks, findings: [...dead].sort().map(([server, names]) => serverUnreachable(server, names.sort())) };
+  const unread = [...dead].sort().map(([server, names]) => serverUnreachable(server, names.sort()));
+  return { disks, findings: [...foreign, ...unread] };
+}
+
+/** The bridged provider takes any guest of the right id for its own, so whose it is must be known before. */
+function isForeign(found: GuestResource, guest: GuestPlan): boolean {
+  const sameKind = (found.type === "qemu") === (guest.kind === "vm");
+  // A server that has just come back shows its guests without names for a moment.
+  if (found.name === undefined || found.name === "") return !sameKind;
+  return !sameKind || (found.name !== guest.name && !(found.tags ?? "").split(";").includes("coldspare"));
+}
+
+function foreignGuest(found: GuestResource, guest: GuestPlan): Finding {
+  const kind = found.type === "qemu" ? "vm" : "container";
+  return guestIdTaken(guest, { name: found.name ?? `guest ${found.vmid}`, kind, server: found.node });
 }
 
 /** Servers that the cluster knows to be off: what is made or changed there in this run fails. */

@@ -227,4 +227,12 @@ export const placementFindings = {
     example: "one does not answer: mail, wiki could not be compared with what is deployed there.",
     fix: "Bring the server back, or correct `coldspare:endpoints`.",
   },
+  "GUEST-ID-TAKEN": {
+    severity: "error",
+    title: "A guest's id belongs to another guest of the cluster",
+    explanation:
+      "Before anything is built, each guest's id is looked for in the cluster. The provider takes a guest that has the id already for its own: it would change somebody else's guest, and destroy it with the site. A guest of the same name or with the tag `coldspare` counts as ours.",
+    example: "guest id 101 is taken by 'old-files' (vm on two), which is not mail",
+    fix: "Choose another id, or give the guest of that id the name `mail` if it is to be taken over.",
+  },
 } as const satisfies Record<string, CatalogueEntry>;

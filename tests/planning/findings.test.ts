@@ -3,6 +3,7 @@ import { join } from "node:path";
 import {
   FindingCatalogue,
   type FindingCode,
+  guestIdTaken,
   makeFinding,
   OverrideError,
   orderFindings,
@@ -25,6 +26,8 @@ const elsewhere: Partial<Record<FindingCode, () => string>> = {
     return "nothing was refused";
   },
   "SITE-UNREACHABLE": () => serverUnreachable("one", ["mail", "wiki"]).message,
+  "GUEST-ID-TAKEN": () =>
+    guestIdTaken({ name: "mail", id: 101 }, { name: "old-files", kind: "vm", server: "two" }).message,
   "SITE-PARTIAL": () => {
     const mail = cleanSite().guests!.mail!;
     const { findings } = planGuestAlone("mail", { ...mail, networks: [] });
