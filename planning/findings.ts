@@ -37,6 +37,16 @@ export function guestIdTaken(
   );
 }
 
+/** A container is on another server than its plan says: a changed server is carried out by hand for containers. */
+export function containerElsewhere(guest: string, id: number, foundOn: string, wanted: string): Finding {
+  return makeFinding(
+    "CONTAINER-ELSEWHERE",
+    `guests.${guest}`,
+    `container ${guest} is on ${foundOn}, and is to be on ${wanted}: \`pulumi up\` does not move a container.`,
+    `Move it first: \`pct migrate ${id} ${wanted} --restart 1\` on ${foundOn}. Or plan it on ${foundOn}.`,
+  );
+}
+
 /** Errors first, then by subject and code, then as they were found; the same finding only once. */
 export function orderFindings(findings: readonly Finding[]): Finding[] {
   const seen = new Set<string>();

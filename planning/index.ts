@@ -22,7 +22,7 @@ export {
 } from "./calendar";
 export { coresAtStart } from "./capacity";
 export { type CatalogueEntry, FindingCatalogue, type FindingCode } from "./catalogue";
-export { guestIdTaken, makeFinding, orderFindings, serverUnreachable } from "./findings";
+export { containerElsewhere, guestIdTaken, makeFinding, orderFindings, serverUnreachable } from "./findings";
 export { renderFindings } from "./findings-page";
 export { deriveGuestId, deriveMac } from "./identity";
 export { OverrideError, overrideSite } from "./override";

@@ -235,4 +235,12 @@ export const placementFindings = {
     example: "guest id 101 is taken by 'old-files' (vm on two), which is not mail",
     fix: "Choose another id, or give the guest of that id the name `mail` if it is to be taken over.",
   },
+  "CONTAINER-ELSEWHERE": {
+    severity: "error",
+    title: "A container is on another server than planned",
+    explanation:
+      "The provider does not move containers. Its spare would be refreshed onto the server where the container itself is, and both copies would be lost together.",
+    example: "container mail is on two, and is to be on one: `pulumi up` does not move a container.",
+    fix: "Move it with `pct migrate`, or plan it where it is.",
+  },
 } as const satisfies Record<string, CatalogueEntry>;

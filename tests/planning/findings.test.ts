@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import {
+  containerElsewhere,
   FindingCatalogue,
   type FindingCode,
   guestIdTaken,
@@ -28,6 +29,7 @@ const elsewhere: Partial<Record<FindingCode, () => string>> = {
   "SITE-UNREACHABLE": () => serverUnreachable("one", ["mail", "wiki"]).message,
   "GUEST-ID-TAKEN": () =>
     guestIdTaken({ name: "mail", id: 101 }, { name: "old-files", kind: "vm", server: "two" }).message,
+  "CONTAINER-ELSEWHERE": () => containerElsewhere("mail", 101, "two", "one").message,
   "SITE-PARTIAL": () => {
     const mail = cleanSite().guests!.mail!;
     const { findings } = planGuestAlone("mail", { ...mail, networks: [] });
