@@ -25,7 +25,7 @@ const { openStore } = loadTool<{ openStore(key: string, env: object): Store }>("
 const platform = { os: "linux", x64: "x64", amd64: "amd64" };
 
 /** A release host with one archive, whose published checksum may be a wrong one. */
-async function releaseHost(folder: string, published?: string) {
+async function releaseHost(folder: string, published?: string, listed = true) {
   mkdirSync(join(folder, "content"));
   writeFileSync(join(folder, "content", "tool"), "#!/bin/sh\necho v1.2.3\n", { mode: 0o755 });
   const archive = join(folder, "tool-1.2.3-linux-amd64.tar.gz");
@@ -35,7 +35,8 @@ async function releaseHost(folder: string, published?: string) {
   const requests: string[] = [];
   const server = await serve((request, response) => {
     requests.push(request.url ?? "");
-    if (request.url === "/sums.txt") response.end(`${sum}  tool-1.2.3-linux-amd64.tar.gz\n`);
+    if (request.url === "/sums.txt" && !listed) response.writeHead(404).end();
+    else if (request.url === "/sums.txt") response.end(`${sum}  tool-1.2.3-linux-amd64.tar.gz\n`);
     else response.end(bytes);
   });
   return { ...server, requests };
@@ -107,6 +108,21 @@ test("a file that is not what its publisher lists is refused, and nothing of it 
     expect(existsSync(file)).toBe(false);
     expect(store.part("tool")).toBeUndefined();
     expect(said.join()).toContain("refused");
+    await host.close();
+  }));
+
+test("a publisher without a list of checksums is trusted for its address, aloud, and what it gave is still verified", () =>
+  inFolder(async (folder) => {
+    const host = await releaseHost(folder, undefined, false);
+    const verified: string[] = [];
+    const verify = async (dir: string) => void verified.push(dir);
+    const { options, said, built } = setting(folder, host.url, "auto", verify);
+    await expect(obtain(options)).resolves.toBe("downloaded and verified");
+    expect(said[0]).toMatch(
+      /^tool-1\.2\.3-linux-amd64\.tar\.gz: its publisher has no list of checksums at .*\/sums\.txt/,
+    );
+    expect(verified).toHaveLength(1);
+    expect(built).toEqual([]);
     await host.close();
   }));
 

@@ -1,4 +1,4 @@
-// Fetches the publishers' own builds. Each is checked against the publisher's list of SHA-256 sums.
+// Fetches the publishers' own builds. Each is checked against the publisher's list of SHA-256 sums, where there is one.
 import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { checksumFor, DownloadError, fetchText, fetchToFile, sha256OfFile, UnreachableError } from "./download.mjs";
@@ -30,14 +30,13 @@ export async function fetchOfficial({
     if (unreachable.has(host)) throw new UnreachableError(address, "tried a moment ago");
   }
   try {
-    // The list comes first: without it nothing could be checked, and nothing big has been fetched yet.
-    const expected = checksumFor(await fetchText(listUrl, { connectSeconds, signal }), file);
+    const expected = await publishedChecksum({ listUrl, file, log, connectSeconds, signal });
     mkdirSync(cache, { recursive: true });
     const archive = join(cache, file);
     const onProgress = (done, total) => log.status(`${file}: ${size(done)}${total ? ` of ${size(total)}` : ""}`);
     await fetchToFile(url, archive, { onProgress, connectSeconds, signal });
     try {
-      await verifyArchive(archive, expected, url);
+      if (expected) await verifyArchive(archive, expected, url);
       await unpack(archive, wanted, outDir);
     } finally {
       rmSync(archive, { force: true });
@@ -45,6 +44,20 @@ export async function fetchOfficial({
   } catch (error) {
     if (error instanceof UnreachableError) for (const address of [url, listUrl]) noteHost(error, address, unreachable);
     throw error;
+  }
+}
+
+/**
+ * The sum that the publisher lists for a file; undefined where there is no such list (any more). Then the publisher's
+ * HTTPS certificate, and the program's own version, are what is checked: no less than `pulumi plugin install` does.
+ */
+async function publishedChecksum({ listUrl, file, log, connectSeconds, signal }) {
+  try {
+    return checksumFor(await fetchText(listUrl, { connectSeconds, signal }), file);
+  } catch (error) {
+    if (error.status !== 404) throw error;
+    log(`${file}: its publisher has no list of checksums at ${listUrl}: trusted for its HTTPS address alone`);
+    return undefined;
   }
 }
 
