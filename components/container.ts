@@ -9,6 +9,20 @@ import { type PlannedGuest, planGuest } from "./guest-plan";
 export type ContainerArgs = Omit<ContainerSpecInput, "kind"> & GuestComponentArgs & ContainerTravel;
 
 /**
+ * What the provider can change only by destroying the container and making it anew. A change of it is recorded by nobody
+ * and made by hand: `pct migrate`, `pct resize 220 mp0 40G`, `pct set 220 -mp1 tank:8,mp=/srv/data2`.
+ */
+const NEVER_REPLACED = [
+  "nodeName",
+  "disk.datastoreId",
+  "initialization.userAccount",
+  "mountPoints",
+  "operatingSystem.templateFileId",
+  "poolId",
+  "unprivileged",
+];
+
+/**
  * A container (LXC) on its primary server, with a powered-off replica on another.
  *
  * ```ts
@@ -19,8 +33,9 @@ export type ContainerArgs = Omit<ContainerSpecInput, "kind"> & GuestComponentArg
  * });
  * ```
  *
- * The provider can only replace a container whose server changes, which would destroy it; so a changed server is
- * recorded and never acted upon by the engine: the container is moved by a command.
+ * The provider can only replace a container whose server, mount points, template or storage change, which would destroy
+ * it; so the engine never acts upon such a change: it is made by a command on the server. Memory and the root disk grow in
+ * place, and the provider restarts a running container after a change of memory, network or features.
  *
  * @throws PlanError before anything is registered, with every error of the plan that concerns the container.
  */
@@ -43,7 +58,7 @@ export class Container extends GuestComponent<proxmoxve.ContainerLegacy> {
     const options: pulumi.CustomResourceOptions = {
       parent: this,
       protect: args.protect ?? true,
-      ignoreChanges: ["nodeName"],
+      ignoreChanges: NEVER_REPLACED,
     };
     args.transform?.guest?.(inputs, options);
     return new proxmoxve.ContainerLegacy(`${planned.guest.name}-container`, inputs, options);
