@@ -20,11 +20,10 @@ export function guestNotes(site: string, guest: Placed, replica: ReplicaPlan | u
   lines.push(`- Site: ${site}`, `- Primary: ${guest.primary}`);
   if (replica === undefined) lines.push("- Spare: none");
   else
-    lines.push(
-      `- Spare: ${replica.server}, powered off`,
-      `- Refreshed by: ${replica.method}, '${replica.schedule}'`,
-      `- Recovery point: ${formatDuration(replica.recoveryPoint.seconds)}`,
-    );
+    lines.push(`- Spare: ${replica.server}, powered off`, `- Refreshed by: ${replica.method}, '${replica.schedule}'`);
+  // The promise, not what is computed: that depends on the other guests, whose change must not change these notes.
+  const promised = replica?.recoveryPoint.promisedSeconds;
+  if (promised !== undefined) lines.push(`- Recovery point: ${formatDuration(promised)}, as promised`);
   lines.push(`- Active: ${guest.activeSide} (${guest.activeServer})`);
   lines.push("", "Managed by coldspare. Only one side may ever run.");
   // No line break at the end: Proxmox VE strips it, and the provider would show a difference for ever.

@@ -1,7 +1,9 @@
 /** `--set path=value`: parts of a specification replaced, to ask 'what if'. */
 import { type FindingCode, makeFinding } from "./findings";
+import { nearest } from "./nearest";
 import { formatPath } from "./parse";
 import type { Finding } from "./plan";
+import type { SiteSpecInput } from "./schema";
 
 /** An override that cannot be applied; `finding` says what to write instead. */
 export class OverrideError extends Error {
@@ -17,12 +19,25 @@ export class OverrideError extends Error {
 
 const EXAMPLE = "Write path=value, for example guests.sql-erp.memoryGiB=24 or guests.sql-erp.disks[0].sizeGiB=200.";
 
+/** Sections whose keys are names that people choose. */
+const NAMED_SECTIONS: readonly string[] = [
+  "servers",
+  "storages",
+  "networks",
+  "images",
+  "guests",
+  "backups",
+  "targets",
+  "devices",
+] satisfies (keyof SiteSpecInput)[];
+
 /**
  * A copy of a specification with some values replaced. Values are read as JSON (`24`, `true`, `"text"`, `[1, 2]`,
  * `{"on": "srv1"}`, `null`); what is no JSON is taken as text. Missing keys are made; `null` removes a key, so that its
  * default applies.
  * @param overrides `path=value`, with dots between keys and `[n]` or `.n` for the n-th entry of a list, from 0
- * @throws OverrideError for a text without '=', or a path that leads through a plain value or past the end of a list
+ * @throws OverrideError for a text without '=', or a path that leads into an entry (a guest, a server) that is not
+ * there, through a plain value or past the end of a list
  */
 export function overrideSite(spec: unknown, overrides: readonly string[]): unknown {
   let result = spec;
@@ -35,7 +50,21 @@ function apply(spec: unknown, override: string): unknown {
   if (equals <= 0) throw new OverrideError(override, equals < 0 ? "it has no '='" : "it has no path", EXAMPLE);
   const path = splitPath(override, override.slice(0, equals));
   const value = parseValue(override.slice(equals + 1));
+  refuseNewEntry(spec, path, override);
   return put(spec ?? {}, path, value, override, []);
+}
+
+/** A key deep inside an entry that is not there: a mistyped name, not the beginning of a new guest or server. */
+function refuseNewEntry(spec: unknown, [section = "", name = "", ...rest]: readonly string[], override: string): void {
+  if (rest.length === 0 || !NAMED_SECTIONS.includes(section)) return;
+  const entries = typeof spec === "object" && spec !== null ? Reflect.get(spec, section) : undefined;
+  if (typeof entries === "object" && entries !== null && Object.hasOwn(entries, name)) return;
+  const near = nearest(name, Object.keys(entries ?? {}));
+  throw new OverrideError(
+    override,
+    `${section} has no '${name}'`,
+    `${near === undefined ? "" : `Did you mean '${near}'? `}A new one is added as a whole: ${section}.${name}={…}.`,
+  );
 }
 
 function splitPath(override: string, text: string): string[] {

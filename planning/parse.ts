@@ -106,14 +106,19 @@ function explain(issue: Issue): string {
     case "invalid_value":
       return `expected ${list(issue.values.map(String), "or")}`;
     case "too_small":
-      return `must be ${issue.inclusive === false ? "greater than" : "at least"} ${issue.minimum}`;
+      return `must be ${issue.inclusive === false ? "greater than" : "at least"} ${issue.minimum}${unitOf(issue.origin)}`;
     case "too_big":
-      return `must be ${issue.inclusive === false ? "less than" : "at most"} ${issue.maximum}`;
+      return `must be ${issue.inclusive === false ? "less than" : "at most"} ${issue.maximum}${unitOf(issue.origin)}`;
     case "invalid_union":
       return `expected ${list(optionsOf(issue), "or") || "something else"}`;
     default:
       return lower(issue.message);
   }
+}
+
+/** What a limit counts, unless it is the value itself. */
+function unitOf(origin: string): string {
+  return { string: " characters long", array: " entries" }[origin] ?? "";
 }
 
 function fixFor(issue: Issue, subject: string): string {

@@ -4,9 +4,9 @@ import { afterLoss, byBootOrder } from "./capacity";
 import type { Context, Placed } from "./context";
 import type { Estimate } from "./plan";
 import { type BackupRun, worstRestoreAge } from "./restore-age";
-import type { ColdReplicaSpec, GuestSpec, SiteSpec } from "./schema";
+import type { BackupPolicySpec, ColdReplicaSpec, GuestSpec, SiteSpec } from "./schema";
 import { guestsOf, usedGiB } from "./storage";
-import { formatDuration, formatGiB, formatNumber, MB_PER_GIB, parseDuration, sum } from "./units";
+import { formatDuration, formatGiB, formatNumber, list, MB_PER_GIB, parseDuration, sum } from "./units";
 
 /** Making a spare the active side and asking for its start, in seconds: a figure of the plan, measured by a drill. */
 export const ACTIVATION_SECONDS = 15;
@@ -32,6 +32,44 @@ export function replicationTransfer(guest: GuestSpec, gapSeconds: number, polici
   return { gapSeconds, gib, mbPerSecond, seconds: Math.ceil((gib * MB_PER_GIB) / mbPerSecond) };
 }
 
+/** A refresh of another guest that may run first, because both are done one after another. */
+export interface Queued {
+  name: string;
+  gapSeconds: number;
+  seconds: number;
+}
+
+/**
+ * The refreshes that run one after another with a guest's own, the guest's among them: Proxmox VE sends a server's
+ * storage replications one by one (`pvesr run`), and one `coldspare refresh` restores guest after guest.
+ */
+export function refreshQueue(context: Context, { activeServer, spec }: Placed): Queued[] {
+  const method = spec.coldReplica?.method;
+  const { policies } = context.spec;
+  return context.guests.flatMap((other) => {
+    const replica = other.spec.coldReplica;
+    const event = replica && eventOf(replica.schedule);
+    if (replica === undefined || replica.method !== method || event === undefined || event.years) return [];
+    const gapSeconds = longestGapSeconds(event);
+    // Of a restore the active standby is left alone; a replication follows the active side.
+    if (method === "restore")
+      return other.activeSide === "spare"
+        ? []
+        : [{ name: other.name, gapSeconds, seconds: backupSeconds(usedGiB(other.spec), policies) }];
+    if (method !== "storage-replication" || other.activeServer !== activeServer) return [];
+    return [{ name: other.name, gapSeconds, seconds: replicationTransfer(other.spec, gapSeconds, policies).seconds }];
+  });
+}
+
+/** What the other refreshes of a guest's queue may take before its own begins. */
+function waiting(context: Context, guest: Placed): { seconds: number; basis: string } {
+  const others = refreshQueue(context, guest).filter(({ name, seconds }) => name !== guest.name && seconds > 0);
+  const seconds = others.reduce((total, other) => total + other.seconds, 0);
+  const what = guest.spec.coldReplica?.method === "restore" ? "restored" : "sent";
+  const names = list(others.map(({ name }) => name));
+  return { seconds, basis: seconds === 0 ? "" : ` + ${formatDuration(seconds)} while ${names} may be ${what} first` };
+}
+
 /** Seconds to write or read back a guest's backup at the rate of the backup storage. */
 export function backupSeconds(gib: number, policies: SiteSpec["policies"]): number {
   return Math.ceil((gib * MB_PER_GIB) / policies.restoreMBps);
@@ -55,13 +93,14 @@ export function recoveryPoint(context: Context, guest: Placed, replica: ColdRepl
   const { policies } = context.spec;
   if (replica.method === "restore") return { ...restorePoint(context, guest, replica, event), ...promise };
   const transfer = replicationTransfer(guest.spec, longestGapSeconds(event), policies);
+  const wait = waiting(context, guest);
   return {
-    seconds: transfer.gapSeconds + transfer.seconds,
+    seconds: transfer.gapSeconds + transfer.seconds + wait.seconds,
     ...promise,
     basis:
       `${formatDuration(transfer.gapSeconds)} between two runs of '${replica.schedule}' + ` +
       `${formatDuration(transfer.seconds)} to send ${formatGiB(transfer.gib)} ` +
-      `(${formatNumber(changeRate(guest.spec))} GiB/h) at ${formatNumber(transfer.mbPerSecond)} MB/s`,
+      `(${formatNumber(changeRate(guest.spec))} GiB/h) at ${formatNumber(transfer.mbPerSecond)} MB/s${wait.basis}`,
   };
 }
 
@@ -72,11 +111,16 @@ export function backupRuns(context: Context, guest: Placed, storage: string | un
     const event = eventOf(policy.schedule);
     const covered = guestsOf(context, policy);
     if (policy.storage !== storage || event === undefined || !covered.includes(guest.name)) continue;
-    // One job backs its guests up one after another: the guest's backup is complete when the job is, at the latest.
-    const gib = sum(context.guests.filter(({ name }) => covered.includes(name)).map(({ spec }) => usedGiB(spec)));
-    runs.push({ event, seconds: backupSeconds(gib, context.spec.policies) });
+    runs.push({ event, seconds: jobSeconds(context, policy) });
   }
   return runs;
+}
+
+/** One job backs its guests up one after another: a guest's backup is complete when the job is, at the latest. */
+export function jobSeconds(context: Context, policy: BackupPolicySpec): number {
+  const covered = guestsOf(context, policy);
+  const gib = sum(context.guests.filter(({ name }) => covered.includes(name)).map(({ spec }) => usedGiB(spec)));
+  return backupSeconds(gib, context.spec.policies);
 }
 
 function restorePoint(context: Context, guest: Placed, replica: ColdReplicaSpec, event: CalendarEvent): Estimate {
@@ -95,13 +139,14 @@ function restorePoint(context: Context, guest: Placed, replica: ColdReplicaSpec,
   const used = usedGiB(guest.spec);
   const restoreSeconds = backupSeconds(used, context.spec.policies);
   const worst = worstRestoreAge(runs, event, restoreSeconds);
+  const wait = waiting(context, guest);
   const schedules = runs.map((run) => `'${run.event.text}' (${formatDuration(run.seconds)} long)`).join(" and ");
   return {
-    seconds: worst.seconds,
+    seconds: worst.seconds + wait.seconds,
     basis:
       `backups at ${schedules}, restored at '${replica.schedule}': at worst ${formatDuration(worst.gapSeconds)} from the ` +
       `backup that is restored to the restore after it + ${formatDuration(restoreSeconds)} to restore ` +
-      `${formatGiB(used)} at ${formatNumber(context.spec.policies.restoreMBps)} MB/s`,
+      `${formatGiB(used)} at ${formatNumber(context.spec.policies.restoreMBps)} MB/s${wait.basis}`,
   };
 }
 

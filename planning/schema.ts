@@ -12,6 +12,15 @@ const name = z
   );
 const storageId = z.string().regex(/^[A-Za-z][A-Za-z0-9._-]*[A-Za-z0-9]$/, "must be a Proxmox storage id");
 const gib = z.number().positive();
+/** Proxmox VE starts no guest with less than 16 MiB. */
+const guestMemory = z.number().min(16 / 1024);
+/** Up to three levels, as Proxmox VE names pools (pve-access-control, 'verify_poolname'). */
+const poolName = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9._-]+(\/[A-Za-z0-9._-]+){0,2}$/,
+    "must be a Proxmox pool: letters, digits, dots, dashes and underscores",
+  );
 /** Proxmox VE accepts guest ids from 100 to 999999999 (pve-guest-common, 'pve-vmid'). */
 const guestId = z.int().min(100).max(999_999_999);
 const duration = z.string().regex(/^\d+(\.\d+)?(s|m|h|d|w)$/, "must be a number with a unit: 90s, 15m, 4h, 1d or 2w");
@@ -70,7 +79,11 @@ export const server = z.strictObject({
   hostReserve: z
     .strictObject({ cores: z.number().nonnegative().default(1), memoryGiB: z.number().nonnegative().default(4) })
     .prefault({})
-    .describe("Kept for the hypervisor itself, its ZFS cache included; never given to guests"),
+    .describe(
+      "Kept for the hypervisor itself, its ZFS cache included; never given to guests. Default: 1 core and 4 GiB, that is " +
+        "the 2 GiB that Proxmox VE asks for and 2 GiB of cache. Its installer (since 8.1) lets the cache grow to 10 % of " +
+        "the memory, at most 16 GiB: on ZFS, set 2 GiB more than that limit, or lower the limit (zfs_arc_max)",
+    ),
   location: z.string().optional().describe("Room, rack or data centre: servers in one location burn together"),
   network: name.optional().describe("The network its own address is in"),
   address: z.string().optional().describe("Management IPv4 address, without prefix length"),
@@ -127,7 +140,11 @@ export const image = z.strictObject({
 });
 
 export const disk = z.strictObject({
-  name: z.string().optional().describe("What it is for; shown in plans"),
+  name: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9-]*$/, "must be lower-case letters, digits and dashes")
+    .optional()
+    .describe("What it is for; shown in plans. A container mounts it at /srv/<name>, its first disk excepted"),
   sizeGiB: z.int().positive(),
   storage: storageId.describe("Storage id, which the spare's server must have too"),
   usedGiB: z.number().nonnegative().optional().describe("What lies on it. Default: half of the size"),
@@ -147,7 +164,7 @@ export const coldReplica = z.strictObject({
   on: name.describe("The server that keeps the powered-off copy"),
   method: replicaMethod,
   schedule: z.string().describe("Proxmox VE calendar event, for example */15 or mon..fri 22:30"),
-  rateMBps: z.number().positive().optional().describe("Bandwidth limit in MB/s. Default: none"),
+  rateMBps: z.number().min(1).optional().describe("Bandwidth limit in MB/s, at least 1. Default: none"),
   recoveryPoint: duration.optional().describe("Promised RPO. Default: what the plan computes"),
   recoveryTime: duration.optional().describe("Promised RTO. Default: what the plan computes"),
   standbyIds: z.tuple([guestId, guestId]).optional().describe("Guest ids of the two standby copies ('restore' only)"),
@@ -163,9 +180,9 @@ const guestCommon = {
   id: guestId.optional().describe("Guest id. Default: derived from site and guest name, never from order"),
   on: name.describe("Primary: the server it normally runs on"),
   cores: z.int().positive(),
-  memoryGiB: gib,
+  memoryGiB: guestMemory,
   disks: z.array(disk).min(1).describe("scsi0, scsi1 … of a machine; root file system and mount points of a container"),
-  networks: z.array(guestNetwork).default([]),
+  networks: z.array(guestNetwork).max(32).default([]),
   boot: z
     .strictObject({
       order: z.int().min(1).default(50).describe("Smaller starts first"),
@@ -177,14 +194,17 @@ const guestCommon = {
   priority: z.int().min(0).max(100).default(50).describe("Greater is more important; decides what is shed first"),
   sheddable: z.boolean().default(false).describe("May stay off when a loss leaves too little room"),
   tags: z.array(z.string().regex(/^[a-z0-9_][a-z0-9_\-+.]*$/)).default([]),
-  pool: z.string().optional(),
+  pool: poolName.optional(),
   protection: z.boolean().default(false).describe("Proxmox VE's own protection against removal"),
   changeGiBPerHour: z
     .number()
     .nonnegative()
     .optional()
     .describe("Rate of change. Default: 1 % of the used size per hour"),
-  image: z.string().optional().describe("Name of an image of this specification; the first disk is made from it"),
+  image: z
+    .string()
+    .optional()
+    .describe("Name of an image: the first disk is made from it, or of kind iso the first start installs from it"),
   agent: z.boolean().default(false).describe("The image has the QEMU guest agent"),
   coldReplica: coldReplica.optional(),
 };
@@ -192,6 +212,7 @@ const guestCommon = {
 export const virtualMachine = z.strictObject({
   kind: z.literal("vm"),
   ...guestCommon,
+  disks: guestCommon.disks.max(31).describe("scsi0 to scsi30"),
   os: z.enum(["linux", "windows-11", "windows-10", "other"]).describe("windows-11 stands for Server 2022 and 2025 too"),
   bios: z.enum(["seabios", "ovmf"]).default("seabios"),
   tpm: z.boolean().default(false),
@@ -204,7 +225,10 @@ export const virtualMachine = z.strictObject({
     .strictObject({
       user: z.string().optional(),
       sshKeys: z.array(z.string()).default([]),
-      passwordSecret: z.string().optional().describe("Name of the secret that holds the password"),
+      passwordSecret: z
+        .string()
+        .optional()
+        .describe("Name of the secret that holds the password; no setting of the stack"),
     })
     .optional(),
 });
@@ -212,6 +236,7 @@ export const virtualMachine = z.strictObject({
 export const container = z.strictObject({
   kind: z.literal("container"),
   ...guestCommon,
+  disks: guestCommon.disks.max(257).describe("The root file system, and the mount points mp0 to mp255"),
   os: z.enum(["debian", "ubuntu", "alpine", "centos", "fedora", "archlinux", "unmanaged"]),
   unprivileged: z.boolean().default(true),
   nesting: z.boolean().default(false),
@@ -274,7 +299,10 @@ export const siteSpec = z.strictObject({
     name,
     description: z.string().optional(),
     domain: z.string().optional(),
-    cluster: name.optional().describe("Name of the Proxmox VE cluster all hypervisors form. Absent: independent hosts"),
+    cluster: name
+      .max(15)
+      .optional()
+      .describe("Name of the Proxmox VE cluster all hypervisors form. Absent: independent hosts"),
     fencing: fencing.default("confirm"),
   }),
   servers: z.record(name, server),

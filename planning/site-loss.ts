@@ -2,7 +2,7 @@
 import { longestGapSeconds } from "./calendar";
 import type { Context } from "./context";
 import type { SitePlan } from "./plan";
-import { eventOf } from "./recovery";
+import { eventOf, jobSeconds } from "./recovery";
 import { guestsOf } from "./storage";
 import { byName, formatDuration, list, parseDuration } from "./units";
 
@@ -17,7 +17,7 @@ export function planSiteLoss(context: Context): SitePlan["siteLoss"] {
         Math.min(
           ...policies
             .filter((policy) => guestsOf(context, policy).includes(guest))
-            .map(({ schedule }) => gapOf(schedule)),
+            .map((policy) => gapOf(policy.schedule) + jobSeconds(context, policy)),
         ),
       );
       const swapSeconds = parseDuration(target.swapEvery);
@@ -41,8 +41,8 @@ export function planSiteLoss(context: Context): SitePlan["siteLoss"] {
     worstCaseLossSeconds: best.worst,
     text:
       `If everything at this site is lost at once, off-line medium '${best.name}' is left: at worst ` +
-      `${formatDuration(best.worst)} old (swapped every ${swapEvery}, and up to ${formatDuration(best.gapSeconds)} between ` +
-      `the backups on ${copies}). Of its ${sets} sets the one attached to ${on} burns too, and the others survive only ` +
+      `${formatDuration(best.worst)} old (swapped every ${swapEvery}, and up to ${formatDuration(best.gapSeconds)} from ` +
+      `the start of a backup to the end of the next one on ${copies}, if each is copied to the medium at once). Of its ${sets} sets the one attached to ${on} burns too, and the others survive only ` +
       `where they are kept away from the site.` +
       (missing.length === 0 ? "" : ` Not on it, and lost for good: ${list(missing)}.`),
   };

@@ -2,6 +2,13 @@
 import type { CatalogueEntry } from "./types";
 
 export const capacityFindings = {
+  "HOST-RESERVE-TOO-LARGE": {
+    severity: "error",
+    title: "More is kept for the host than the server has",
+    explanation: "Nothing is left for guests, so that every other number about this server would mislead.",
+    example: "hostReserve of one keeps 9 cores, and one has 8: nothing is left for guests.",
+    fix: "Correct hostReserve, or the cores and memory of the server.",
+  },
   "CAPACITY-MEMORY": {
     severity: "error",
     title: "Memory does not suffice",

@@ -101,9 +101,36 @@ export const placementFindings = {
   "IMAGE-KIND": {
     severity: "error",
     title: "An image of the wrong kind",
-    explanation: "A machine's first disk is made from a disk image, a container from a container template.",
-    example: "mail is made from debian, which is of kind iso and not disk-image.",
+    explanation:
+      "A machine's first disk is made from a disk image, or its first start installs from an ISO image; a container is made from a container template.",
+    example: "mail is made from debian, which is of kind container-template and not disk-image or iso.",
     fix: "Name an image of the right kind.",
+  },
+  "IMAGE-ISO-LOCAL": {
+    severity: "info",
+    title: "An installation medium stays in the drive",
+    explanation:
+      "A CD image on a local storage ties a machine to its server: Proxmox VE refuses to migrate it ('local cdrom image').",
+    example:
+      "mail has the medium debian of local storage local in its drive: Proxmox VE does not migrate it, and so brings it home from no failover, until it is taken out.",
+    fix: "Remove the guest's `image` once the system is installed: the next update empties the drive.",
+  },
+  "STORAGE-SERVER-UNKNOWN": {
+    severity: "warning",
+    title: "A shared storage comes from a server that looks mistyped",
+    explanation:
+      "A shared storage may come from any host. A name that is almost that of a server or device of the site is taken for a host outside: its bytes and the loss of that server are not planned.",
+    example: "Storage backups comes from 'valut', which is no server or device of this site: did you mean vault?",
+    fix: "Correct the name; write another host with its domain or address.",
+  },
+  "STORAGE-EXPORT-UNPLANNED": {
+    severity: "warning",
+    title: "An export without a pool behind it",
+    explanation:
+      "The server that exports it has no storage at that path: what lies on the export is counted on no disk of that server.",
+    example:
+      "Storage backups is /nope of vault, which has no storage there: its bytes are counted on no disk of vault.",
+    fix: "Add the storage to the server, with the path that is exported or one above it.",
   },
   "STORAGE-NOT-BUILT": {
     severity: "error",
@@ -188,6 +215,32 @@ export const placementFindings = {
     explanation: "Proxmox VE does not shrink disks, because what lies behind the new end would be cut off.",
     example: "Disk 0 of mail has 200 GiB and cannot be shrunk to 100 GiB.",
     fix: "Keep the size; or add a new disk of the smaller size, copy the data inside the guest, and remove the old one.",
+  },
+  "DISK-REMOVED": {
+    severity: "warning",
+    title: "A disk is taken away",
+    explanation:
+      "The volume stays as `unused0`, outside of the guest: no backup and no replica holds it any longer, and nobody removes it.",
+    example:
+      "Disk 1 of mail (50 GiB) is no longer in the specification: it becomes an unused volume, which no backup and no replica holds.",
+    fix: "Copy what is needed first; remove the unused volume by hand when it may go.",
+  },
+  "DISK-REMAPPED": {
+    severity: "error",
+    title: "A disk that is not the last one is taken away",
+    explanation:
+      "A disk is its place in the list: scsi0, scsi1 … When one before the last goes, the next one takes its place, and the data of the last disk is taken away instead. With fewer disks than deployed, all others must keep their sizes.",
+    example:
+      "mail has disks of 100, 600 GiB, and is to have 600 GiB: a disk is its place in the list, so disk 0 would be the one of 100 GiB, and disk 1 would be taken away.",
+    fix: "Take away the last disk only, in an update of its own, after copying what is needed.",
+  },
+  "DISK-NAME-DUPLICATE": {
+    severity: "error",
+    title: "Two disks of a container at one place",
+    explanation:
+      "A container's disks after the first are mounted at /srv/ and their name, `data1`, `data2` … without one.",
+    example: "Disks 1 and 2 of mail are both mounted at /srv/shares: one would hide the other.",
+    fix: "Give each disk a name of its own.",
   },
   "DISK-OVERFULL": {
     severity: "error",

@@ -23,6 +23,14 @@ export const specificationFindings = {
     example: "'memroyGiB' is no key of guests.mail: did you mean 'memoryGiB'?",
     fix: "Correct it to the nearest known key that the message names, or remove it.",
   },
+  "SECRET-NAME-RESERVED": {
+    severity: "error",
+    title: "A guest's password is a setting of the stack",
+    explanation:
+      "Secrets that guests name and the stack's own settings share the namespace `coldspare:`. The cluster's token must never become the password of a guest.",
+    example: "The password of mail is the secret 'apiToken', which is a setting of the stack itself.",
+    fix: "Name a secret of its own.",
+  },
   "SPEC-OVERRIDE": {
     severity: "error",
     title: "An override cannot be applied",

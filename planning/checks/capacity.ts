@@ -7,6 +7,7 @@ import { formatGiB, formatNumber, list, sum } from "../units";
 
 /** Checks memory, cores, storage pools and votes. */
 export function checkCapacity(context: Context, plan: SitePlan): void {
+  for (const name of context.hypervisors) checkHostReserve(context, name);
   for (const server of Object.values(plan.servers)) {
     checkUsage(context, server.name, server.capacity.before);
     for (const [lost, usage] of Object.entries(server.capacity.afterLossOf)) {
@@ -26,6 +27,23 @@ export function checkCapacity(context: Context, plan: SitePlan): void {
   checkQuorum(context);
 }
 
+function checkHostReserve(context: Context, name: string): void {
+  const server = context.server(name);
+  if (server === undefined) return;
+  const { cores, memoryGiB } = server.hostReserve;
+  const says: string[] = [];
+  if (cores > server.cores) says.push(`${formatNumber(cores)} cores, and ${name} has ${server.cores}`);
+  if (memoryGiB > server.memoryGiB)
+    says.push(`${formatGiB(memoryGiB)} of memory, and ${name} has ${formatGiB(server.memoryGiB)}`);
+  if (says.length > 0)
+    context.add(
+      "HOST-RESERVE-TOO-LARGE",
+      `servers.${name}.hostReserve`,
+      `hostReserve of ${name} keeps ${says.join("; ")}: nothing is left for guests.`,
+      `Correct servers.${name}.hostReserve, or the cores and memory of ${name}.`,
+    );
+}
+
 function checkUsage(context: Context, server: string, usage: Usage, lost?: string): void {
   // A guest on a server that is no hypervisor is a finding of its own.
   if (usage.fits || !context.isHypervisor(server)) return;
@@ -37,7 +55,9 @@ function checkUsage(context: Context, server: string, usage: Usage, lost?: strin
   const subject = `servers.${server}`;
   const guests = usage.guests.map((name) => ({ name, spec: context.spec.guests[name] }));
   const shedding = shedAdvice(context, usage, lost);
-  if (usage.memoryGiB > usage.memoryLimitGiB) {
+  // Where the host keeps more than there is, advice to shrink guests would mislead.
+  const reserve = spec?.hostReserve ?? { cores: 0, memoryGiB: 0 };
+  if (usage.memoryGiB > usage.memoryLimitGiB && reserve.memoryGiB <= (spec?.memoryGiB ?? 0)) {
     const parts = guests.map(({ name, spec: guest }) => `${name} ${formatNumber(guest?.memoryGiB ?? 0)}`);
     const missing = sum([usage.memoryGiB, -usage.memoryLimitGiB]);
     context.add(
@@ -48,7 +68,7 @@ function checkUsage(context: Context, server: string, usage: Usage, lost?: strin
       `Take ${formatGiB(missing)} from these guests, give ${server} that much more memory, or place a guest or its spare elsewhere.${shedding}`,
     );
   }
-  if (usage.cores > usage.coreLimit) {
+  if (usage.cores > usage.coreLimit && reserve.cores <= (spec?.cores ?? 0)) {
     const parts = guests.map(({ name, spec: guest }) => `${name} ${guest?.cores ?? 0}`);
     context.add(
       "CAPACITY-CORES",

@@ -3,18 +3,24 @@ import type { Context } from "../context";
 import type { SitePlan } from "../plan";
 import { checkAddresses } from "./addresses";
 import { checkCapacity } from "./capacity";
+import { checkDeployed } from "./deployed";
+import { checkImages } from "./images";
 import { checkPlacement } from "./placement";
 import { checkProtection } from "./protection";
 import { checkRecovery } from "./recovery";
 import { checkReplicas } from "./replicas";
+import { checkSecrets } from "./secrets";
 import { checkStorageDefinitions } from "./storages";
 import { checkUnbuilt } from "./unbuilt";
 
 /** Runs every check on a plan. */
 export function runChecks(context: Context, plan: SitePlan): void {
   checkPlacement(context);
+  checkImages(context);
+  checkDeployed(context);
   checkStorageDefinitions(context);
   checkUnbuilt(context);
+  checkSecrets(context);
   checkReplicas(context);
   checkAddresses(context, plan);
   checkCapacity(context, plan);

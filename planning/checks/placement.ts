@@ -1,13 +1,12 @@
-/** Servers, storages, bridges and images that guests need, on the primary and on the spare. */
+/** Servers, storages and bridges that guests need, on the primary and on the spare. */
 
 import { afterLoss, liesOn } from "../capacity";
-import { type Context, own, type Placed, type SeenStorage, sorted } from "../context";
+import { type Context, own, type Placed, type SeenStorage } from "../context";
 import { nearest } from "../nearest";
 import type { DiskSpec } from "../schema";
-import { imageServers } from "../storage";
 import { list } from "../units";
 
-/** Checks where guests and their disks, interfaces and images are. */
+/** Checks where guests and their disks and interfaces are. */
 export function checkPlacement(context: Context): void {
   for (const guest of context.guests) {
     checkPrimary(context, guest);
@@ -15,10 +14,8 @@ export function checkPlacement(context: Context): void {
     for (const [index, disk] of guest.spec.disks.entries()) checkDisk(context, guest, disk, index);
     checkExports(context, guest);
     checkBridges(context, guest);
-    checkImage(context, guest);
-    checkDeployedDisks(context, guest);
+    checkMountPaths(context, guest);
   }
-  for (const [name] of sorted(context.spec.images)) checkImageStorage(context, name);
   for (const { name, spec } of context.servers)
     if (spec.roles.includes("hypervisor") && spec.applications.length > 0)
       context.add(
@@ -27,7 +24,6 @@ export function checkPlacement(context: Context): void {
         `${name} is a hypervisor and carries ${list(spec.applications)} itself: a hypervisor carries no applications of its own.`,
         `Move ${list(spec.applications)} into a guest, and clear servers.${name}.applications.`,
       );
-  checkActiveSides(context);
 }
 
 /** ' Did you mean srv1?' or the known servers. */
@@ -115,6 +111,25 @@ function checkDisk(context: Context, guest: Placed, disk: DiskSpec, index: numbe
   });
 }
 
+/** The disks of a container after the first are mounted at /srv/<name>. */
+function checkMountPaths(context: Context, { name, spec }: Placed): void {
+  if (spec.kind !== "container") return;
+  const first = new Map<string, number>();
+  for (const [index, disk] of spec.disks.entries()) {
+    if (index === 0) continue;
+    const mount = disk.name ?? `data${index}`;
+    const other = first.get(mount);
+    if (other === undefined) first.set(mount, index);
+    else
+      context.add(
+        "DISK-NAME-DUPLICATE",
+        `guests.${name}.disks[${index}].name`,
+        `Disks ${other} and ${index} of ${name} are both mounted at /srv/${mount}: one would hide the other.`,
+        `Give disk ${index} another name.`,
+      );
+  }
+}
+
 export interface StorageUse {
   server: string;
   storage: string;
@@ -192,88 +207,5 @@ function checkBridges(context: Context, { name, spec, primary, spare }: Placed):
         `Add servers.${server}.bridges.${network.bridge}, or correct networks.${nic.network}.bridge.`,
       );
     }
-  }
-}
-
-function checkImage(context: Context, { name, spec }: Placed): void {
-  const path = `guests.${name}.image`;
-  if (spec.image === undefined) {
-    if (spec.kind === "container")
-      context.add(
-        "CONTAINER-NO-IMAGE",
-        path,
-        `${name} is a container and names no image to be made from.`,
-        `Set ${path} to an image of kind container-template.`,
-      );
-    return;
-  }
-  const image = own(context.spec.images, spec.image);
-  const names = Object.keys(context.spec.images).sort();
-  const wanted = spec.kind === "vm" ? "disk-image" : "container-template";
-  if (image === undefined)
-    context.add(
-      "IMAGE-UNKNOWN",
-      path,
-      `${name} is made from image '${spec.image}', which does not exist.`,
-      names.length === 0
-        ? `Add images.${spec.image}.`
-        : `Set ${path} to ${nearest(spec.image, names) ?? list(names, "or")}, or add images.${spec.image}.`,
-    );
-  else if (image.kind !== wanted)
-    context.add(
-      "IMAGE-KIND",
-      path,
-      `${name} is made from ${spec.image}, which is of kind ${image.kind} and not ${wanted}.`,
-      `Name a ${wanted} at ${path}.`,
-    );
-}
-
-const IMAGE_CONTENT = { "disk-image": "import", iso: "iso", "container-template": "vztmpl" } as const;
-
-function checkImageStorage(context: Context, name: string): void {
-  const image = own(context.spec.images, name);
-  if (image === undefined) return;
-  for (const server of imageServers(context, name))
-    checkStorage(context, {
-      server,
-      storage: image.storage,
-      content: IMAGE_CONTENT[image.kind],
-      path: `images.${name}.storage`,
-      what: `Image ${name}`,
-      side: "primary",
-    });
-}
-
-function checkDeployedDisks(context: Context, { name, spec }: Placed): void {
-  const deployed = own(context.options.deployedDisks ?? {}, name) ?? [];
-  for (const [index, disk] of spec.disks.entries()) {
-    const size = deployed[index];
-    if (size !== undefined && disk.sizeGiB < size)
-      context.add(
-        "DISK-SHRINKS",
-        `guests.${name}.disks[${index}].sizeGiB`,
-        `Disk ${index} of ${name} has ${size} GiB and cannot be shrunk to ${disk.sizeGiB} GiB.`,
-        `Keep ${size} GiB. To get smaller: add a disk of ${disk.sizeGiB} GiB to guests.${name}.disks, copy the data inside the guest, switch to it, then remove the old disk.`,
-      );
-  }
-}
-
-function checkActiveSides(context: Context): void {
-  for (const [name, side] of sorted(context.options.active ?? {})) {
-    const guest = own(context.spec.guests, name);
-    if (guest === undefined)
-      context.add(
-        "ACTIVE-SIDE-INVALID",
-        `guests.${name}`,
-        `The ${side} of '${name}' is recorded as active, but there is no such guest.`,
-        `Remove '${name}' from the record of active sides.`,
-      );
-    else if (side === "spare" && guest.coldReplica === undefined)
-      context.add(
-        "ACTIVE-SIDE-INVALID",
-        `guests.${name}.coldReplica`,
-        `The spare of ${name} is recorded as active, but ${name} has no coldReplica.`,
-        `Give ${name} its coldReplica back, or remove it from the record of active sides.`,
-      );
   }
 }

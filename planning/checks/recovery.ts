@@ -2,9 +2,9 @@
 import { CALENDAR_EXAMPLES, longestGapSeconds, parseCalendarEvent } from "../calendar";
 import { type Context, sorted } from "../context";
 import type { SitePlan } from "../plan";
-import { backupSeconds, changeRate, eventOf, replicationTransfer } from "../recovery";
+import { backupSeconds, changeRate, eventOf, refreshQueue, replicationTransfer } from "../recovery";
 import { usedGiB } from "../storage";
-import { durationCovering, formatDuration, formatGiB, formatNumber } from "../units";
+import { durationCovering, formatDuration, formatGiB, formatNumber, list } from "../units";
 
 /** Checks every schedule and every promise. */
 export function checkRecovery(context: Context, plan: SitePlan): void {
@@ -13,6 +13,7 @@ export function checkRecovery(context: Context, plan: SitePlan): void {
       checkSchedule(context, `guests.${name}.coldReplica.schedule`, spec.coldReplica.schedule, `replica of ${name}`);
   for (const [name, policy] of sorted(context.spec.backups))
     checkSchedule(context, `backups.${name}.schedule`, policy.schedule, `backup policy ${name}`);
+  checkQueues(context);
   for (const guest of Object.values(plan.guests)) {
     checkKeepsUp(context, guest.name);
     checkPromises(context, guest);
@@ -65,6 +66,32 @@ function checkKeepsUp(context: Context, name: string): void {
         ? `Raise guests.${name}.coldReplica.rateMBps.`
         : "Use a faster link between the servers (policies.linkMbps).",
     );
+}
+
+/** Refreshes that run one after another, and are too much together though each keeps up alone. */
+function checkQueues(context: Context): void {
+  const seen = new Set<string>();
+  for (const guest of context.guests) {
+    const replica = guest.spec.coldReplica;
+    const queue = refreshQueue(context, guest);
+    const names = queue.map(({ name }) => name);
+    if (replica === undefined || queue.length < 2 || seen.has(names.join())) continue;
+    seen.add(names.join());
+    const share = queue.reduce((total, { seconds, gapSeconds }) => total + seconds / gapSeconds, 0);
+    if (share <= 1 || queue.some(({ seconds, gapSeconds }) => seconds > gapSeconds)) continue;
+    const each = queue.map(
+      ({ name, seconds, gapSeconds }) => `${name} ${formatDuration(seconds)} every ${formatDuration(gapSeconds)}`,
+    );
+    const restored = replica.method === "restore";
+    context.add(
+      "REPLICA-CANNOT-KEEP-UP",
+      restored ? "guests" : `servers.${guest.activeServer}`,
+      `${restored ? "Restores run" : `${guest.activeServer} sends its replicas`} one after another: ${list(each)} is ${Math.ceil(share * 100)} % of the time there is.`,
+      restored
+        ? "Restore less often, or raise policies.restoreMBps if the storage is faster."
+        : `Use a faster link (policies.linkMbps), raise rateMBps, or let some of these guests run on another server.`,
+    );
+  }
 }
 
 function checkPromises(context: Context, { name, replica }: SitePlan["guests"][string]): void {

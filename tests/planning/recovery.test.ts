@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { type CalendarEvent, nextRun, parseCalendarEvent } from "../../planning/calendar";
+import { type CalendarEvent, longestGapSeconds, nextRun, parseCalendarEvent } from "../../planning/calendar";
 import { worstRestoreAge } from "../../planning/restore-age";
 import { durationCovering, formatDuration, parseDuration } from "../../planning/units";
 import { cleanSite, planWith } from "./sites";
@@ -95,6 +95,72 @@ describe("recovery points of replication", () => {
   });
 });
 
+describe("refreshes that run one after another", () => {
+  const second = (name: string, set: string[] = []) => [
+    `guests.${name}={"kind":"vm","os":"linux","on":"one","cores":1,"memoryGiB":1,"disks":[{"sizeGiB":40,"usedGiB":20,"storage":"tank"}],"changeGiBPerHour":40,"coldReplica":{"on":"two","method":"storage-replication","schedule":"*/10"}}`,
+    ...set,
+  ];
+  const point = (set: string[], guest = "mail", active = {}) =>
+    planWith(cleanSite(), set, { active }).guests[guest]?.replica?.recoveryPoint;
+
+  test.each<[string, string[], number, object?]>([
+    // Ten minutes at 40 GiB/h are 6.67 GiB, 58 s at 125 MB/s.
+    ["one waits for the other that leaves the same server", [], 15 * minute + 1 + 58],
+    ["not for one on another server", ["guests.chat.on=two", "guests.chat.coldReplica.on=one"], 15 * minute + 1],
+    ["nor for one that runs elsewhere for now", [], 15 * minute + 1, { chat: "spare" }],
+    ["nor for one of another method", ["guests.chat.coldReplica.method=zfs-sync"], 15 * minute + 1],
+  ])("%s", (_, set, seconds, active = {}) => {
+    expect(point(second("chat", set), "mail", active)?.seconds).toBe(seconds);
+  });
+
+  test("a restore waits for the other restores", () => {
+    const restored = [
+      "guests.chat.coldReplica.method=restore",
+      "guests.chat.coldReplica.schedule=12:00",
+      "guests.chat.coldReplica.backupStorage=backups",
+    ];
+    const alone = point(second("chat"), "wiki")!;
+    const both = point(second("chat", restored), "wiki")!;
+    expect(both.seconds).toBe(alone.seconds + 269);
+    expect(both.basis).toBe(`${alone.basis} + 4 min 29 s while chat may be restored first`);
+    // A restored standby that is the active side is left alone by the refresh.
+    expect(point(second("chat", restored), "wiki", { chat: "spare" })?.seconds).toBe(alone.seconds);
+  });
+
+  test("equals what a clock sees that sends one job after another", () => {
+    const jobs = fc.array(
+      fc.record({ schedule: fc.constantFrom("*/5", "*/15", "*/30", "hourly"), rate: fc.integer({ min: 0, max: 60 }) }),
+      { minLength: 2, maxLength: 4 },
+    );
+    fc.assert(
+      fc.property(jobs, (all) => {
+        const set = all.flatMap(({ schedule, rate }, index) =>
+          second(`g${index}`, [
+            `guests.g${index}.coldReplica.schedule=${schedule}`,
+            `guests.g${index}.changeGiBPerHour=${rate}`,
+          ]),
+        );
+        const plan = planWith(cleanSite(), ["guests.mail=null", "guests.wiki=null", ...set]);
+        const queue = all.map(({ schedule, rate }, index) => {
+          const gap = longestGapSeconds(event(schedule));
+          const seconds = Math.ceil((((rate * gap) / 3600) * 1073.741824) / 125);
+          return { index, gap, seconds };
+        });
+        // The last of the queue begins when all others are done, with what its schedule brought since its last start.
+        for (const { index, gap, seconds } of queue) {
+          let clock = 0;
+          for (const other of queue) if (other.index !== index) clock += other.seconds;
+          expect(plan.guests[`g${index}`]?.replica?.recoveryPoint.seconds).toBe(gap + clock + seconds);
+        }
+        const share = queue.reduce((total, { gap, seconds }) => total + seconds / gap, 0);
+        const alone = queue.some(({ gap, seconds }) => seconds > gap);
+        expect(plan.findings.some(({ code }) => code === "REPLICA-CANNOT-KEEP-UP")).toBe(share > 1 || alone);
+      }),
+      { numRuns: 40 },
+    );
+  });
+});
+
 describe("recovery times", () => {
   const base = ["guests.wiki.on=one", "guests.wiki.coldReplica.on=two"];
   test.each<[string[], number, number]>([
@@ -116,7 +182,7 @@ describe("the loss of the whole site", () => {
       'backups.nightly.guests=["mail"]',
       'targets.daily={"kind":"offline-medium","on":"vault","copies":"backups","sizeGiB":4000,"sets":3,"swapEvery":"1d"}',
     ]);
-    expect(siteLoss).toMatchObject({ medium: "daily", worstCaseLossSeconds: 2 * day });
+    expect(siteLoss).toMatchObject({ medium: "daily", worstCaseLossSeconds: 2 * day + 537 });
     expect(siteLoss.text).toMatch(/Not on it, and lost for good: wiki\.$/);
   });
 

@@ -129,6 +129,8 @@ describe("overrides", () => {
       "guests.mail.disks.first=2",
       "'guests.mail.disks.first=2' cannot be applied: guests.mail.disks is a list of 1, which has no entry 'first'.",
     ],
+    ["guests.mial.memoryGiB=3", "'guests.mial.memoryGiB=3' cannot be applied: guests has no 'mial'."],
+    ["devices.printer.address=::1", "'devices.printer.address=::1' cannot be applied: devices has no 'printer'."],
     ["guests.__proto__.on=x", "'guests.__proto__.on=x' cannot be applied: '__proto__' is no key."],
   ])("%s is refused", (override, message) => {
     let refused: unknown;

@@ -55,6 +55,19 @@ export const capacityRows: Row[] = [
     message: "mail needs 9 cores, and one has 8: it does not start there.",
   },
   {
+    code: "HOST-RESERVE-TOO-LARGE",
+    set: ["servers.one.hostReserve.cores=9"],
+    subject: "servers.one.hostReserve",
+    message: "hostReserve of one keeps 9 cores, and one has 8: nothing is left for guests.",
+  },
+  {
+    code: "HOST-RESERVE-TOO-LARGE",
+    set: ["servers.one.hostReserve.cores=9", "servers.one.hostReserve.memoryGiB=40"],
+    subject: "servers.one.hostReserve",
+    message:
+      "hostReserve of one keeps 9 cores, and one has 8; 40 GiB of memory, and one has 32 GiB: nothing is left for guests.",
+  },
+  {
     code: "CAPACITY-SHEDS",
     set: ["guests.wiki.memoryGiB=24", "guests.mail.sheddable=true", "policies.allowShedding=true"],
     subject: "servers.one",

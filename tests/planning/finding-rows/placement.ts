@@ -188,9 +188,67 @@ export const placementRows: Row[] = [
   },
   {
     code: "IMAGE-KIND",
+    set: ["images.debian.kind=container-template"],
+    subject: "guests.mail.image",
+    message: "mail is made from debian, which is of kind container-template and not disk-image or iso.",
+  },
+  {
+    code: "IMAGE-KIND",
+    set: ["guests.mail.kind=container", "guests.mail.os=debian", "images.debian.kind=iso"],
+    subject: "guests.mail.image",
+    message: "mail is made from debian, which is of kind iso and not container-template.",
+  },
+  {
+    code: "IMAGE-ISO-LOCAL",
     set: ["images.debian.kind=iso"],
     subject: "guests.mail.image",
-    message: "mail is made from debian, which is of kind iso and not disk-image.",
+    message:
+      "mail has the medium debian of local storage local in its drive: Proxmox VE does not migrate it, and so brings it home from no failover, until it is taken out.",
+  },
+  {
+    code: "STORAGE-CONTENT",
+    set: ["images.debian.kind=iso"],
+    subject: "images.debian.storage",
+    message: "Image debian needs content 'iso' on storage local of one, which takes import and vztmpl only.",
+  },
+  {
+    code: "STORAGE-SERVER-UNKNOWN",
+    set: ["storages.backups.server=valut"],
+    subject: "storages.backups.server",
+    message: "Storage backups comes from 'valut', which is no server or device of this site: did you mean vault?",
+  },
+  {
+    code: "STORAGE-SERVER-UNKNOWN",
+    set: ["storages.backups.server=gatewey"],
+    subject: "storages.backups.server",
+    message: "Storage backups comes from 'gatewey', which is no server or device of this site: did you mean gateway?",
+  },
+  {
+    code: "STORAGE-EXPORT-UNPLANNED",
+    set: ["storages.backups.export=/nope"],
+    subject: "storages.backups.export",
+    message:
+      "Storage backups is /nope of vault, which has no storage there: its bytes are counted on no disk of vault.",
+  },
+  {
+    code: "DISK-NAME-DUPLICATE",
+    set: [
+      "guests.mail.kind=container",
+      "guests.mail.os=debian",
+      'guests.mail.disks=[{"sizeGiB":8,"storage":"tank"},{"name":"shares","sizeGiB":8,"storage":"tank"},{"name":"shares","sizeGiB":8,"storage":"tank"}]',
+    ],
+    subject: "guests.mail.disks[2].name",
+    message: "Disks 1 and 2 of mail are both mounted at /srv/shares: one would hide the other.",
+  },
+  {
+    code: "DISK-NAME-DUPLICATE",
+    set: [
+      "guests.mail.kind=container",
+      "guests.mail.os=debian",
+      'guests.mail.disks=[{"sizeGiB":8,"storage":"tank"},{"sizeGiB":8,"storage":"tank"},{"name":"data1","sizeGiB":8,"storage":"tank"}]',
+    ],
+    subject: "guests.mail.disks[2].name",
+    message: "Disks 1 and 2 of mail are both mounted at /srv/data1: one would hide the other.",
   },
   {
     code: "REPLICATION-NEEDS-CLUSTER",
@@ -252,6 +310,30 @@ export const placementRows: Row[] = [
     options: { deployedDisks: { mail: [200] } },
     subject: "guests.mail.disks[0].sizeGiB",
     message: "Disk 0 of mail has 200 GiB and cannot be shrunk to 100 GiB.",
+  },
+  {
+    code: "DISK-REMOVED",
+    set: [],
+    options: { deployedDisks: { mail: [100, 50] } },
+    subject: "guests.mail.disks",
+    message:
+      "Disk 1 of mail (50 GiB) is no longer in the specification: it becomes an unused volume, which no backup and no replica holds.",
+  },
+  {
+    code: "DISK-REMAPPED",
+    set: ["guests.mail.disks[0].sizeGiB=600"],
+    options: { deployedDisks: { mail: [100, 600] } },
+    subject: "guests.mail.disks",
+    message:
+      "mail has disks of 100, 600 GiB, and is to have 600 GiB: a disk is its place in the list, so disk 0 would be the one of 100 GiB, and disk 1 would be taken away.",
+  },
+  {
+    code: "DISK-REMAPPED",
+    set: [],
+    options: { deployedDisks: { mail: [600, 100] } },
+    subject: "guests.mail.disks",
+    message:
+      "mail has disks of 600, 100 GiB, and is to have 100 GiB: a disk is its place in the list, so disk 0 would be the one of 600 GiB, and disk 1 would be taken away.",
   },
   {
     code: "HYPERVISOR-APPLICATIONS",

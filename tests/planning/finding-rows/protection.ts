@@ -63,6 +63,30 @@ export const protectionRows: Row[] = [
     message: "Restoring 20 GiB of wiki takes 17 min 54 s, longer than the 5 min between two restores.",
   },
   {
+    code: "REPLICA-CANNOT-KEEP-UP",
+    set: [
+      "guests.wiki.on=one",
+      'guests.wiki.coldReplica={"on":"two","method":"storage-replication","schedule":"*/30"}',
+      "guests.mail.changeGiBPerHour=240",
+      "guests.wiki.changeGiBPerHour=240",
+    ],
+    subject: "servers.one",
+    message:
+      "one sends its replicas one after another: mail 8 min 36 s every 15 min and wiki 17 min 11 s every 30 min is 115 % of the time there is.",
+  },
+  {
+    code: "REPLICA-CANNOT-KEEP-UP",
+    set: [
+      "guests.mail.coldReplica.method=restore",
+      "guests.mail.coldReplica.backupStorage=backups",
+      "guests.mail.coldReplica.schedule=*/10",
+      "guests.wiki.coldReplica.schedule=*/10",
+    ],
+    subject: "guests",
+    message:
+      "Restores run one after another: mail 8 min 57 s every 10 min and wiki 4 min 29 s every 10 min is 135 % of the time there is.",
+  },
+  {
     code: "GUEST-NO-SPARE",
     set: ["guests.mail.coldReplica=null"],
     subject: "guests.mail",
