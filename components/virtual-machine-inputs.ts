@@ -47,7 +47,8 @@ export function virtualMachineInputs(
     deleteUnreferencedDisksOnDestroy: false,
     operatingSystem: { type: OS_TYPES[spec.os] },
     ...firmware(spec, systemStorage),
-    bootOrders: ["scsi0"],
+    // An empty first disk is skipped, so that the first start installs, and every later one finds the system.
+    bootOrders: installMedium(spec, site) === "none" ? ["scsi0"] : ["scsi0", "ide3"],
     // Without a cdrom of its own the guest gets the node's drive and can never be migrated.
     cdrom: { fileId: installMedium(spec, site), interface: "ide3" },
     ...processor(spec),

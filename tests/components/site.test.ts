@@ -91,6 +91,25 @@ describe("Site", () => {
     expect(preview.recorder.identities()).toEqual(up.recorder.identities());
   });
 
+  it("installs from an ISO image: the first disk first, the medium while that disk is empty", async () => {
+    const spec = site();
+    spec.images = {
+      ...spec.images,
+      windows: { kind: "iso", url: "https://images.example/w.iso", fileName: "w.iso", sizeGiB: 6 },
+    };
+    spec.guests!["dc-1"]!.image = "windows";
+    const { recorder } = await build(spec);
+    expect(recorder.one("dc-1-vm").inputs).toMatchObject({
+      bootOrders: ["scsi0", "ide3"],
+      cdrom: { fileId: "local:iso/w.iso", interface: "ide3" },
+    });
+    for (const server of ["srv1", "srv2"])
+      expect(recorder.one(`${server}-image-windows`).inputs).toMatchObject({
+        contentType: "iso",
+        datastoreId: "local",
+      });
+  });
+
   it("gives the provider a machine's exact inputs", async () => {
     const { recorder } = built;
     const { description, networkDevices, ...inputs } = recorder.one("sql-erp-vm").inputs;
