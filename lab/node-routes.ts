@@ -44,6 +44,8 @@ function listTasks(call: Call): AnswerWith {
     .filter((task) => task.node === node)
     .filter((task) => !params.vmid || task.id === params.vmid)
     .filter((task) => !params.typefilter || task.type === params.typefilter)
+    .filter((task) => !params.since || task.starttime >= Number(params.since))
+    .filter((task) => !params.until || task.starttime <= Number(params.until))
     .filter((task) =>
       params.source === "active"
         ? task.exitstatus === undefined
