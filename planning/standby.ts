@@ -3,24 +3,31 @@ import type { GuestPlan } from "./plan";
 
 /** A standby by the method `restore`: a powered-off guest on the spare, out of the newest backup. */
 export interface StandbyPlan {
+  /** The guest's name; the standby is called `<guest>-spare`. */
   guest: string;
+  /** Id of the guest that is backed up (the primary side). */
   vmid: number;
+  /** Virtual machine or container. */
   kind: "qemu" | "lxc";
-  /** The server of the guest that is backed up. */
+  /** The server where the guest runs now; its first backup is made there. */
   source: string;
-  /** The spare's server. */
+  /** The spare: the server that keeps the standby. */
   node: string;
+  /** Two guest ids, used in turn, so that a broken restore never costs the last good standby. */
   standbyIds: [number, number];
-  /** Storage on the spare. */
+  /** Storage on the spare for the standby's disks. */
   storage: string;
+  /** Storage with the backups, seen by both servers. */
   backupStorage: string;
-  /** True once the standby was activated; absent otherwise. */
-  active?: boolean;
-  /** The active side's tags, with the word for its role changed. */
+  /** Tags of the standby, at least one: a guest that lacks one of them is not ours and is never destroyed. */
   tags: string[];
+  /** Notes of the standby. A line with the recovery point is added. */
   notes: string;
-  bootOrder: number;
-  /** Seconds; absent: none. */
+  /** The standby was activated and is the active side: it is only looked at, until this is false again. Default: false. */
+  active?: boolean;
+  /** Order of start on its server, for the day it is activated (PVE `startup`); without it the backup's value stays. */
+  bootOrder?: number;
+  /** Seconds that the next guest waits after this one was started; needs `bootOrder`. */
   bootDelaySeconds?: number;
 }
 
@@ -40,6 +47,7 @@ export function standbyOf(guest: GuestPlan): StandbyPlan | undefined {
     standbyIds: replica.standbyIds,
     storage,
     backupStorage: replica.backupStorage,
+    // The active side's tags, with the word for its role changed.
     tags: guest.tags.map((tag) => (tag === "coldspare-primary" ? "coldspare-spare" : tag)).sort(),
     // One line: it is kept in the state of every standby.
     notes: `Powered-off spare of ${guest.name} (primary: ${guest.primary}). Managed by coldspare.`,

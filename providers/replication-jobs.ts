@@ -1,7 +1,9 @@
 /** Replication jobs as PVE keeps them: finding, reading, changing and removing the job of a pair. */
+import { about } from "./about";
 import type { PveClient } from "./pve/client";
-import { type CallContext, PveError } from "./pve/errors";
+import { PveError } from "./pve/errors";
 import type { ClusterRow, GuestRow, ReplicationJob, ReplicationJobStatus } from "./pve/types";
+import { healthOf } from "./replication-health";
 import type { ReplicationHealth } from "./replication-pair";
 import type { HandlerContext } from "./serve";
 
@@ -66,10 +68,6 @@ export function samePair(a: Pair, b: Pair): boolean {
   return (a.source === b.source && a.target === b.target) || (a.source === b.target && a.target === b.source);
 }
 
-export function about(doing: string, { guest, vmid }: { guest: string; vmid: number }): CallContext {
-  return { doing: `${doing} guest ${vmid} '${guest}'`, guest };
-}
-
 export function jobsOf(pve: PveClient, guest: { guest: string; vmid: number }): Promise<ReplicationJob[]> {
   return pve
     .get<ReplicationJob[]>("/cluster/replication", {}, about("list the replication jobs of", guest))
@@ -82,11 +80,7 @@ export async function findJob(
   pair: Pair & { guest: string; vmid: number },
 ): Promise<ReplicationJob | undefined> {
   const jobs = (await jobsOf(pve, pair)).filter((job) => job.remove_job === undefined);
-  return jobs.find((job) =>
-    job.source === undefined
-      ? [pair.source, pair.target].includes(job.target)
-      : samePair(pair, { source: job.source, target: job.target }),
-  );
+  return jobs.find((job) => isBetween(pair, job));
 }
 
 /** The server that the guest is on. */
@@ -125,16 +119,6 @@ export async function readStatus(
   }
 }
 
-export function healthOf(job: ReplicationJob, status: ReplicationJobStatus | undefined): ReplicationHealth {
-  if (isOn(job.disable)) return "disabled";
-  if ((status?.fail_count ?? 0) > 0) return "failing";
-  return (status?.last_sync ?? 0) > 0 ? "ok" : "waiting";
-}
-
-export function isOn(flag: unknown): boolean {
-  return flag === true || Number(flag ?? 0) === 1;
-}
-
 export function rateOf(inputs: ReplicationPairInputs): { rate?: number } {
   return inputs.rateMBps === undefined ? {} : { rate: inputs.rateMBps };
 }
@@ -160,31 +144,45 @@ export async function bringUpToDate(pve: PveClient, job: ReplicationJob, inputs:
   Object.assign(job, rateOf(inputs));
 }
 
-/** Marks the job for removal and waits until its server has taken it and the copy away, unless that server cannot. */
-export async function removeJob(
+/**
+ * The jobs of this guest that a pair answers for: the one between its servers, and those that it left behind between others
+ * (told by their comment). A job that somebody made to a third server is none of them.
+ */
+export async function jobsOfPair(pve: PveClient, pair: ReplicationPairInputs): Promise<ReplicationJob[]> {
+  return (await jobsOf(pve, pair)).filter((job) => isBetween(pair, job) || job.comment?.trim() === commentFor(pair));
+}
+
+/** Whether a job is between these two servers, in whichever direction; one that does not say its source counts as such. */
+export function isBetween(pair: Pair, job: ReplicationJob): boolean {
+  return job.source === undefined
+    ? [pair.source, pair.target].includes(job.target)
+    : samePair(pair, { source: job.source, target: job.target });
+}
+
+/** Marks jobs for removal and waits until their server has taken them and their copies away, unless that server cannot. */
+export async function removeJobs(
   context: HandlerContext,
   props: ReplicationPairInputs,
+  jobs: readonly ReplicationJob[],
   patience: ReplicationPatience,
 ): Promise<void> {
   const { pve, progress } = context;
-  const mine = (await jobsOf(pve, props)).find(
-    (job) => job.source === undefined || samePair(props, { source: job.source, target: job.target }),
-  );
-  if (!mine) return;
-  if (mine.remove_job === undefined) {
+  for (const job of jobs.filter((each) => each.remove_job === undefined)) {
     try {
-      await pve.delete(`/cluster/replication/${mine.id}`, {}, about("remove the replication of", props));
+      await pve.delete(`/cluster/replication/${job.id}`, {}, about("remove the replication of", props));
     } catch (error) {
       if (!(error instanceof PveError && error.isMissing)) throw error;
     }
   }
-  if (await waitGone(context, props, mine.id, patience)) return;
-  const off = await serversOff(pve);
-  const why = off.length > 0 ? `${off.join(" and ")} is off` : `${mine.source ?? props.source} has not done it yet`;
-  progress(
-    `replication ${mine.id} of '${props.guest}' is marked for removal and goes when its servers can do it (${why}); ` +
-      `until then the copy on ${mine.target} remains. By hand: \`pvesr delete ${mine.id} --force\``,
-  );
+  for (const job of jobs) {
+    if (await waitGone(context, props, job.id, patience)) continue;
+    const off = await serversOff(pve);
+    const why = off.length > 0 ? `${off.join(" and ")} is off` : `${job.source ?? props.source} has not done it yet`;
+    progress(
+      `replication ${job.id} of '${props.guest}' is marked for removal and goes when its servers can do it (${why}); ` +
+        `until then the copy on ${job.target} remains. By hand: \`pvesr delete ${job.id} --force\``,
+    );
+  }
 }
 
 /** Waits until a job is gone; `false` when it stays, at once when a server of the pair is off. */

@@ -1,25 +1,25 @@
 /** The life of a replication pair: plain functions over the client. See {@link ReplicationPair} for what it promises. */
 import { CALENDAR_EXAMPLES, parseCalendarEvent } from "../planning/calendar";
+import { about } from "./about";
 import { PveError } from "./pve/errors";
 import type { ReplicationJob, ReplicationJobStatus } from "./pve/types";
+import { healthWarning, isOn } from "./replication-health";
 import {
-  about,
   bringUpToDate,
   commentFor,
   findJob,
-  healthOf,
-  isOn,
+  isBetween,
   jobsOf,
+  jobsOfPair,
   type ReplicationPairInputs,
   type ReplicationPatience,
   rateOf,
   readStatus,
-  removeJob,
+  removeJobs,
   samePair,
   serverOf,
   waitGone,
 } from "./replication-jobs";
-import type { ReplicationHealth } from "./replication-pair";
 import {
   type Difference,
   type Handler,
@@ -29,10 +29,9 @@ import {
   serve,
 } from "./serve";
 
-/** What is recorded: the inputs, and what PVE says of the job that does not change by itself. */
+/** What is recorded: the inputs, and what PVE says of the job that does not change by itself. How it goes is told, not kept. */
 export interface ReplicationPairState extends ReplicationPairInputs {
   jobId: string;
-  health: ReplicationHealth;
 }
 
 const PATIENCE: ReplicationPatience = { start: 300, firstSync: 12 * 3600, removal: 180, poll: 2 };
@@ -47,24 +46,37 @@ export function replicationPairHandler(
     diff,
     async create(context, inputs) {
       const job = await ensureJob(context, inputs, patience);
-      return { id: job.id, outs: await settle(context, inputs, job, patience) };
+      return { id: job.id, outs: (await settle(context, inputs, job, patience)).outs };
     },
     async read({ pve, progress }, _id, props) {
       const job = await findJob(pve, props);
       if (!job) return undefined;
       const source = job.source ?? props.source;
       const status = await readStatus(pve, source, job.id, props);
-      if (status?.error !== undefined && (status.fail_count ?? 0) > 0) {
-        progress(`replication ${job.id} of '${props.guest}' fails on ${source}: ${status.error}`);
-      }
-      return stateOf(props, job, source, status);
+      const warning = await healthWarning(pve, props, job, source, status);
+      if (warning !== undefined) progress(warning);
+      return stateOf(props, job, source);
     },
     async update(context, _id, olds, news) {
-      if (!samePair(olds, news)) await removeJob(context, olds, patience);
       const job = await ensureJob(context, news, patience);
-      return settle(context, news, job, patience);
+      const { outs, follows } = await settle(context, news, job, patience);
+      // Jobs to a server that is no spare any more hold the only copy until the new one is good: they go last.
+      const left = [...(await jobsOfPair(context.pve, olds)), ...(await jobsOfPair(context.pve, news))];
+      const former = new Map(left.filter((each) => !isBetween(news, each)).map((each) => [each.id, each]));
+      if (former.size === 0) return outs;
+      if (follows) {
+        await removeJobs(context, olds, [...former.values()], patience);
+        return outs;
+      }
+      const kept = [...former.values()].map((each) => `${each.id} to ${each.target}`).join(" and ");
+      throw new PartlyInitialised(job.id, outs, [
+        `${outs.source}: replication ${job.id} of '${news.guest}' to ${outs.target} is disabled, so ${kept} stays with its copy. ` +
+          `Fix: \`pvesr enable ${job.id}\`, then run this again`,
+      ]);
     },
-    delete: (context, _id, props) => removeJob(context, props, patience),
+    async delete(context, _id, props) {
+      await removeJobs(context, props, await jobsOfPair(context.pve, props), patience);
+    },
   };
 }
 
@@ -113,12 +125,7 @@ function diff(olds: ReplicationPairState, news: Partial<ReplicationPairInputs>):
   return { changes, replaces };
 }
 
-function stateOf(
-  inputs: ReplicationPairInputs,
-  job: ReplicationJob,
-  source: string,
-  status: ReplicationJobStatus | undefined,
-): ReplicationPairState {
+function stateOf(inputs: ReplicationPairInputs, job: ReplicationJob, source: string): ReplicationPairState {
   const { guest, vmid, kind } = inputs;
   const rate = job.rate === undefined ? undefined : Number(job.rate);
   return {
@@ -130,7 +137,6 @@ function stateOf(
     schedule: job.schedule ?? "*/15",
     ...(rate === undefined ? {} : { rateMBps: rate }),
     jobId: job.id,
-    health: healthOf(job, status),
   };
 }
 
@@ -173,13 +179,15 @@ function guestElsewhere(inputs: ReplicationPairInputs, server: string): PveError
   });
 }
 
-/** A job that is marked for removal still holds its id, and its end would take the copy of a new job with it. */
+/** A job between these servers that is marked for removal: its end would take the copy of a new job with it. */
 async function leavingJobsGone(
   context: HandlerContext,
   inputs: ReplicationPairInputs,
   patience: ReplicationPatience,
 ): Promise<void> {
-  const leaving = (await jobsOf(context.pve, inputs)).filter((job) => job.remove_job !== undefined);
+  const leaving = (await jobsOf(context.pve, inputs)).filter(
+    (job) => job.remove_job !== undefined && isBetween(inputs, job),
+  );
   for (const job of leaving) {
     if (await waitGone(context, inputs, job.id, patience)) continue;
     throw new PveError({
@@ -193,37 +201,35 @@ async function leavingJobsGone(
   }
 }
 
-/** Waits for the first good run, and returns what to record. @throws PartlyInitialised when it did not come */
+/** Waits for the first good run; `follows` is false for a disabled job. @throws PartlyInitialised when it did not come */
 async function settle(
   context: HandlerContext,
   inputs: ReplicationPairInputs,
   job: ReplicationJob,
   patience: ReplicationPatience,
-): Promise<ReplicationPairState> {
+): Promise<{ outs: ReplicationPairState; follows: boolean }> {
   const { pve, progress } = context;
   const source = job.source ?? (await serverOf(pve, inputs));
-  let status = await readStatus(pve, source, job.id, inputs);
-  if (isOn(job.disable)) progress(`replication ${job.id} of '${inputs.guest}' is disabled and stays so`);
-  if (isOn(job.disable) || (status?.last_sync ?? 0) > 0) return stateOf(inputs, job, source, status);
+  const status = await readStatus(pve, source, job.id, inputs);
+  const outs = stateOf(inputs, job, source);
+  if (isOn(job.disable)) {
+    progress(`${await healthWarning(pve, inputs, job, source, status)}. It stays so`);
+    return { outs, follows: false };
+  }
+  if ((status?.last_sync ?? 0) > 0) return { outs, follows: true };
   let failure: string | undefined;
   try {
-    ({ status, failure } = await firstRun(context, inputs, job, source, status, patience));
+    failure = await firstRun(context, inputs, job, source, status, patience);
   } catch (error) {
     // The job is there whatever happened: it must be recorded.
     failure = (error as Error).message;
   }
-  const state = stateOf(inputs, job, source, status);
-  if (failure === undefined) return state;
+  if (failure === undefined) return { outs, follows: true };
   const what = `the first replication of guest ${inputs.vmid} '${inputs.guest}' to ${job.target} (job ${job.id})`;
-  throw new PartlyInitialised(job.id, state, [`${source}: ${what} is not done: ${failure}`]);
+  throw new PartlyInitialised(job.id, outs, [`${source}: ${what} is not done: ${failure}`]);
 }
 
-interface FirstRun {
-  status: ReplicationJobStatus | undefined;
-  /** Why there is no good run; absent when there is one. */
-  failure?: string;
-}
-
+/** Asks for a run and waits for it; answers why there was no good one. */
 async function firstRun(
   { pve, progress }: HandlerContext,
   inputs: ReplicationPairInputs,
@@ -231,7 +237,7 @@ async function firstRun(
   source: string,
   before: ReplicationJobStatus | undefined,
   patience: ReplicationPatience,
-): Promise<FirstRun> {
+): Promise<string | undefined> {
   await pve.post(`/nodes/${source}/replication/${job.id}/schedule_now`, {}, about("start the replication of", inputs));
   const began = Date.now();
   let idleSince = began;
@@ -239,11 +245,11 @@ async function firstRun(
   for (;;) {
     await pve.pause(patience.poll);
     const status = await readStatus(pve, source, job.id, inputs);
-    if ((status?.last_sync ?? 0) > 0) return { status };
+    if ((status?.last_sync ?? 0) > 0) return undefined;
     if ((status?.fail_count ?? 0) > (before?.fail_count ?? 0)) {
       const fix = `mend what it names (ZFS storage on both servers, ssh between them, space), then run this again; the log: \`pvesr status\` on ${source}`;
       const log = await lastLines(pve, source, job.id);
-      return { status, failure: `${status?.error ?? "it failed"}. Fix: ${fix}${log}` };
+      return `${status?.error ?? "it failed"}. Fix: ${fix}${log}`;
     }
     const now = Date.now();
     const running = status?.pid !== undefined;
@@ -253,7 +259,7 @@ async function firstRun(
     const isIdle = now - idleSince > patience.start * 1000;
     if (isIdle || now - began > patience.firstSync * 1000) {
       const after = `${isIdle ? "it was not begun" : "it is not done"} after ${Math.round((now - began) / 1000)} s`;
-      return { status, failure: `${after}. Fix: look at \`pvesr status\` on ${source}, then run this again` };
+      return `${after}. Fix: look at \`pvesr status\` on ${source}, then run this again`;
     }
     if (now - shownAt > PROGRESS_SECONDS * 1000) {
       shownAt = now;

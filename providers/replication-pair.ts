@@ -29,14 +29,14 @@ export interface ReplicationPairArgs {
  * ```
  *
  * The pair is unordered: PVE swaps source and target by itself when the guest moves, and so swapping `source` and
- * `target` here changes nothing and never deletes the copy. Another server in the pair ends the old job (and its copy) and
- * starts a new one. A job that somebody disabled stays disabled: only failback and commit enable it.
+ * `target` here changes nothing and never deletes the copy. Another server in the pair is a new job; the old one
+ * and its copy go only after the first good synchronisation of the new one. A job that somebody disabled stays disabled: only failback and commit enable it.
  *
  * Creation waits for the first good synchronisation; when that fails, the job is recorded as partly initialised, and
  * the next `pulumi up` tries again. Deletion removes the job and the copy on the spare.
  *
- * The last synchronisation and the count of failures change all the time and are therefore not in the state: read them with
- * `replicationStatus`.
+ * How the job goes (health, last synchronisation, failures) changes all the time and is therefore not in the state: `pulumi refresh`
+ * and `pulumi up --refresh` print a warning with what to type when it fails, waits, is late or is disabled.
  */
 export class ReplicationPair extends HandlerResource {
   /** The job's id in PVE, normally `<vmid>-0`. */
@@ -45,14 +45,12 @@ export class ReplicationPair extends HandlerResource {
   declare readonly source: pulumi.Output<string>;
   /** The server that receives now. */
   declare readonly target: pulumi.Output<string>;
-  /** `ok`, `waiting` (no synchronisation since the job was made or swapped), `failing` or `disabled`. */
-  declare readonly health: pulumi.Output<ReplicationHealth>;
 
   constructor(name: string, args: ReplicationPairArgs, opts?: pulumi.CustomResourceOptions) {
-    const outputs = { jobId: undefined, health: undefined };
+    const outputs = { jobId: undefined };
     super("ReplicationPair", "replication-pair-handler", name, { ...args, ...outputs }, opts);
   }
 }
 
-/** State of a replication job, see {@link ReplicationPair.health}. */
+/** How a replication job goes: `waiting` means no synchronisation since the job was made or swapped. */
 export type ReplicationHealth = "ok" | "waiting" | "failing" | "disabled";

@@ -3,12 +3,13 @@
  *
  * Two ids are used in turn: the backup is restored into the one that does not hold the newest good standby, is checked, and
  * only then gets the line in its notes that makes it the newest. Whatever breaks before that leaves the last good one as it was.
+ * What was started since its restore is never restored over.
  */
+import { about } from "./about";
 import type { PveClient } from "./pve/client";
 import { PveError } from "./pve/errors";
 import type { GuestConfig, StorageVolume } from "./pve/types";
 import {
-  about,
   disksOf,
   type FoundStandby,
   findStandbys,
@@ -23,6 +24,7 @@ import {
   standbyName,
   startupOf,
 } from "./standby-inspect";
+import { refuseStarted } from "./standby-started";
 
 /** What a refresh leaves behind. */
 export interface RefreshResult {
@@ -50,7 +52,8 @@ export interface RefreshOptions {
 /**
  * Restores the newest backup of a guest into the standby id whose turn it is; makes a first backup when there is none.
  *
- * @throws PveError that says what failed, where, and what to do; the last good standby is untouched then
+ * @throws PveError that says what failed, where, and what to do; the last good standby is untouched then. Also when the one
+ *   whose turn it is was started since its restore: it may be the active side, and is off for a moment only
  */
 export async function refreshStandby(
   pve: PveClient,
@@ -71,10 +74,13 @@ export async function refreshStandby(
   if (newest && isThere && options.force !== true) {
     return { standbyId: newest.vmid, recoveryPoint: newest.recovery!.time, volid: backup.volid, restored: false };
   }
+  const moves = newest !== undefined && newest.node !== spec.node;
+  if (moves) await refuseStarted(pve, newest, spec, "refresh the standby of");
   const id = spec.standbyIds.find((each) => each !== newest?.vmid)!;
   const inTheWay = found.find((each) => each.vmid === id);
   if (inTheWay) {
     refuseForeign(inTheWay, spec, "refresh the standby of");
+    await refuseStarted(pve, inTheWay, spec, "refresh the standby of");
     options.onTouched?.(id);
     await destroyStandby(pve, inTheWay, spec, progress);
   }
@@ -89,7 +95,7 @@ export async function refreshStandby(
     throw error;
   }
   progress(`'${spec.guest}': ${id} on ${spec.node} is the newest standby, as of ${recovery.time}`);
-  if (newest && newest.node !== spec.node) await destroyStandby(pve, newest, spec, progress);
+  if (moves) await destroyStandby(pve, newest, spec, progress);
   return { standbyId: id, recoveryPoint: recovery.time, volid: recovery.volid, restored: true };
 }
 

@@ -22,6 +22,7 @@ import {
   standbyName,
   startupOf,
 } from "./standby-inspect";
+import { refuseStarted } from "./standby-started";
 
 /** Inputs, all known. */
 export interface StandbyGuestInputs extends StandbySpec {
@@ -76,14 +77,17 @@ export const standbyGuestHandler: Handler<StandbyGuestInputs, StandbyGuestState>
     const former = { ids: olds.standbyIds, tags: olds.tags };
     const found = await findStandbys(context.pve, news, former);
     refuseRunning(found, news, "change the standby of");
-    const inPlace = found.filter((each) => each.node === news.node && news.standbyIds.includes(each.vmid));
+    const wanted = (each: FoundStandby) => each.node === news.node && news.standbyIds.includes(each.vmid);
+    for (const each of found) {
+      if (!wanted(each) && each.expendable) await refuseStarted(context.pve, each, news, "change the standby of");
+    }
+    const inPlace = found.filter(wanted);
     const outs = mustRestore(olds, news, newestOf(inPlace))
       ? await refresh(context, id, news, olds)
       : await mend(context, news, news.refreshToken ?? olds.refreshToken, inPlace);
     // Standbys under ids or on a server that are no longer wanted go last, when their successor is good.
     for (const each of await findStandbys(context.pve, news, former)) {
-      const wanted = each.node === news.node && news.standbyIds.includes(each.vmid);
-      if (!wanted && each.expendable) await destroyStandby(context.pve, each, news, context.progress);
+      if (!wanted(each) && each.expendable) await destroyStandby(context.pve, each, news, context.progress);
     }
     return outs;
   },

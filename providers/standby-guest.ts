@@ -1,36 +1,15 @@
 import type * as pulumi from "@pulumi/pulumi";
+import type { StandbyPlan } from "../planning/standby";
 import { HandlerResource } from "./dynamic";
 
-/** Arguments of {@link StandbyGuest}. */
-export interface StandbyGuestArgs {
-  /** The guest's name; the standby is called `<guest>-spare`. */
-  guest: string;
-  /** Id of the guest that is backed up (the primary side). A change replaces the resource. */
+/** Arguments of {@link StandbyGuest}: what the plan says of a standby, and when to refresh it. */
+export interface StandbyGuestArgs extends Omit<StandbyPlan, "vmid" | "notes"> {
+  /** Id of the guest that is backed up (the primary side). A change replaces the resource, as one of `kind` does. */
   vmid: pulumi.Input<number>;
-  /** Virtual machine or container. A change replaces the resource. */
-  kind: "qemu" | "lxc";
-  /** The server where the guest runs now; its first backup is made there. */
-  source: string;
-  /** The spare: the server that keeps the standby. */
-  node: string;
-  /** Two guest ids, used in turn, so that a broken restore never costs the last good standby. */
-  standbyIds: [number, number];
-  /** Storage on the spare for the standby's disks. */
-  storage: string;
-  /** Storage with the backups, seen by both servers. */
-  backupStorage: string;
-  /** Tags of the standby, at least one. A guest that lacks one of them is not ours and is never destroyed. */
-  tags: string[];
   /** Notes of the standby. A line with the recovery point is added. */
   notes: pulumi.Input<string>;
   /** A changed value (a date, a backup's name) makes the next `pulumi up` restore the newest backup. */
   refreshToken?: pulumi.Input<string>;
-  /** The standby was activated and is the active side: it is only looked at, until this is false again. Default: false. */
-  active?: boolean;
-  /** Order of start on its server, for the day it is activated (PVE `startup`); without it the backup's value stays. */
-  bootOrder?: number;
-  /** Seconds that the next guest waits after this one was started; needs `bootOrder`. */
-  bootDelaySeconds?: number;
 }
 
 /**
@@ -49,7 +28,9 @@ export interface StandbyGuestArgs {
  * never touched meanwhile. A refresh of a backup that is restored already does nothing.
  *
  * A standby that runs is the active side: it is never changed or destroyed, and the error says so, unless `active` tells
- * that this is known.
+ * that this is known. The same holds for one that is off but was started since its restore, as far as a refresh or a move
+ * would destroy it: it may hold newer data than any backup. The task list of its server decides, and so the token needs
+ * `Sys.Audit` there. Only deletion destroys what is off.
  */
 export class StandbyGuest extends HandlerResource {
   /** Id of the newest good standby: the one to start. */

@@ -1,23 +1,12 @@
 /** What is on the servers under the two standby ids, and whether it is ours to touch. */
+import type { StandbyPlan } from "../planning/standby";
+import { about } from "./about";
 import type { PveClient } from "./pve/client";
-import { type CallContext, PveError } from "./pve/errors";
+import { PveError } from "./pve/errors";
 import type { GuestConfig, GuestRow } from "./pve/types";
 
 /** What a standby is made from and how it is told from other guests. Plain values, no engine. */
-export interface StandbySpec {
-  guest: string;
-  vmid: number;
-  kind: "qemu" | "lxc";
-  source: string;
-  node: string;
-  standbyIds: [number, number];
-  storage: string;
-  backupStorage: string;
-  tags: string[];
-  notes: string;
-  bootOrder?: number;
-  bootDelaySeconds?: number;
-}
+export type StandbySpec = Omit<StandbyPlan, "active">;
 
 /** What tells a standby from other guests: enough to find it, not to make it. */
 export type StandbyIdentity = Pick<StandbySpec, "guest" | "vmid" | "kind" | "node" | "standbyIds" | "tags">;
@@ -84,11 +73,6 @@ export function startupOf(spec: Pick<StandbySpec, "bootOrder" | "bootDelaySecond
   return spec.bootDelaySeconds === undefined
     ? `order=${spec.bootOrder}`
     : `order=${spec.bootOrder},up=${spec.bootDelaySeconds}`;
-}
-
-/** Words for errors about this guest. */
-export function about(doing: string, { guest, vmid }: { guest: string; vmid: number }): CallContext {
-  return { doing: `${doing} guest ${vmid} '${guest}'`, guest };
 }
 
 /**

@@ -37,6 +37,18 @@ export interface GuestRow {
   tags?: string;
 }
 
+/** One row of `/nodes/<node>/tasks`. */
+export interface TaskRow {
+  upid: string;
+  type: string;
+  /** Guest id, storage or other subject; may be empty. */
+  id: string;
+  /** Unix time. */
+  starttime: number;
+  endtime?: number;
+  status?: string;
+}
+
 /** One row of `/cluster/status` for a server. */
 export interface ClusterRow {
   type: "cluster" | "node";

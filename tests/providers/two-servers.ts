@@ -1,4 +1,4 @@
-/** A lab of two hypervisors with a third vote and a backup storage that both see, for tests of the handlers. */
+/** A lab of two hypervisors (or more) with a further vote and a backup storage that all see, for tests of the handlers. */
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -19,7 +19,7 @@ export class TwoServers {
     readonly pve: PveClient,
   ) {}
 
-  static async start(): Promise<TwoServers> {
+  static async start(names: readonly string[] = ["srv1", "srv2"]): Promise<TwoServers> {
     const folder = mkdtempSync(join(tmpdir(), "coldspare-providers-"));
     const schemaFile = process.env.COLDSPARE_PVE_SCHEMA;
     const node = (name: string) => ({
@@ -38,7 +38,7 @@ export class TwoServers {
         cluster: "two",
         localContent: ["backup", "images", "vztmpl"],
         witnesses: ["backup-1"],
-        nodes: [node("srv1"), node("srv2")],
+        nodes: names.map(node),
         shared: [{ id: "backup-nfs", type: "nfs", sizeGiB: 500, content: ["backup"] }],
       },
       clock: { speed: SPEED },
