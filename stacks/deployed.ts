@@ -1,15 +1,26 @@
 /** What the hypervisors say before anything is registered: which answer, and how large the guests' disks are. */
 import * as pulumi from "@pulumi/pulumi";
-import { type Finding, type GuestPlan, guestIdTaken, makeFinding, type SitePlan, serverUnreachable } from "../planning";
+import { residence } from "../components/guest-inputs";
+import {
+  containerElsewhere,
+  type Finding,
+  type GuestPlan,
+  guestIdTaken,
+  makeFinding,
+  type SitePlan,
+  serverUnreachable,
+} from "../planning";
+import { orderFindings } from "../planning/findings";
 import { PveClient } from "../providers/pve/client";
 import { ConfigError, PveError } from "../providers/pve/errors";
 import type { ClusterRow } from "../providers/pve/types";
 import type { StackSettings } from "./settings";
 
-/** What was read; `disks` in GiB by guest and disk index. */
+/** What was read. */
 export interface Deployed {
   /** An endpoint that answers: the first of the config that does, or simply the first. */
   endpoint: string;
+  /** GiB by guest and disk index, also of disks beyond the specification's; 0 where there is none. */
   disks: Record<string, number[]>;
   findings: Finding[];
 }
@@ -106,38 +117,66 @@ interface GuestResource {
   tags?: string;
 }
 
-/** Reads the disks of every guest that exists; a server that is down costs only what is on it. */
+/** Reads the disks of every guest that exists; a server or a guest that cannot be read costs only itself. */
 async function readDisks(pve: PveClient, guests: GuestPlan[]): Promise<Pick<Deployed, "disks" | "findings">> {
   const resources = await pve.get<GuestResource[]>("/cluster/resources", { type: "vm" });
   const disks: Deployed["disks"] = {};
-  const foreign: Finding[] = [];
+  const findings: Finding[] = [];
   const dead = new Map<string, string[]>((await serversOff(pve)).map((server) => [server, []]));
   await Promise.all(
     guests.map(async (guest) => {
       const found = resources.find(({ vmid }) => vmid === guest.id);
       if (found === undefined) return;
-      if (isForeign(found, guest)) return void foreign.push(foreignGuest(found, guest));
+      if (isForeign(found, guest, guests)) return void findings.push(foreignGuest(found, guest));
       const { node } = found;
-      const kind = guest.kind === "vm" ? "qemu" : "lxc";
-      const path = `/nodes/${node}/${kind}/${guest.id}/config`;
+      if (isElsewhere(found, guest)) findings.push(movedContainer(found, guest));
       try {
-        disks[guest.name] = diskSizes(guest, await pve.get<Record<string, unknown>>(path));
+        disks[guest.name] = diskSizes(guest, await pve.get(`/nodes/${node}/${found.type}/${guest.id}/config`));
       } catch (error) {
-        if (!(error instanceof PveError) || error.status !== 595) throw error;
-        dead.set(node, [...(dead.get(node) ?? []), guest.name]);
+        if (!(error instanceof PveError)) throw error;
+        if (error.status === 595) dead.set(node, [...(dead.get(node) ?? []), guest.name]);
+        else findings.push(unreadGuest(guest, error));
       }
     }),
   );
   const unread = [...dead].sort().map(([server, names]) => serverUnreachable(server, names.sort()));
-  return { disks, findings: [...foreign, ...unread] };
+  return { disks, findings: orderFindings([...findings, ...unread]) };
+}
+
+/** For example one that has just been moved to another server, or that the token may not see. */
+function unreadGuest({ name }: GuestPlan, { server, reason, fix }: PveError): Finding {
+  return makeFinding(
+    "SITE-UNREACHABLE",
+    `guests.${name}`,
+    `${name} could not be read on ${server}, so its disks were not compared with what is deployed: ${reason}`,
+    fix,
+  );
+}
+
+/** The engine moves machines; a container's changed server is ignored, while its replica would follow. */
+function isElsewhere(found: GuestResource, guest: GuestPlan): boolean {
+  return guest.kind === "container" && found.node !== residence(guest).nodeName;
+}
+
+function movedContainer({ node }: GuestResource, guest: GuestPlan): Finding {
+  const finding = containerElsewhere(guest.name, guest.id, node, residence(guest).nodeName);
+  const isSpare = guest.replica?.method === "storage-replication" && node === guest.standbyServer;
+  if (!isSpare) return finding;
+  const side = guest.activeSide === "primary" ? "spare" : "primary";
+  // Where its other side is, a failover is what most likely brought it there.
+  const record = `If ${guest.name} failed over, record it: \`pulumi config set --path coldspare:active.${guest.name} ${side}\`.`;
+  return { ...finding, fix: `${record} ${finding.fix}` };
 }
 
 /** The bridged provider takes any guest of the right id for its own, so whose it is must be known before. */
-function isForeign(found: GuestResource, guest: GuestPlan): boolean {
-  const sameKind = (found.type === "qemu") === (guest.kind === "vm");
+function isForeign(found: GuestResource, guest: GuestPlan, guests: readonly GuestPlan[]): boolean {
+  if ((found.type === "qemu") !== (guest.kind === "vm")) return true;
   // A server that has just come back shows its guests without names for a moment.
-  if (found.name === undefined || found.name === "") return !sameKind;
-  return !sameKind || (found.name !== guest.name && !(found.tags ?? "").split(";").includes("coldspare"));
+  if (found.name === undefined || found.name === "" || found.name === guest.name) return false;
+  const tags = (found.tags ?? "").split(";");
+  // One that coldspare made may have been renamed; a standby, or another guest of this site, was not.
+  const renamed = tags.includes("coldspare") && !tags.includes("coldspare-spare");
+  return !renamed || guests.some(({ name }) => name === found.name);
 }
 
 function foreignGuest(found: GuestResource, guest: GuestPlan): Finding {
@@ -151,16 +190,34 @@ async function serversOff(pve: PveClient): Promise<string[]> {
     const rows = await pve.get<ClusterRow[]>("/cluster/status");
     return rows.filter((row) => row.type === "node" && row.online === 0).map((row) => row.name);
   } catch (error) {
-    // A token without Sys.Audit may not ask; the plan does not need the answer.
-    if (error instanceof PveError && error.status === 403) return [];
+    // A token without Sys.Audit may not ask; whatever else is wrong, the plan does not need the answer.
+    if (error instanceof PveError) return [];
     throw error;
   }
 }
 
-/** Sizes of a guest's disks in the order of the specification; a disk that is not there yet counts as 0. */
+/**
+ * Sizes of a guest's disks by their place: scsi0, scsi1 … or the root file system, mp0, mp1 …, as far as there are any,
+ * so that the plan sees a disk that was taken out of the specification. A disk that is not there yet counts as 0.
+ */
 function diskSizes(guest: GuestPlan, config: Record<string, unknown>): number[] {
-  const key = (index: number) => (guest.kind === "vm" ? `scsi${index}` : index === 0 ? "rootfs" : `mp${index - 1}`);
-  return guest.spec.disks.map((_, index) => sizeGiB(String(config[key(index)] ?? "")));
+  const sizes: number[] = guest.spec.disks.map(() => 0);
+  for (const [key, volume] of Object.entries(config)) {
+    const place = diskPlace(guest.kind, key);
+    const text = String(volume);
+    if (place === undefined || /(^|,)media=cdrom(,|$)/.test(text)) continue;
+    while (sizes.length < place) sizes.push(0);
+    sizes[place] = sizeGiB(text);
+  }
+  return sizes;
+}
+
+/** The place of a configuration key in the specification's list of disks, if it is one of a disk. */
+function diskPlace(kind: GuestPlan["kind"], key: string): number | undefined {
+  if (kind === "container" && key === "rootfs") return 0;
+  const number = (kind === "vm" ? /^scsi(\d+)$/ : /^mp(\d+)$/).exec(key)?.[1];
+  if (number === undefined) return undefined;
+  return kind === "vm" ? Number(number) : Number(number) + 1;
 }
 
 /** The `size=` of a volume as Proxmox VE writes it: 512M, 40G, 1T. */

@@ -49,7 +49,7 @@ export function readSettings(config = new pulumi.Config("coldspare")): StackSett
     apiToken,
     ...(ca ? { ca } : {}),
     fingerprints: config.getObject<Record<string, string>>("fingerprints") ?? {},
-    active: config.getObject<Record<string, Side>>("active") ?? {},
+    active: readActive(config),
     protect: config.getBoolean("protect") ?? true,
     ...(refreshToken ? { refreshToken } : {}),
   };
@@ -58,6 +58,19 @@ export function readSettings(config = new pulumi.Config("coldspare")): StackSett
 /** Value of a secret that the specification names, if the stack's config has it. */
 export function secretFromConfig(name: string): pulumi.Output<string> | undefined {
   return new pulumi.Config("coldspare").getSecret(name);
+}
+
+function readActive(config: pulumi.Config): Record<string, Side> {
+  const active = config.getObject<Record<string, Side>>("active") ?? {};
+  for (const [guest, side] of Object.entries(active)) {
+    if (side === "primary" || side === "spare") continue;
+    // Taken for the primary, a mistyped 'spare' would bring the guest home at the next update.
+    throw new pulumi.RunError(
+      `coldspare:active.${guest} is '${side}', which is no side of a guest.\n` +
+        `  fix: pulumi config set --path 'coldspare:active.${guest}' spare   (or primary)`,
+    );
+  }
+  return active;
 }
 
 function readCa(config: pulumi.Config): string | undefined {
