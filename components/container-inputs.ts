@@ -41,7 +41,8 @@ export function containerInputs(
     operatingSystem: { templateFileId: imageFileId(template), type: spec.os },
     cpu: { cores: spec.cores },
     memory: { dedicated: guestSizes(spec).memoryMiB, swap: Math.round(spec.swapGiB * 1024) },
-    disk: { datastoreId: root?.storage ?? "local", size: root?.sizeGiB ?? 8 },
+    // Unless told, the provider takes the root disk out of the replication with the next change of its size.
+    disk: { datastoreId: root?.storage ?? "local", size: root?.sizeGiB ?? 8, replicate: true },
     mountPoints: more.map((disk, index) => ({
       volume: disk.storage,
       size: `${disk.sizeGiB}G`,

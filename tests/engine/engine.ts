@@ -14,6 +14,8 @@ export interface EngineRun {
   code: number;
   /** Everything that was printed, both streams. */
   log: string;
+  /** The errors, each with the name of its resource: `db-vm: …`. */
+  errors: string[];
   changes: Changes;
   /** `create urn`, `update urn` … in order, without what stayed the same. */
   steps: string[];
@@ -68,7 +70,7 @@ export class EngineStack {
     await this.pulumi(["stack", "init", this.stack, "--non-interactive"], undefined, false, this.folder);
     this.writeConfig(config);
     for (const [key, value] of Object.entries(secrets)) {
-      await this.pulumi(["config", "set", "--secret", key, ...this.config()], value);
+      await this.setSecret(key, value);
     }
   }
 
@@ -90,6 +92,23 @@ export class EngineStack {
 
   destroy(...args: string[]): Promise<EngineRun> {
     return this.operation("destroy", ["--yes", "--skip-preview", ...args]);
+  }
+
+  /** An update that is killed, without a chance to clean up, as soon as `when` says so. */
+  async upKilled(when: () => Promise<boolean>): Promise<void> {
+    const args = ["up", "--yes", "--skip-preview", "--non-interactive", ...this.config(), "--stack", this.stack];
+    const child = spawn("pulumi", [...args, "--cwd", this.program], { env: this.env, stdio: "ignore" });
+    const ended = new Promise<void>((done) => child.once("close", () => done()));
+    while (child.exitCode === null && !(await when())) await new Promise((next) => setTimeout(next, 20));
+    if (child.exitCode !== null || child.pid === undefined) throw new Error("the update was over before it was killed");
+    // As a power cut: the plugins, which would go on for a while, go with the engine.
+    for (const pid of [child.pid, ...descendants(child.pid)]) kill(pid);
+    await ended;
+  }
+
+  /** Sets a secret of the config to another value. */
+  async setSecret(key: string, value: string): Promise<void> {
+    await this.pulumi(["config", "set", "--secret", key, ...this.config()], value);
   }
 
   async outputs<T>(): Promise<T> {
@@ -183,6 +202,24 @@ function withoutDebug(text: string): string {
     .join("\n");
 }
 
+/** Ends a process, unless it has ended by itself meanwhile. */
+function kill(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
+}
+
+/** Every process below one, by id. */
+function descendants(pid: number): number[] {
+  const rows = execFileSync("ps", ["-A", "-o", "pid=,ppid="], { encoding: "utf8" }).trim().split("\n");
+  const pairs = rows.map((row) => row.trim().split(/\s+/).map(Number));
+  const below = (parent: number): number[] =>
+    pairs.flatMap(([each, of]) => (each !== undefined && of === parent ? [each, ...below(each)] : []));
+  return below(pid);
+}
+
 /** A resource as the state file holds it. */
 export interface StateResource {
   urn: string;
@@ -200,11 +237,11 @@ function isSecret(value: unknown): boolean {
 interface EngineEvent {
   resourcePreEvent?: { metadata: { op: string; urn: string } };
   summaryEvent?: { resourceChanges?: Changes };
-  diagnosticEvent?: { message: string; severity: string };
+  diagnosticEvent?: { message: string; severity: string; urn?: string };
 }
 
 /** Reads the engine's events, one JSON object per line; other lines (an error before the engine started) stay text. */
-function readEvents(text: string): Pick<EngineRun, "changes" | "steps" | "log"> {
+function readEvents(text: string): Pick<EngineRun, "changes" | "steps" | "log" | "errors"> {
   const lines = text.split("\n").filter((line) => line.trim() !== "");
   const events = lines.flatMap((line) => (line.startsWith("{") ? [JSON.parse(line) as EngineEvent] : []));
   const plain = lines.filter((line) => !line.startsWith("{"));
@@ -216,5 +253,10 @@ function readEvents(text: string): Pick<EngineRun, "changes" | "steps" | "log"> 
   const diagnostics = events.flatMap(({ diagnosticEvent }) =>
     diagnosticEvent && diagnosticEvent.severity !== "debug" ? [diagnosticEvent.message] : [],
   );
-  return { changes, steps, log: [...diagnostics, ...plain].join("\n") };
+  const errors = events.flatMap(({ diagnosticEvent }) =>
+    diagnosticEvent?.severity === "error" && diagnosticEvent.urn
+      ? [`${diagnosticEvent.urn.split("::").pop()}: ${diagnosticEvent.message.trim()}`]
+      : [],
+  );
+  return { changes, steps, errors, log: [...diagnostics, ...plain].join("\n") };
 }
