@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { planSite } from "../../planning";
-import { anyWayToSurvive, lossOracle, poolOracle } from "./oracle";
+import { anyWayToSurvive, lossOracle, poolOracle, sentPointOracle } from "./oracle";
 import { randomSite } from "./random-sites";
 
 /** A run is repeated with the seed that fast-check prints when it fails. */
@@ -49,6 +49,26 @@ describe("the plan of a random site equals its enumeration", () => {
     );
     // Otherwise the sites would be too easy, or too hard, to prove anything.
     expect(Math.min(refused, shedding, survived)).toBeGreaterThan(0);
+  });
+
+  test("how much may be lost of what is sent", () => {
+    let waits = 0;
+    fc.assert(
+      fc.property(randomSite, ({ spec, options }) => {
+        const plan = planSite(spec, options);
+        for (const [name, { replica }] of Object.entries(plan.guests)) {
+          const expected = sentPointOracle(plan.spec, options.active ?? {}, name);
+          if (expected === undefined || replica === undefined) continue;
+          const { seconds, basis } = replica.recoveryPoint;
+          waits += Number(basis.includes("may be sent first"));
+          if (!Number.isFinite(expected)) expect(seconds).toBe(expected);
+          // The plan rounds each transfer up to a whole second.
+          else expect(Math.abs(seconds - expected - 3)).toBeLessThanOrEqual(4);
+        }
+      }),
+      runs,
+    );
+    expect(waits).toBeGreaterThan(0);
   });
 
   test("what every storage pool has to hold", () => {

@@ -224,3 +224,32 @@ export function poolOracle(spec: SiteSpec, server: string, storage: string): Ora
   for (const image of Object.values(spec.images)) pool.imageGiB += imageOn.size * image.sizeGiB;
   return pool;
 }
+
+/** The longest gaps of the schedules that random sites have, counted by hand. */
+const GAPS: Record<string, number> = { "*/15": 900, "02:00": 86_400, "mon..fri 12:00": 3 * 86_400, sun: 7 * 86_400 };
+
+/**
+ * How much of a guest may be lost when it is kept up by sending: the server sends its replication jobs one after
+ * another, so that in the worst case every other job of that server comes first.
+ */
+export function sentPointOracle(spec: SiteSpec, active: Record<string, Side>, name: string): number | undefined {
+  const jobs: { guest: string; method: string; from: string; gap: number; seconds: number }[] = [];
+  for (const [guest, { on, coldReplica, disks, changeGiBPerHour }] of Object.entries(spec.guests)) {
+    if (coldReplica === undefined || coldReplica.method === "restore") continue;
+    const gap = GAPS[coldReplica.schedule] ?? Number.POSITIVE_INFINITY;
+    let used = 0;
+    for (const disk of disks) used += disk.usedGiB ?? disk.sizeGiB / 2;
+    const bytes = ((changeGiBPerHour ?? used * 0.01) * (gap / 3600) * 2 ** 30) / 1e6;
+    const rate = Math.min(spec.policies.linkMbps / 8, coldReplica.rateMBps ?? Number.POSITIVE_INFINITY);
+    const from = active[guest] === "spare" ? coldReplica.on : on;
+    jobs.push({ guest, method: coldReplica.method, from, gap, seconds: bytes / rate });
+  }
+  const own = jobs.find(({ guest }) => guest === name);
+  if (own === undefined) return undefined;
+  let clock = own.gap;
+  for (const job of jobs)
+    if (job === own) clock += job.seconds;
+    else if (own.method === "storage-replication" && job.method === own.method && job.from === own.from)
+      clock += Number.isFinite(job.seconds) ? job.seconds : 0;
+  return clock;
+}
