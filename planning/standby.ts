@@ -23,6 +23,8 @@ export interface StandbyPlan {
   tags: string[];
   /** Notes of the standby. A line with the recovery point is added. */
   notes: string;
+  /** Promised RPO in seconds: whoever looks at an older standby is warned. Without it nobody is. */
+  promisedSeconds?: number;
   /** The standby was activated and is the active side: it is only looked at, until this is false again. Default: false. */
   active?: boolean;
   /** Order of start on its server, for the day it is activated (PVE `startup`); without it the backup's value stays. */
@@ -51,6 +53,9 @@ export function standbyOf(guest: GuestPlan): StandbyPlan | undefined {
     tags: guest.tags.map((tag) => (tag === "coldspare-primary" ? "coldspare-spare" : tag)).sort(),
     // One line: it is kept in the state of every standby.
     notes: `Powered-off spare of ${guest.name} (primary: ${guest.primary}). Managed by coldspare.`,
+    ...(replica.recoveryPoint.promisedSeconds === undefined
+      ? {}
+      : { promisedSeconds: replica.recoveryPoint.promisedSeconds }),
     ...(guest.activeSide === "spare" ? { active: true } : {}),
     bootOrder: spec.boot.order,
     ...(spec.boot.delaySeconds > 0 ? { bootDelaySeconds: spec.boot.delaySeconds } : {}),

@@ -4,10 +4,10 @@
  */
 import { longestGapSeconds, parseCalendarEvent } from "../planning/calendar";
 import { formatDuration } from "../planning/units";
-import { about } from "./about";
 import type { PveClient } from "./pve/client";
 import type { ReplicationJob, ReplicationJobStatus } from "./pve/types";
 import type { ReplicationHealth } from "./replication-pair";
+import { timeOn, timeText } from "./server-time";
 
 /** What a job's entry and its state on the guest's server come to. */
 export function healthOf(job: ReplicationJob, status: ReplicationJobStatus | undefined): ReplicationHealth {
@@ -34,7 +34,7 @@ export async function healthWarning(
   const what = `warning: replication ${job.id} of '${guest.guest}' from ${source} to ${job.target}`;
   const last = status?.last_sync ?? 0;
   const copy =
-    last > 0 ? `the copy on ${job.target} is as of ${textOf(last)}` : `${job.target} has no copy by this job yet`;
+    last > 0 ? `the copy on ${job.target} is as of ${timeText(last)}` : `${job.target} has no copy by this job yet`;
   const health = healthOf(job, status);
   if (health === "disabled") {
     return `${what} is disabled: ${copy} and does not follow any more. When it is to follow again: \`pvesr enable ${job.id}\``;
@@ -58,19 +58,4 @@ export async function healthWarning(
   const age = Number.isFinite(late) ? ((await timeOn(pve, source, guest)) ?? last) - last : 0;
   if (age <= late) return undefined;
   return `${what} last ran well ${formatDuration(age)} ago (schedule: ${job.schedule ?? "*/15"}): ${copy}. Look: \`systemctl status pvescheduler\` and \`pvesr status\` on ${source}`;
-}
-
-/** Unix time on a server, which its entries are in; `undefined` when it may not be asked: then there is no word of age. */
-async function timeOn(
-  pve: PveClient,
-  server: string,
-  guest: { guest: string; vmid: number },
-): Promise<number | undefined> {
-  const asked = about("ask the time for the replication of", guest);
-  const answer = await pve.get<{ time: number }>(`/nodes/${server}/time`, {}, asked).catch(() => undefined);
-  return answer?.time;
-}
-
-function textOf(unixSeconds: number): string {
-  return new Date(unixSeconds * 1000).toISOString().replace(".000Z", "Z");
 }

@@ -156,7 +156,10 @@ export async function destroyStandby(
 }
 
 /** The newest backup of the guest, as the spare sees the storage. */
-async function newestBackup(pve: PveClient, spec: StandbySpec): Promise<StorageVolume | undefined> {
+export async function newestBackup(
+  pve: PveClient,
+  spec: Pick<StandbySpec, "guest" | "vmid" | "kind" | "node" | "backupStorage">,
+): Promise<StorageVolume | undefined> {
   const volumes = await pve.get<StorageVolume[]>(
     `/nodes/${spec.node}/storage/${spec.backupStorage}/content`,
     { content: "backup", vmid: spec.vmid },

@@ -9,6 +9,7 @@ import {
   PartlyInitialised,
   serve,
 } from "./serve";
+import { ageWarning } from "./standby-age";
 import {
   disksOf,
   type FoundStandby,
@@ -39,6 +40,7 @@ export interface StandbyGuestState extends StandbyIdentity {
   notesDigest: string;
   bootOrder?: number;
   bootDelaySeconds?: number;
+  promisedSeconds?: number;
   refreshToken?: string;
   standbyId?: number;
   recoveryPoint?: string;
@@ -63,10 +65,14 @@ export const standbyGuestHandler: Handler<StandbyGuestInputs, StandbyGuestState>
     context.progress(`'${inputs.guest}': ${vmid} on ${node} is a standby already, as of ${recovery!.time}: taken over`);
     return { id, outs: await mend(context, inputs, inputs.refreshToken, found) };
   },
-  async read({ pve }, _id, props) {
+  async read({ pve, progress }, _id, props) {
     const found = (await findStandbys(pve, props)).filter((each) => each.ours);
     if (found.length === 0) return undefined;
-    return recorded(props, newestOf(found), props.active ? undefined : driftOf(props, found));
+    const newest = newestOf(found);
+    if (props.active) return recorded(props, newest);
+    const warning = await ageWarning(pve, props, newest);
+    if (warning !== undefined) progress(warning);
+    return recorded(props, newest, driftOf(props, found));
   },
   async update(context, id, olds, news) {
     if (news.active) {
@@ -150,6 +156,8 @@ function diff(olds: StandbyGuestState, news: Partial<StandbyGuestInputs>): Diffe
     olds.drift !== undefined ||
     olds.standbyId === undefined ||
     (olds.active ?? false) !== (news.active ?? false) ||
+    // A promise that is no longer given counts as withdrawn, but only when the inputs are given at all.
+    ("guest" in news ? news.promisedSeconds : olds.promisedSeconds) !== olds.promisedSeconds ||
     wanted.refreshToken !== olds.refreshToken ||
     COMPARED.some((key) => wanted[key] !== olds[key]) ||
     wanted.standbyIds.join() !== olds.standbyIds.join() ||

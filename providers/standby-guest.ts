@@ -31,6 +31,8 @@ export interface StandbyGuestArgs extends Omit<StandbyPlan, "vmid" | "notes"> {
  * that this is known. The same holds for one that is off but was started since its restore, as far as a refresh or a move
  * would destroy it: it may hold newer data than any backup. The task list of its server decides, and so the token needs
  * `Sys.Audit` there. Only deletion destroys what is off.
+ *
+ * `pulumi refresh` and `pulumi up --refresh` print a warning with what to do when the standby is older than `promisedSeconds`.
  */
 export class StandbyGuest extends HandlerResource {
   /** Id of the newest good standby: the one to start. */

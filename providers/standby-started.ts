@@ -7,6 +7,7 @@ import { about } from "./about";
 import type { PveClient } from "./pve/client";
 import { PveError } from "./pve/errors";
 import type { TaskRow } from "./pve/types";
+import { timeText } from "./server-time";
 import type { FoundStandby, StandbyIdentity } from "./standby-inspect";
 
 const STARTS = ["qmstart", "vzstart"];
@@ -42,7 +43,7 @@ export async function refuseStarted(
     server: node,
     call: `GET ${path}?vmid=${vmid}`,
     status: 409,
-    reason: `${vmid} '${name}' was started after its restore (${textOf(started)}): it may hold newer data than any backup, and is left alone`,
+    reason: `${vmid} '${name}' was started after its restore (${timeText(started)}): it may hold newer data than any backup, and is left alone`,
     fix:
       `if '${spec.guest}' was failed over to it, say so: \`pulumi config set --path coldspare:active.${spec.guest} spare\`, and ` +
       `\`coldspare refresh --active ${spec.guest}=spare\`; if what was written there may go, remove it on ${node}: \`${command} destroy ${vmid}\``,
@@ -66,8 +67,4 @@ async function requireAudit(pve: PveClient, node: string, spec: StandbyIdentity,
     reason: `the token may not see the tasks of others on ${node}, so it cannot be known whether the standby was started since its restore`,
     fix: `give the token Sys.Audit on /nodes/${node}: \`pveum acl modify ${path} --tokens '<user>!<token>' --roles PVEAuditor\``,
   });
-}
-
-function textOf(unixSeconds: number): string {
-  return new Date(unixSeconds * 1000).toISOString().replace(".000Z", "Z");
 }

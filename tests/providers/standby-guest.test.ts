@@ -340,6 +340,33 @@ describe("a standby guest against the lab", () => {
     expect(await idsThere(130)).toEqual([]);
   });
 
+  test("read tells of a standby that is older than its promise, and records nothing of it", async () => {
+    const outs = await created(127, { promisedSeconds: 86_400 });
+    const said = async () => {
+      const before = site.told.length;
+      expect(await read(outs)).toEqual(outs);
+      return site.told.slice(before);
+    };
+    expect(handler.diff(outs, inputs(127, { promisedSeconds: 86_400 })).changes).toBe(false);
+    expect(handler.diff(outs, inputs(127)).changes).toBe(true);
+    expect(await said()).toEqual([]);
+    await site.control("/clock/advance", { seconds: 90_000 });
+    const old = /^warning: standby 9254 of 'guest-127' is as of .*Z \(1 d 1 h.* ago\), older than the promised 1 d/;
+    const [unbacked, ...more] = await said();
+    expect(more).toEqual([]);
+    expect(unbacked).toMatch(old);
+    expect(unbacked).toMatch(
+      /no newer backup is on 'backup-nfs'\. .*`vzdump 127 --storage backup-nfs --mode snapshot`$/,
+    );
+    await backup(127);
+    const [waiting] = await said();
+    expect(waiting).toMatch(old);
+    expect(waiting).toMatch(/A backup of .*Z is there: `coldspare refresh --guest guest-127` restores it/);
+    await refreshStandby(site.pve, inputs(127));
+    expect((await read(outs))!.drift).toBeUndefined();
+    expect(site.told.at(-1)).toBe(waiting);
+  });
+
   test("while the spare is dead, every call names it", async () => {
     const outs = await created(123);
     await site.control("/nodes/srv2/kill");
