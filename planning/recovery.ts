@@ -28,7 +28,9 @@ export interface Transfer {
 export function replicationTransfer(guest: GuestSpec, gapSeconds: number, policies: SiteSpec["policies"]): Transfer {
   const link = policies.linkMbps / 8;
   const mbPerSecond = Math.min(link, guest.coldReplica?.rateMBps ?? link);
-  const gib = (changeRate(guest) * gapSeconds) / 3600;
+  // Nothing changes in no time, nor in time without end.
+  const rate = changeRate(guest);
+  const gib = rate === 0 ? 0 : (rate * gapSeconds) / 3600;
   return { gapSeconds, gib, mbPerSecond, seconds: Math.ceil((gib * MB_PER_GIB) / mbPerSecond) };
 }
 

@@ -236,7 +236,10 @@ export function sentPointOracle(spec: SiteSpec, active: Record<string, Side>, na
   const jobs: { guest: string; method: string; from: string; gap: number; seconds: number }[] = [];
   for (const [guest, { on, coldReplica, disks, changeGiBPerHour }] of Object.entries(spec.guests)) {
     if (coldReplica === undefined || coldReplica.method === "restore") continue;
-    const gap = GAPS[coldReplica.schedule] ?? Number.POSITIVE_INFINITY;
+    const gap = GAPS[coldReplica.schedule];
+    // Without a schedule nothing is ever sent.
+    if (gap === undefined && guest === name) return Number.POSITIVE_INFINITY;
+    if (gap === undefined) continue;
     let used = 0;
     for (const disk of disks) used += disk.usedGiB ?? disk.sizeGiB / 2;
     const bytes = ((changeGiBPerHour ?? used * 0.01) * (gap / 3600) * 2 ** 30) / 1e6;
@@ -250,6 +253,6 @@ export function sentPointOracle(spec: SiteSpec, active: Record<string, Side>, na
   for (const job of jobs)
     if (job === own) clock += job.seconds;
     else if (own.method === "storage-replication" && job.method === own.method && job.from === own.from)
-      clock += Number.isFinite(job.seconds) ? job.seconds : 0;
+      clock += job.seconds;
   return clock;
 }

@@ -89,6 +89,7 @@ describe("recovery points of replication", () => {
     [["guests.mail.changeGiBPerHour=40", "guests.mail.coldReplica.rateMBps=50"], 15 * minute + 215],
     [["guests.mail.changeGiBPerHour=40", "policies.linkMbps=10000"], 15 * minute + 9],
     [["guests.mail.changeGiBPerHour=0"], 15 * minute],
+    [["guests.mail.changeGiBPerHour=0", "guests.mail.coldReplica.schedule=2026-*-* 01:00"], Number.POSITIVE_INFINITY],
     [["guests.mail.coldReplica.schedule=mon..fri 22:00"], 3 * day + 248],
   ])("%j", (set, seconds) => {
     expect(planWith(cleanSite(), set).guests.mail?.replica?.recoveryPoint.seconds).toBe(seconds);
