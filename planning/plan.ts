@@ -147,6 +147,6 @@ export interface SitePlan {
 export interface PlanOptions {
   /** Active side by guest, as the stack's config records it. Default: 'primary'. */
   active?: Record<string, Side>;
-  /** An earlier specification or deployed sizes, so that a shrinking disk is refused: GiB per guest and disk index. */
+  /** Deployed sizes, also of disks beyond the specification: GiB per guest and disk index, 0 where there is none. */
   deployedDisks?: Record<string, number[]>;
 }
