@@ -27,9 +27,10 @@ const NEVER_REPLACED = [
  *
  * ```ts
  * new Container("web", {
- *   os: "debian", image: "debian-13", on: "srv1", cores: 2, memoryGiB: 1, site: plan,
+ *   os: "debian", image: "debian-13", on: "srv1", cores: 2, memoryGiB: 1,
  *   disks: [{ sizeGiB: 8, storage: "tank" }],
  *   coldReplica: { on: "srv2", method: "storage-replication", schedule: "*\/15" },
+ *   siteImages: { "debian-13": { kind: "container-template", url: "https://...", fileName: "debian-13.tar.zst" } },
  * });
  * ```
  *
@@ -66,6 +67,17 @@ export class Container extends GuestComponent<proxmoxve.ContainerLegacy> {
 }
 
 function planContainer(name: string, args: ContainerArgs): PlannedGuest {
-  const { site, siteNetworks, protect, refreshToken, replicaDependsOn, transform, password, sshKeys, ...spec } = args;
-  return planGuest(name, { kind: "container", ...spec }, site, siteNetworks);
+  const {
+    site,
+    siteNetworks,
+    siteImages,
+    protect,
+    refreshToken,
+    replicaDependsOn,
+    transform,
+    password,
+    sshKeys,
+    ...spec
+  } = args;
+  return planGuest(name, { kind: "container", ...spec }, site, { networks: siteNetworks, images: siteImages });
 }

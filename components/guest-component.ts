@@ -1,15 +1,24 @@
 import * as pulumi from "@pulumi/pulumi";
 import { type Finding, type GuestPlan, type NetworkSpecInput, type Side, type SitePlan, standbyOf } from "../planning";
+import type { ImageSpecInput } from "../planning/alone";
 import { ReplicationPair, StandbyGuest } from "../providers";
 import type { PlannedGuest } from "./guest-plan";
 import { logWarnings, PlanError } from "./plan-error";
 
 /** Arguments that machines and containers share beside their part of the specification. */
 export interface GuestComponentArgs {
-  /** The plan of the site. Without it only the guest itself is checked, and `SITE-PARTIAL` says so. */
+  /**
+   * The plan of the site. Without it only the guest itself is checked, and `SITE-PARTIAL` says so. The arguments of a guest
+   * that the plan knows must say what the plan says: `{ ...plan.guests.sql.spec, site: plan }`.
+   */
   site?: SitePlan;
   /** Networks that the guest names, when it is used without `site`. */
   siteNetworks?: Record<string, NetworkSpecInput>;
+  /**
+   * Images that the guest names, when it is used without `site`: each must be on the guest's servers already, or be made
+   * there by a `PhysicalServer`.
+   */
+  siteImages?: Record<string, ImageSpecInput>;
   /** Deny deletion of the guest by the engine until it is unprotected. Default: true. */
   protect?: boolean;
   /** A changed value (for example a date) refreshes a `restore` replica from the newest backup at the next update. */

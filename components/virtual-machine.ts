@@ -56,6 +56,7 @@ function planVirtualMachine(name: string, args: VirtualMachineArgs): PlannedGues
   const {
     site,
     siteNetworks,
+    siteImages,
     protect,
     refreshToken,
     replicaDependsOn,
@@ -64,5 +65,5 @@ function planVirtualMachine(name: string, args: VirtualMachineArgs): PlannedGues
     rebootAfterUpdate,
     ...spec
   } = args;
-  return planGuest(name, { kind: "vm", ...spec }, site, siteNetworks);
+  return planGuest(name, { kind: "vm", ...spec }, site, { networks: siteNetworks, images: siteImages });
 }

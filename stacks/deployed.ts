@@ -7,10 +7,10 @@ import {
   type GuestPlan,
   guestIdTaken,
   makeFinding,
+  orderFindings,
   type SitePlan,
   serverUnreachable,
 } from "../planning";
-import { orderFindings } from "../planning/findings";
 import { PveClient } from "../providers/pve/client";
 import { ConfigError, PveError } from "../providers/pve/errors";
 import type { ClusterRow } from "../providers/pve/types";

@@ -13,6 +13,8 @@ export interface Registered {
 export class Recorder implements pulumi.runtime.Mocks {
   readonly resources: Registered[] = [];
   readonly calls: string[] = [];
+  /** What the engine's log was given, first lines only: it is not printed, so a test that expects any must look here. */
+  readonly warnings: string[] = [];
 
   newResource(args: pulumi.runtime.MockResourceArgs): { id: string; state: Record<string, unknown> } {
     const { __provider: _, ...inputs } = args.inputs as Record<string, unknown>;
@@ -50,9 +52,16 @@ export class Recorder implements pulumi.runtime.Mocks {
 export async function record<T>(program: () => T, preview = false): Promise<{ result: T; recorder: Recorder }> {
   const recorder = new Recorder();
   await pulumi.runtime.setMocks(recorder, "coldspare", "test", preview);
-  const result = program();
-  await settle(recorder);
-  return { result, recorder };
+  const warn = jest.spyOn(pulumi.log, "warn").mockImplementation(async (text) => {
+    recorder.warnings.push(text.split("\n", 1)[0] ?? "");
+  });
+  try {
+    const result = program();
+    await settle(recorder);
+    return { result, recorder };
+  } finally {
+    warn.mockRestore();
+  }
 }
 
 /** Registrations are asynchronous: done when a few turns of the loop bring no more. */

@@ -2,8 +2,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { parse } from "yaml";
-import { PlanError, Site, VirtualMachine } from "../../components";
-import { planSite, type SiteSpecInput } from "../../planning";
+import { PlanError, Site } from "../../components";
+import type { SiteSpecInput } from "../../planning";
 import { record, value } from "./recorder";
 
 const site = (): SiteSpecInput =>
@@ -262,6 +262,9 @@ describe("Site", () => {
     );
     expect(recorder.one("remote-app-vm").inputs).toMatchObject({ nodeName: "srv2", started: false, onBoot: false });
     expect(recorder.one("remote-app-standby").inputs).toMatchObject({ active: true, source: "srv2", node: "srv1" });
+    expect(recorder.warnings).toEqual([
+      expect.stringMatching(/^ACTIVE-STANDBY-NO-BACKUP guests\.remote-app\.coldReplica: .* 112, which is off/),
+    ]);
     expect(built.recorder.one("remote-app-standby").inputs).not.toHaveProperty("active");
   });
 
@@ -303,84 +306,5 @@ describe("Site", () => {
     expect((refusal as Error).message).toBe(
       "Guest docker-1 names the secret docker-1-password, which has no value. Set it: pulumi config set --secret coldspare:docker-1-password",
     );
-  });
-});
-
-describe("VirtualMachine on its own", () => {
-  const args = {
-    os: "linux" as const,
-    on: "srv1",
-    cores: 2,
-    memoryGiB: 4,
-    disks: [{ sizeGiB: 40, storage: "tank" }],
-    coldReplica: { on: "srv2", method: "storage-replication" as const, schedule: "*/15" },
-  };
-
-  it("is built with its spare, and says that nothing proves the site", async () => {
-    const { recorder, result } = await record(() => new VirtualMachine("sql", args));
-    expect(recorder.identities()).toEqual([
-      "coldspare:index:VirtualMachine::sql",
-      "proxmoxve:index/vmLegacy:VmLegacy::sql-vm",
-      "pulumi-nodejs:dynamic/coldspare:ReplicationPair::sql-replication",
-    ]);
-    const findings = await new Promise((resolve) => result.findings.apply(resolve));
-    expect(findings).toEqual([expect.objectContaining({ code: "SITE-PARTIAL", severity: "warning" })]);
-  });
-
-  it("checks itself without a site", () => {
-    const wrong = { ...args, coldReplica: { ...args.coldReplica, on: "srv1", schedule: "every now and then" } };
-    expect(() => new VirtualMachine("sql", wrong)).toThrow(
-      /guests\.sql\.coldReplica\.on[\s\S]*guests\.sql\.coldReplica\.schedule/,
-    );
-  });
-
-  it("is proved against a site's plan when it has one", () => {
-    const plan = planSite(site());
-    expect(() => new VirtualMachine("extra", { ...args, memoryGiB: 20, site: plan })).toThrow(PlanError);
-  });
-
-  it("takes no part of a plan that has errors, whichever guest they are about", () => {
-    const spec = site();
-    const guests = spec.guests ?? {};
-    const plan = planSite({ ...spec, guests: { ...guests, "sql-erp": { ...guests["sql-erp"]!, memoryGiB: 24 } } });
-    expect(() => new VirtualMachine("files-1", { ...args, site: plan })).toThrow(/CAPACITY-MEMORY servers\.srv1/);
-  });
-
-  it("says nothing about another guest whose name only begins alike", async () => {
-    const { coldReplica: _, ...unprotected } = args;
-    const spec = site();
-    const plan = planSite({
-      ...spec,
-      policies: { memoryOverheadGiB: 0 },
-      guests: {
-        sql: { kind: "vm", ...args, memoryGiB: 0.5, disks: [{ sizeGiB: 4, storage: "tank" }] },
-        "sql-erp": { kind: "vm", ...unprotected },
-      },
-    });
-    expect(plan.findings.map(({ subject }) => subject)).toContain("guests.sql-erp");
-    const { result } = await record(() => new VirtualMachine("sql", { ...args, site: plan }));
-    expect(await value(result.findings)).toEqual([]);
-  });
-
-  it("refuses zfs-sync with the way out", () => {
-    const zfs = { ...args, coldReplica: { ...args.coldReplica, method: "zfs-sync" as const } };
-    expect(() => new VirtualMachine("sql", zfs)).toThrow(
-      /zfs-sync is planned and proved, but this release cannot build it[\s\S]*use storage-replication/,
-    );
-  });
-
-  it("lets a transform change what the arguments do not foresee", async () => {
-    const { recorder } = await record(
-      () =>
-        new VirtualMachine("sql", {
-          ...args,
-          transform: {
-            guest: (inputs) => {
-              inputs.keyboardLayout = "fr";
-            },
-          },
-        }),
-    );
-    expect(recorder.one("sql-vm").inputs.keyboardLayout).toBe("fr");
   });
 });
