@@ -100,7 +100,7 @@ Examples:
 
 With --json, one document in the shape of the stack's outputs (GiB, seconds; keys are only added):
   { formatVersion, source, ok, site: { name, cluster, domain, fencing },
-    findings: [{ code, severity, subject, message, fix, at: { line, column } }],
+    findings: [{ code, severity, subject, message, fix, at: { line, column, source } }],
     guests: { NAME: { kind, id, duty, services, primary, spare, method, activeSide, activeServer,
                       addresses, recoveryPoint, recoveryTime: { seconds, promisedSeconds } } },
     servers: { NAME: { roles, address, capacity: { before, afterLossOf: { SERVER } } } },

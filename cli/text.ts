@@ -1,4 +1,5 @@
 /** The plan for people: what `coldspare check` prints without --json. */
+import type { FindingCode } from "../planning/findings";
 import type { Finding, GuestPlan, LossPlan, SitePlan, Usage } from "../planning/plan";
 import { formatDuration, formatGiB, formatNumber, list } from "../planning/units";
 import type { ReportedFinding } from "./report";
@@ -53,13 +54,22 @@ function headingText(
   ];
 }
 
+/** Errors that the reasons of a loss say already. */
+const saidByLosses: readonly string[] = [
+  "CAPACITY-CORES",
+  "CAPACITY-MEMORY",
+  "QUORUM-NO-THIRD-VOTE",
+] satisfies FindingCode[];
+
 /** One sentence: does the site live on without any one of its servers, and if not, why not. */
 export function siteVerdict(plan: SitePlan, findings: readonly Finding[]): { text: string; style: Style } {
   const fatal = Object.values(plan.losses).filter((loss) => !loss.survives);
   const errors = findings.filter((finding) => finding.severity === "error").length;
   if (fatal.length > 0) {
     const reasons = fatal.map((loss) => `${loss.server}: ${list(lossReasons(plan, loss)) || "see the findings"}`);
-    const text = `does not survive the loss of ${reasons.join("; nor of ")}`;
+    const others = findings.filter(({ severity, code }) => severity === "error" && !saidByLosses.includes(code)).length;
+    const more = others === 0 ? "" : `; and ${others} more ${others === 1 ? "error" : "errors"}, below`;
+    const text = `does not survive the loss of ${reasons.join("; nor of ")}${more}`;
     // Without an error it is a choice that the specification makes, for example a guest without a spare.
     return { text, style: errors > 0 ? "red" : "yellow" };
   }
@@ -293,7 +303,7 @@ export function findingsText(findings: readonly ReportedFinding[], options: Text
   if (findings.length === 0) return [];
   const lines = [title(`Findings: ${findingCounts(findings)}`, options)];
   for (const { severity, code, subject, message, fix, at } of findings) {
-    const place = at === undefined ? "" : `  ${paint("dim", `(${source}:${at.line}:${at.column})`)}`;
+    const place = at === undefined ? "" : `  ${paint("dim", `(${at.source ?? source}:${at.line}:${at.column})`)}`;
     lines.push(
       `${paint(severityStyle[severity], severityWord[severity].padEnd(7))}  ${paint("bold", code)}  ${subject}${place}`,
     );

@@ -8,10 +8,12 @@ import { pathToFileURL } from "node:url";
 import type { Document } from "yaml";
 import { overrideSite } from "../planning";
 
-/** Where a value stands in a site file: both count from 1. */
+/** Where a value stands in a site file: both numbers count from 1. */
 export interface SourcePosition {
   line: number;
   column: number;
+  /** The layout whose file that is, when the site was derived from another one. */
+  source?: string;
 }
 
 /** A specification as it was read, not yet checked. Give `input` to `parseSite`. */
@@ -78,10 +80,37 @@ export function openLayout(name: string): LoadedSite {
   if (layout === undefined) {
     throw new LayoutError(`there is no layout '${name}'; the layouts are ${layoutNames.join(" and ")}`);
   }
-  const loaded = readYaml(layoutFile(layout.folder), name);
-  if (layout.overrides.length === 0) return loaded;
-  // A value that an override replaced does not stand in the file: no position is better than a misleading one.
-  return { input: overrideSite(loaded.input, [...layout.overrides]), source: name };
+  const loaded = readYaml(layoutFile(layout.folder), layout.folder);
+  if (layout.folder === name) return loaded;
+  const { input, locate } = withOverrides(loaded, layout.overrides);
+  const inBase = (path: string): SourcePosition | undefined => {
+    const at = locate?.(path);
+    return at && { ...at, source: layout.folder };
+  };
+  return { input, source: name, locate: inBase };
+}
+
+/**
+ * A site with some values replaced, as `overrideSite` takes them. What was replaced does not stand in the file: no
+ * position is better than a misleading one.
+ *
+ * @throws OverrideError for an override that cannot be applied
+ */
+export function withOverrides(site: LoadedSite, overrides: readonly string[]): LoadedSite {
+  if (overrides.length === 0) return site;
+  const { source, locate } = site;
+  const input = overrideSite(site.input, overrides);
+  const replaced = overrides.map((override) => keysOf(override.split("=", 1)[0] ?? ""));
+  const isReplaced = (path: string): boolean => {
+    const keys = keysOf(path);
+    return replaced.some((prefix) => prefix.every((key, index) => key === keys[index]));
+  };
+  return { input, source, ...(locate && { locate: (path) => (isReplaced(path) ? undefined : locate(path)) }) };
+}
+
+/** Keys and indexes of a path, in both ways to write one: `disks[0].sizeGiB` and `disks.0.sizeGiB`. */
+function keysOf(path: string): string[] {
+  return path.split(/[.[\]]+/).filter((part) => part !== "");
 }
 
 function layoutFile(folder: string): string {
@@ -159,9 +188,10 @@ const yaml = (): typeof import("yaml") => require("yaml");
 
 function parseYaml(text: string, source: string, file: string): LoadedSite {
   const { LineCounter, parseDocument, isNode } = yaml();
+  const shown = source.endsWith(file) ? source : `${source}/${file}`;
+  if (NO_TEXT.test(text)) throw new LayoutError(`${shown} is no site file: it is no UTF-8 text`);
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true, merge: true });
-  const shown = source.endsWith(file) ? source : `${source}/${file}`;
   if (document.errors.length > 0) {
     const reports = document.errors.map((error) => {
       const { line, col } = lines.linePos(error.pos[0]);
@@ -178,13 +208,25 @@ function parseYaml(text: string, source: string, file: string): LoadedSite {
     const { line, col } = at === undefined ? { line: 1, col: 1 } : lines.linePos(at);
     throw new LayoutError(`${shown}:${line}:${col}: ${firstLine((error as Error).message)}`);
   }
+  if (typeof input !== "object" || input === null || Array.isArray(input)) throw new LayoutError(noSite(shown, input));
   const positionOf = (path: readonly string[]): SourcePosition | undefined => {
     const node = document.getIn(path, true);
     if (!isNode(node) || node.range == null) return undefined;
     const { line, col } = lines.linePos(node.range[0]);
     return { line, column: col };
   };
-  return { input, source, locate: (path) => positionOf(path.split(/[.[\]]+/).filter((part) => part !== "")) };
+  return { input, source, locate: (path) => positionOf(keysOf(path)) };
+}
+
+/** What no text file holds; U+FFFD stands for bytes that are no UTF-8. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
+const NO_TEXT = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffd]/;
+
+function noSite(shown: string, input: unknown): string {
+  const model = displayPath(layoutFile("smb-site"));
+  if (input === null || input === undefined) return `${shown} is empty: begin with a copy of ${model}`;
+  const what = Array.isArray(input) ? "a list" : "one value";
+  return `${shown} is no site file: it holds ${what}, not 'site:', 'servers:' and the like as ${model} does`;
 }
 
 /** Offset of the first alias that no anchor stands before. */

@@ -1,9 +1,16 @@
 /** `coldspare check`: reads a specification, plans it, prints the plan. Loads no Pulumi and opens no connection. */
 import { existsSync } from "node:fs";
-import { OverrideError, overrideSite, parseSite, planSite } from "../../planning";
+import { OverrideError, parseSite, planSite } from "../../planning";
 import type { Finding, PlanOptions, SitePlan } from "../../planning/plan";
 import type { Side } from "../../planning/schema";
-import { findSiteFile, type LoadedSite, layoutNames, loadSiteFile, openLayout } from "../../stacks/layouts";
+import {
+  findSiteFile,
+  type LoadedSite,
+  layoutNames,
+  loadSiteFile,
+  openLayout,
+  withOverrides,
+} from "../../stacks/layouts";
 import { exitCode, type Io, textWidth, UsageError, wantsColor } from "../io";
 import { checkReport } from "../report";
 import { didYouMean } from "../suggest";
@@ -59,9 +66,7 @@ export async function openPlan(
   set: readonly string[],
   active: readonly string[],
 ): Promise<OpenedPlan> {
-  const { input, source, locate } = await openSite(site);
-  if (set.length > 0) return { ...planOf(override(input, set), active), source };
-  // Only without overrides: a value that was replaced does not stand in the file.
+  const { input, source, locate } = override(await openSite(site), set);
   return { ...planOf(input, active), source, ...(locate ? { locate } : {}) };
 }
 
@@ -84,9 +89,9 @@ export async function openSite(site: string | undefined): Promise<LoadedSite> {
   return loadSiteFile(site);
 }
 
-function override(input: unknown, overrides: readonly string[]): unknown {
+function override(site: LoadedSite, overrides: readonly string[]): LoadedSite {
   try {
-    return overrideSite(input, [...overrides]);
+    return withOverrides(site, overrides);
   } catch (error) {
     if (error instanceof OverrideError) throw new UsageError(`--set ${error.message}`);
     throw error;

@@ -65,6 +65,17 @@ describe("a site that does not fit", () => {
     expect(code).toBe(1);
     expect(out.split("\n")[1]).toMatch(/^smb does not survive the loss of srv\d: .*(GiB|core|room)/);
     expect(out).toMatch(/^ +fix: /m);
+    // The verdict says memory and cores itself; one guest with too many cores and one full storage are the others.
+    const verdict = out.split("\n").slice(1, 4).join(" ");
+    expect(verdict).toMatch(/lacks .* virtual cores; and 2 more errors, below /);
+  });
+
+  test("a finding of the variant names the line of the layout that it is made from", async () => {
+    const { out } = await coldspare(["check", "smb-site-too-large"]);
+    const full = reportOf((await coldspare(["check", "smb-site-too-large", "--json"])).out);
+    const finding = full.findings.find(({ code }) => code === "STORAGE-FULL");
+    expect(finding?.at).toEqual({ line: expect.any(Number), column: expect.any(Number), source: "smb-site" });
+    expect(out).toContain(`${finding?.subject}  (smb-site:${finding?.at?.line}:${finding?.at?.column})`);
   });
 
   test("--set asks 'what if'", async () => {
@@ -160,6 +171,16 @@ describe("site files", () => {
     const line = smallSite.split("\n").findIndex((text) => text.includes("coldReplica")) + 1;
     expect(finding?.at?.line).toBe(line);
     expect((await coldspare(["check"])).out).toContain(`(site.yaml:${line}:`);
+  });
+
+  test("with --set too, except of what was replaced", async () => {
+    writeFileSync("site.yaml", smallSite);
+    const set = ["--set", "guests.web.coldReplica.on=one", "--set", "guests.web.networks[0].address=192.168.21.10"];
+    const { findings } = reportOf((await coldspare(["check", "--json", ...set])).out);
+    const at = (subject: string) => findings.find((finding) => finding.subject === subject)?.at;
+    expect(findings.map(({ subject }) => subject)).toContain("guests.web.coldReplica.on");
+    expect(at("guests.web.coldReplica.on")).toBeUndefined();
+    expect(at("guests.web")?.line).toBe(smallSite.split("\n").indexOf("  web:") + 2);
   });
 
   test("YAML that cannot be read: file, line, column, every mistake", async () => {

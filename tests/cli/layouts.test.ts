@@ -49,6 +49,17 @@ describe("layouts", () => {
     expect(locate?.("guests.files-1.disks[1].sizeGiB")).toEqual(locate?.("guests.files-1.disks.1.sizeGiB"));
     expect(locate?.("guests.nobody")).toBeUndefined();
   });
+
+  test("positions in a derived layout are those of its base, except of what it replaces", () => {
+    const base = openLayout("smb-site").locate!;
+    const { source, locate } = openLayout("smb-site-too-large");
+    expect(source).toBe("smb-site-too-large");
+    expect(locate?.("guests.sql-erp")).toEqual({ ...base("guests.sql-erp"), source: "smb-site" });
+    expect(locate?.("guests.sql-erp.cores")).toEqual({ ...base("guests.sql-erp.cores"), source: "smb-site" });
+    expect(locate?.("guests.sql-erp.memoryGiB")).toBeUndefined();
+    expect(locate?.("guests.files-1.disks.1.sizeGiB")).toBeUndefined();
+    expect(locate?.("guests.nobody")).toBeUndefined();
+  });
 });
 
 describe("site files", () => {
@@ -85,6 +96,25 @@ describe("site files", () => {
             .join(",")}]`,
     );
     await expect(written("site.yaml", levels.join("\n"))).rejects.toThrow(/site\.yaml:1:1: .*alias/i);
+  });
+
+  test.each([
+    ["an empty file", "", /site\.yaml is empty: begin with a copy of stacks\/smb-site\/site\.yaml$/],
+    ["comments alone", "# site\n", /site\.yaml is empty/],
+    ["plain text", "our servers are named srv1 and srv2\n", /is no site file: it holds one value, not 'site:'/],
+    ["a list", "- srv1\n- srv2\n", /is no site file: it holds a list/],
+    ["a picture", "\u0089PNG\r\n\u001a\n\u0000\u0000", /is no site file: it is no UTF-8 text$/],
+  ])("%s is said to be no site", async (_kind, text, message) => {
+    await expect(written("site.yaml", text)).rejects.toThrow(message);
+    await expect(written("site.yaml", text)).rejects.toThrow(LayoutError);
+  });
+
+  test("text in another encoding is refused; UTF-8 with its mark is read", async () => {
+    writeFileSync(join(folder, "site.yaml"), Buffer.from("site: { name: b\u00fcro }", "latin1"));
+    await expect(loadSiteFile(folder)).rejects.toThrow(/no UTF-8 text/);
+    expect((await written("site.yaml", "\ufeffsite: { name: b\u00fcro }")).input).toEqual({
+      site: { name: "b\u00fcro" },
+    });
   });
 
   test("a file of another kind is refused with the kinds there are", async () => {
