@@ -138,7 +138,9 @@ export class Site extends pulumi.ComponentResource {
     const made = (names: (string | undefined)[]) =>
       names.flatMap((name) => (name !== undefined && servers[name] ? [servers[name]] : []));
     for (const guest of Object.values(this.plan.guests)) {
-      const replicaDependsOn = made([guest.primary, guest.spare]);
+      // The server that the guest is on comes with the guest: named twice, it would only be in the state of each replica twice.
+      const others = [guest.primary, guest.spare].filter((server) => server !== residence(guest).nodeName);
+      const replicaDependsOn = made(others);
       const common = { ...this.guestArgs(guest, args), replicaDependsOn };
       const options = { parent: this, dependsOn: [...made([residence(guest).nodeName]), ...shared] };
       guests[guest.name] =
