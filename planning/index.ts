@@ -11,7 +11,7 @@
  * ```
  */
 
-export { planGuestAlone } from "./alone";
+export { type GuestSurroundings, type ImageSpecInput, planGuestAlone } from "./alone";
 export {
   CALENDAR_EXAMPLES,
   type CalendarEvent,
