@@ -9,10 +9,10 @@ test("derived ids and MAC addresses are the same for ever: a change here renumbe
   ]);
 });
 
-test("ten thousand guests get ids in the range, and unicast, locally administered MAC addresses", () => {
+test("three thousand guests get ids in the range, and unicast, locally administered MAC addresses", () => {
   const ids = new Set<number>();
   const macs = new Set<string>();
-  for (let n = 0; n < 10_000; n++) {
+  for (let n = 0; n < 3_000; n++) {
     const id = deriveGuestId("site", `guest-${n}`);
     expect(id >= 200_000 && id <= 899_999).toBe(true);
     ids.add(id);
@@ -20,9 +20,9 @@ test("ten thousand guests get ids in the range, and unicast, locally administere
     expect(mac).toMatch(/^[0-9A-F][26AE](:[0-9A-F]{2}){5}$/);
     macs.add(mac);
   }
-  expect(macs.size).toBe(10_000);
+  expect(macs.size).toBe(3_000);
   // As many as random numbers would hit twice among 700,000, and not many more.
-  expect(10_000 - ids.size).toBeLessThan(120);
+  expect(3_000 - ids.size).toBeLessThan(20);
 });
 
 test("standby ids are derived for 'restore', and differ from the guest's own", () => {

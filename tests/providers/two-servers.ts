@@ -48,7 +48,7 @@ export class TwoServers {
       endpoints: lab.endpoints,
       apiToken: lab.tokens.root,
       ca: readFileSync(lab.caFile, "utf8"),
-      pollSeconds: 0.05,
+      pollSeconds: 0.01,
       retry: { attempts: 3, baseSeconds: 0.05 },
     });
     return new TwoServers(folder, lab, pve);
