@@ -102,8 +102,8 @@ async function run(domain: Domain, request: TaskRequest, task: Task): Promise<vo
   }
 }
 
-/** What `/nodes/{node}/tasks/{upid}/status` answers. */
-export function taskStatus(task: Task): Record<string, unknown> {
+/** What every answer about a task says. */
+function taskFacts(task: Task): Record<string, unknown> {
   return {
     upid: task.upid,
     node: task.node,
@@ -114,6 +114,13 @@ export function taskStatus(task: Task): Record<string, unknown> {
     id: task.id,
     user: task.user,
     ...(task.tokenid ? { tokenid: task.tokenid } : {}),
+  };
+}
+
+/** What `/nodes/{node}/tasks/{upid}/status` answers. */
+export function taskStatus(task: Task): Record<string, unknown> {
+  return {
+    ...taskFacts(task),
     status: task.exitstatus === undefined ? "running" : "stopped",
     ...(task.exitstatus === undefined ? {} : { exitstatus: task.exitstatus }),
   };
@@ -122,15 +129,7 @@ export function taskStatus(task: Task): Record<string, unknown> {
 /** A task as the lists of tasks show it. */
 export function taskListed(task: Task): Record<string, unknown> {
   return {
-    upid: task.upid,
-    node: task.node,
-    pid: task.pid,
-    pstart: task.pstart,
-    starttime: task.starttime,
-    type: task.type,
-    id: task.id,
-    user: task.user,
-    ...(task.tokenid ? { tokenid: task.tokenid } : {}),
+    ...taskFacts(task),
     ...(task.endtime === undefined ? {} : { endtime: task.endtime }),
     ...(task.exitstatus === undefined ? {} : { status: task.exitstatus }),
   };
