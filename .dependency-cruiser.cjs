@@ -2,10 +2,10 @@
  * The layers of docs/architecture.md as rules: an arrow points only downwards.
  *
  *   stacks → components → providers → planning
- *   cli    → providers, planning, stacks/layouts.ts
+ *   cli    → operations → providers, planning; cli also stacks/layouts.ts
  *   lab    → planning; the product never imports the lab
  */
-const product = "^(planning|providers|components|stacks|cli|index\\.ts)";
+const product = "^(planning|providers|components|stacks|operations|cli|index\\.ts)";
 const pulumi = "^(node_modules/)?@pulumi/|^node_modules/@muhlba91/";
 
 /** Folder `from` may import the other folders only as listed in `to`. */
@@ -22,7 +22,7 @@ module.exports = {
     layer(
       "planning-is-lowest",
       "^planning/",
-      "^(providers|components|stacks|cli|lab|index\\.ts)",
+      "^(providers|components|stacks|operations|cli|lab|index\\.ts)",
       "Planning knows nothing of what is built from it.",
     ),
     layer("planning-without-pulumi", "^planning/", pulumi, "coldspare check plans without the engine's libraries."),
@@ -43,16 +43,16 @@ module.exports = {
     layer(
       "providers-below-components",
       "^providers/",
-      "^(components|stacks|cli|lab|index\\.ts)",
+      "^(components|stacks|operations|cli|lab|index\\.ts)",
       "Handlers and clients carry no policy and know no component.",
     ),
     layer(
       "components-below-stacks",
       "^components/",
-      "^(stacks|cli|lab|index\\.ts)",
+      "^(stacks|operations|cli|lab|index\\.ts)",
       "Components take their part of the plan; reading config and naming layouts is for stacks.",
     ),
-    layer("stacks-are-highest", "^stacks/", "^(cli|lab)", "A stack is the same against real hosts and the lab."),
+    layer("stacks-are-highest", "^stacks/", "^(operations|cli|lab)", "A stack is the same against real hosts and the lab."),
     {
       name: "layouts-without-pulumi",
       severity: "error",
@@ -67,6 +67,12 @@ module.exports = {
       from: { path: "^cli/" },
       to: { path: "^(components|stacks|lab|index\\.ts)", pathNot: "^stacks/layouts\\.ts$" },
     },
+    layer(
+      "operations-over-planning-and-clients",
+      "^operations/",
+      "^(components|stacks|cli|lab|index\\.ts)",
+      "What commands do works without components, engine and terminal.",
+    ),
     {
       name: "cli-never-reaches-pulumi",
       severity: "error",
@@ -79,20 +85,20 @@ module.exports = {
       severity: "error",
       comment: "The lab is judged by the real API: sharing code with its own client would hide the client's mistakes.",
       from: { path: "^lab/" },
-      to: { path: "^(providers|components|stacks|cli|index\\.ts)" },
+      to: { path: "^(providers|components|stacks|operations|cli|index\\.ts)" },
     },
     {
       name: "product-without-lab-and-tests",
       severity: "error",
       comment: "What is published needs neither the simulator nor the tests.",
       from: { path: product },
-      to: { path: "^(lab|tests|bench|tools|examples)/" },
+      to: { path: "^(lab|tests|proofs|bench|tools|examples)/" },
     },
     {
       name: "lab-without-tests",
       severity: "error",
       from: { path: "^lab/" },
-      to: { path: "^(tests|bench|tools|examples)/" },
+      to: { path: "^(tests|proofs|bench|tools|examples)/" },
     },
     {
       name: "no-circular-imports",
@@ -129,7 +135,7 @@ module.exports = {
       name: "no-orphans",
       severity: "error",
       comment: "A file that nothing imports and that is no entry is left over.",
-      from: { orphan: true, pathNot: "(^|/)index\\.ts$|^cli/main\\.ts$|^stacks/[^/]+/index\\.ts$|\\.d\\.ts$" },
+      from: { orphan: true, pathNot: "(^|/)index\\.ts$|^cli/main\\.ts$|^lab/main\\.ts$|^stacks/[^/]+/index\\.ts$|\\.d\\.ts$" },
       to: {},
     },
   ],

@@ -1,4 +1,5 @@
-// Two projects: 'unit' needs no Pulumi engine and ends in seconds; 'engine' drives the real engine and plugins.
+// 'unit' needs no Pulumi engine and ends in seconds; 'engine' drives the real engine and plugins; 'hosts' makes real hosts in
+// network namespaces, which takes Linux and root.
 const common = {
   testEnvironment: "node",
   transform: {
@@ -21,8 +22,9 @@ module.exports = {
       ...common,
       displayName: "unit",
       testMatch: ["<rootDir>/tests/**/*.test.ts"],
-      testPathIgnorePatterns: ["<rootDir>/tests/engine/"],
+      testPathIgnorePatterns: ["<rootDir>/tests/engine/", "<rootDir>/tests/hosts/"],
     },
     { ...common, displayName: "engine", testMatch: ["<rootDir>/tests/engine/**/*.test.ts"] },
+    { ...common, displayName: "hosts", testMatch: ["<rootDir>/tests/hosts/**/*.test.ts"] },
   ],
 };

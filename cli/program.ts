@@ -3,6 +3,9 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command, CommanderError } from "commander";
 import { exitCode, type Io, UsageError } from "./io";
+import { register as availability } from "./register/availability";
+import { register as readiness } from "./register/readiness";
+import { register as comingHome } from "./register/return";
 
 const exitCodes = `Exit codes:
   0  no errors
@@ -60,6 +63,9 @@ ${exitCodes}`,
   addRefresh(program, io, finish);
   addSchema(program, io);
   addFindings(program, io);
+  availability(program, io, finish);
+  comingHome(program, io, finish);
+  readiness(program, io, finish);
   return program;
 }
 

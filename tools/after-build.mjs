@@ -1,5 +1,5 @@
 // What the compiler does not do: the published JSON Schema of a site, the runnable command, and the build's stamp.
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -25,8 +25,15 @@ function copyLayouts() {
   }
 }
 
+/** Programs for servers (and for the lab's hosts), which are no TypeScript and go along as they are. */
+function copyPrograms() {
+  cpSync(join(root, "guard"), join(dist, "guard"), { recursive: true });
+  cpSync(join(root, "lab", "hosts", "programs"), join(dist, "lab", "hosts", "programs"), { recursive: true });
+}
+
 writeSiteSchema();
 copyLayouts();
+copyPrograms();
 chmodSync(join(dist, "cli", "main.js"), 0o755);
 // Only a build that came this far counts as done (tools/lib/checkout.mjs).
 writeFileSync(join(dist, ".built"), "");
