@@ -52,7 +52,12 @@ module.exports = {
       "^(stacks|operations|cli|lab|index\\.ts)",
       "Components take their part of the plan; reading config and naming layouts is for stacks.",
     ),
-    layer("stacks-are-highest", "^stacks/", "^(operations|cli|lab)", "A stack is the same against real hosts and the lab."),
+    layer(
+      "stacks-are-highest",
+      "^stacks/",
+      "^(operations|cli|lab)",
+      "A stack is the same against real hosts and the lab.",
+    ),
     {
       name: "layouts-without-pulumi",
       severity: "error",
@@ -135,7 +140,10 @@ module.exports = {
       name: "no-orphans",
       severity: "error",
       comment: "A file that nothing imports and that is no entry is left over.",
-      from: { orphan: true, pathNot: "(^|/)index\\.ts$|^cli/main\\.ts$|^lab/main\\.ts$|^stacks/[^/]+/index\\.ts$|\\.d\\.ts$" },
+      from: {
+        orphan: true,
+        pathNot: "(^|/)index\\.ts$|^cli/main\\.ts$|^lab/main\\.ts$|^stacks/[^/]+/index\\.ts$|\\.d\\.ts$",
+      },
       to: {},
     },
   ],
