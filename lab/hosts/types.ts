@@ -1,0 +1,116 @@
+/** How a host of the lab is made. */
+export interface HostSpecification {
+  /** Host name, as in the site's plan. */
+  name: string;
+  /** Management address (IPv4), on which its sshd listens. */
+  address: string;
+  /** Length of the network's prefix. */
+  prefix: number;
+  /** Whether guests run here; a witness is none. */
+  hypervisor: boolean;
+}
+
+/** A file or folder of the machine that every host sees at another place. */
+export interface HostBind {
+  from: string;
+  /** Absolute path inside the host; made if it is not there. */
+  to: string;
+  /** Leave the bind out of other hosts. @default every host */
+  hosts?: string[];
+  /** @default false */
+  readOnly?: boolean;
+}
+
+export interface HostsOptions {
+  /** Everything of the hosts lies here; a second start in the same folder first removes what a killed lab left. */
+  folder: string;
+  hosts: HostSpecification[];
+  binds?: HostBind[];
+  /** Environment of everything that runs on the hosts (units, sshd's sessions, `exec`). */
+  environment?: Record<string, string>;
+  /** Seconds of silence after which a host's watchdog resets it. @default 60 */
+  watchdogSeconds?: number;
+  /**
+   * Called in every boot after the host's file systems and network are there and before sshd and any unit runs: the place to
+   * put files such as `/etc/pve`. `pid` is the host's pid 1 as seen from outside.
+   */
+  beforeUnits?: (host: string, pid: number) => Promise<void> | void;
+  /** Called after a host went down for whatever reason: power cut, BMC, watchdog, `poweroff`. */
+  onDown?: (host: string, why: DownReason) => void;
+  /** Called after a host is up, for whatever reason it was started. */
+  onUp?: (host: string) => void;
+  /** Address of the probe namespace on the switch. @default the last usable address of the hosts' network */
+  probeAddress?: string;
+}
+
+/** Why a host went down: `power` is a cut through the lab or its BMC, `watchdog` its own timer, `self` its own shutdown. */
+export type DownReason = "power" | "watchdog" | "self";
+
+export interface ExecOptions {
+  input?: string;
+  env?: Record<string, string>;
+  /** The command is killed after that. @default 60 */
+  timeoutSeconds?: number;
+}
+
+export interface ExecResult {
+  /** Exit code; 128 + signal number when a signal ended it; 124 after the time-out. */
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** How a host's BMC misbehaves. */
+export interface BmcBehaviour {
+  /** Answers 401 to everything (`denied`), 500 to resets (`refuse`), accepts resets and does nothing (`ignore`), reports Off or On whatever is true (`says-off`, `says-on`), does not listen at all (`dead`). */
+  fault?: "denied" | "refuse" | "ignore" | "says-off" | "says-on" | "dead";
+  /** Seconds before each answer. @default 0 */
+  delaySeconds?: number;
+}
+
+/** Real hosts: namespaces with file systems, network, sshd, units, watchdog and BMC of their own. */
+export interface LabHosts {
+  /** Namespaces, network, sshd, enabled units. Does nothing when the host is up. */
+  boot(name: string): Promise<void>;
+  /** Power cut: everything of the host ends at once. Resolves when nothing of it runs any more. */
+  cut(name: string): Promise<void>;
+  isUp(name: string): boolean;
+  /** @throws Error when the host is down */
+  exec(name: string, argv: string[], options?: ExecOptions): Promise<ExecResult>;
+  /** Starts a process inside the host's namespaces that outlives the call. @returns its pid as seen from outside */
+  spawn(name: string, argv: string[], options?: { env?: Record<string, string>; log?: string }): Promise<number>;
+  /**
+   * A bridge of the host for (bridge, vlan), joined to the same bridge of all other hosts unless isolated.
+   *
+   * @returns the name of its interface in the host's network namespace; with an isolated bridge nothing leaves the host
+   */
+  bridge(name: string, bridge: string, vlan?: number, options?: { isolated?: boolean }): Promise<string>;
+  /** Joins the probe namespace to (bridge, vlan) with this address (`192.168.20.250/24`). Done once, again is harmless. */
+  probeJoin(bridge: string, vlan: number | undefined, address: string): Promise<void>;
+  /** Runs a command in the probe namespace on the switch, which no partition cuts off. */
+  probe(argv: string[], options?: ExecOptions): Promise<ExecResult>;
+  /** No frame passes between the two sides any more. `operator` stands for the forwarded ports and the APIs. */
+  split(sideA: string[], sideB: string[]): Promise<void>;
+  /** Whether the two can reach each other (both `up` or not is not asked). */
+  connected(a: string, b: string): boolean;
+  heal(): Promise<void>;
+  /** Loopback port that leads to the host's sshd. */
+  sshPort(name: string): number;
+  /** `ssh-ed25519 AAAA…` of the host. */
+  hostKey(name: string): Promise<string>;
+  /** Private key that all hosts let in as root. */
+  operatorKeyFile(): string;
+  /** Redfish of the host, basic auth `admin` / `bmcPassword()`. */
+  bmcUrl(name: string): string;
+  bmcPassword(): string;
+  /** PEM file of the authority that signed the BMCs' certificate. */
+  bmcCaFile(): string;
+  bmc(name: string, behaviour: BmcBehaviour): void;
+  /** argv of a switch for power over a command: append `on`, `off` or `status`. */
+  powerSwitch(name: string): string[];
+  /** The host's pid 1 as seen from outside; undefined when it is down. */
+  pid(name: string): number | undefined;
+  /** Folder of the machine in which the host's root file system is kept (upper layer and private folders). */
+  hostFolder(name: string): string;
+  stop(): Promise<void>;
+}
