@@ -15,7 +15,6 @@ const SOURCES = [
   "cli",
   "guard",
   "lab",
-  "proofs",
 ];
 const BUILD_FILES = ["tsconfig.json", "tsconfig.build.json", "package.json", "tools/after-build.mjs"];
 
