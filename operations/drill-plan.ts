@@ -92,11 +92,21 @@ function chosenGuests(manifest: SiteManifest, names: readonly string[], refusals
       if (guest?.spare !== undefined) guests.add(guest);
       else if (!guest)
         refusals.push(
-          refusal("OPERATION-UNKNOWN-GUEST", name, `there is no guest and no group '${name}'`, "see `coldspare status`"),
+          refusal(
+            "OPERATION-UNKNOWN-GUEST",
+            name,
+            `there is no guest and no group '${name}'`,
+            "see `coldspare status`",
+          ),
         );
       else if (!group)
         refusals.push(
-          refusal("OPERATION-NO-SPARE", name, `${name} has no spare, so there is nothing to start`, "give it a coldReplica"),
+          refusal(
+            "OPERATION-NO-SPARE",
+            name,
+            `${name} has no spare, so there is nothing to start`,
+            "give it a coldReplica",
+          ),
         );
     }
   }
@@ -104,7 +114,10 @@ function chosenGuests(manifest: SiteManifest, names: readonly string[], refusals
 }
 
 /** Units in the order of their start: groups by their order, then single guests by boot order. */
-function together(manifest: SiteManifest, chosen: readonly ManifestGuest[]): { unit: string; guests: ManifestGuest[] }[] {
+function together(
+  manifest: SiteManifest,
+  chosen: readonly ManifestGuest[],
+): { unit: string; guests: ManifestGuest[] }[] {
   const groups = Object.entries(manifest.groups)
     .sort(([a, x], [b, y]) => x.order - y.order || (a < b ? -1 : 1))
     .map(([unit, { guests }]) => ({
@@ -128,7 +141,12 @@ function problemsOf(guest: ManifestGuest, manifest: SiteManifest, facts: DrillFa
     ];
   if (!facts.up.includes(server))
     return [
-      refusal("OPERATION-SERVER-DOWN", name, `${server}, which stands by for ${name}, does not answer`, `bring ${server} back first`),
+      refusal(
+        "OPERATION-SERVER-DOWN",
+        name,
+        `${server}, which stands by for ${name}, does not answer`,
+        `bring ${server} back first`,
+      ),
     ];
   const found: Finding[] = [];
   if (!manifest.servers[server]?.ssh)
@@ -142,7 +160,12 @@ function problemsOf(guest: ManifestGuest, manifest: SiteManifest, facts: DrillFa
     );
   if (guest.method === "restore" && !facts.standby[name])
     found.push(
-      refusal("OPERATION-NO-STANDBY", name, `${name} has no good standby on ${server}`, `\`coldspare refresh --guest ${name}\``),
+      refusal(
+        "OPERATION-NO-STANDBY",
+        name,
+        `${name} has no good standby on ${server}`,
+        `\`coldspare refresh --guest ${name}\``,
+      ),
     );
   if (guest.method === "storage-replication" && guest.kind === "lxc")
     found.push(
@@ -155,7 +178,12 @@ function problemsOf(guest: ManifestGuest, manifest: SiteManifest, facts: DrillFa
     );
   if (guest.method === "storage-replication" && facts.lastSync[name] === undefined)
     found.push(
-      refusal("OPERATION-NO-REPLICA", name, `${name} was never replicated to ${server}`, "see `pvesr status` on its server"),
+      refusal(
+        "OPERATION-NO-REPLICA",
+        name,
+        `${name} was never replicated to ${server}`,
+        "see `pvesr status` on its server",
+      ),
     );
   return found;
 }

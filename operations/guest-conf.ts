@@ -15,7 +15,9 @@ export function parseGuestConf(text: string): Record<string, string> {
 const DRIVE = /^(scsi|virtio|sata|ide)\d+$|^efidisk0$|^tpmstate0$/;
 
 /** Drives of a machine that hold its data: keys and volume ids, without media and cloud-init. */
-export function dataDrives(conf: Readonly<Record<string, string>>): { key: string; volume: string; options: string[] }[] {
+export function dataDrives(
+  conf: Readonly<Record<string, string>>,
+): { key: string; volume: string; options: string[] }[] {
   return Object.entries(conf).flatMap(([key, value]) => {
     if (!DRIVE.test(key)) return [];
     const [volume = "", ...options] = value.split(",");
@@ -74,7 +76,9 @@ function driveCopy(
   const path = paths[volume];
   if (path === undefined) throw new Error(`where ${volume} (${key}) lies is not known`);
   const storage = volume.split(":")[0]!;
-  return [`${storage}:0`, `import-from=${path}`, ...options.filter((each) => !/^(size|replicate)=/.test(each))].join(",");
+  return [`${storage}:0`, `import-from=${path}`, ...options.filter((each) => !/^(size|replicate)=/.test(each))].join(
+    ",",
+  );
 }
 
 /** A cloud-init drive is made anew; other media stay out: they may be on the other server only. */
