@@ -25,12 +25,16 @@ export { type CatalogueEntry, FindingCatalogue, type FindingCode } from "./catal
 export { containerElsewhere, guestIdTaken, makeFinding, orderFindings, serverUnreachable } from "./findings";
 export { renderFindings } from "./findings-page";
 export { deriveGuestId, deriveMac } from "./identity";
+export * from "./manifest";
+export * from "./manifest-text";
+export { idsOf, NODE_CONF_FORMAT, renderNodeConf } from "./node-conf";
 export { OverrideError, overrideSite } from "./override";
 export { type ParsedSite, parseSite } from "./parse";
 export type * from "./plan";
 export { planSite } from "./plan-site";
 export { type GuestReport, type SiteReport, siteReport } from "./report";
 export * from "./schema";
+export * from "./schema-recovery";
 export { type StandbyPlan, standbyOf } from "./standby";
 export { formatDuration, formatGiB, parseDuration } from "./units";
 

@@ -3,7 +3,12 @@
  * the output `manifest` and places it on every server. Which side of a guest is active is not in it: that is asked on the
  * servers. Sizes in GiB, times in seconds.
  */
-import type { Fencing, ReplicaMethod, ServerSpec } from "./schema";
+import type { GuestAddress, GuestPlan, ServerPlan, SitePlan } from "./plan";
+import { planSite } from "./plan-site";
+import type { Fencing, ReplicaMethod, ServerSpec, SiteSpec } from "./schema";
+import type { DrillSpec, PowerSpec, ProbeSpec } from "./schema-recovery";
+import { sameCard, spareNetwork } from "./spare-networks";
+import { byName, parseDuration } from "./units";
 
 /** Grows by keys only; a reader refuses a greater number than it knows. */
 export const MANIFEST_FORMAT = 1;
@@ -165,5 +170,222 @@ export interface ManifestAccess {
     hosts?: Record<string, string>;
     /** Public host keys by server: `ssh-ed25519 AAAA…`. Without a key a server is not reached over SSH. */
     hostKeys: Record<string, string[]>;
+  };
+}
+
+/**
+ * The manifest of a planned site. The same plan and access give the same manifest, whatever the order of their keys and
+ * whichever side of a guest is active.
+ *
+ * @example
+ * ```ts
+ * const manifest = siteManifest(planSite(spec), { endpoints: { srv1: "https://192.168.10.11:8006" } });
+ * ```
+ */
+export function siteManifest(planned: SitePlan, access: ManifestAccess): SiteManifest {
+  // Recovery points and times are those of the site as it is meant to be: they do not change with the active side.
+  const away = Object.values(planned.guests).some(({ activeSide }) => activeSide === "spare");
+  const plan = away ? planSite(planned.spec) : planned;
+  const { spec } = plan;
+  const witness = witnessOf(plan);
+  return {
+    format: MANIFEST_FORMAT,
+    site: plan.site.name,
+    ...(plan.site.cluster !== undefined && { cluster: plan.site.cluster }),
+    ...(plan.site.domain !== undefined && { domain: plan.site.domain }),
+    fencing: plan.site.fencing,
+    lease: spec.site.lease,
+    ...(witness !== undefined && { witness }),
+    ...(access.ca !== undefined && { ca: access.ca }),
+    allowShedding: spec.policies.allowShedding,
+    expectedVotes: Object.values(plan.losses)[0]?.quorum?.expected ?? 1,
+    memoryOverheadGiB: spec.policies.memoryOverheadGiB,
+    servers: mapValues(plan.servers, (server) => manifestServer(server, access)),
+    guests: mapValues(plan.guests, (guest) => manifestGuest(plan, guest)),
+    groups: mapValues(spec.groups, (group) => ({ ...group, guests: group.guests.filter(isGuest(spec)) })),
+    drills: mapValues(spec.drills, (drill) => manifestDrill(spec, drill)),
+  };
+}
+
+/** Servers that keep the record of who may run a guest: its two sides and a third one; none for a guest without a spare. */
+export function votersOf(plan: SitePlan, guest: GuestPlan): string[] {
+  if (guest.spare === undefined) return [];
+  const sides = [guest.primary, guest.spare];
+  const others = Object.values(plan.servers)
+    .filter(({ name, roles }) => roles.includes("hypervisor") && !sides.includes(name))
+    .map(({ name }) => name)
+    .sort(byName);
+  const third = witnessOf(plan) ?? others[0];
+  return [...new Set(third === undefined ? sides : [...sides, third])];
+}
+
+/** The first witness by name that is no hypervisor. */
+export function witnessOf(plan: SitePlan): string | undefined {
+  return Object.values(plan.servers)
+    .filter(({ roles }) => roles.includes("witness") && !roles.includes("hypervisor"))
+    .map(({ name }) => name)
+    .sort(byName)[0];
+}
+
+/** The same keys, sorted, with other values. */
+function mapValues<A, B>(record: Record<string, A>, change: (value: A) => B): Record<string, B> {
+  const entries = Object.entries(record).sort(([a], [b]) => byName(a, b));
+  return Object.fromEntries(entries.map(([key, value]) => [key, change(value)]));
+}
+
+function isGuest(spec: SiteSpec): (name: string) => boolean {
+  return (name) => Object.hasOwn(spec.guests, name);
+}
+
+function manifestServer({ name, roles, spec, capacity }: ServerPlan, access: ManifestAccess): ManifestServer {
+  const address = spec.address ?? spec.address6;
+  const endpoint = own(access.endpoints, name);
+  const fingerprint = own(access.fingerprints, name);
+  const ssh = sshAccess(name, address, access.ssh);
+  return {
+    roles,
+    ...(address !== undefined && { address }),
+    ...(endpoint !== undefined && { endpoint }),
+    ...(fingerprint !== undefined && { fingerprint }),
+    ...(ssh !== undefined && { ssh }),
+    memoryLimitGiB: capacity.before.memoryLimitGiB,
+    coreLimit: capacity.before.coreLimit,
+    ...(spec.power !== undefined && { power: manifestPower(spec.power) }),
+  };
+}
+
+function sshAccess(server: string, address: string | undefined, ssh: ManifestAccess["ssh"]): ManifestServer["ssh"] {
+  const hostKeys = own(ssh?.hostKeys, server) ?? [];
+  const way = own(ssh?.hosts, server) ?? address;
+  if (ssh === undefined || way === undefined || hostKeys.length === 0) return undefined;
+  // [fd00::1]:22, host:22 or a bare address; more than one colon without brackets is IPv6 without a port.
+  const match = /^\[([^\]]+)\](?::(\d+))?$/.exec(way) ?? /^([^:]+):(\d+)$/.exec(way);
+  const port = match?.[2] === undefined ? (ssh.port ?? 22) : Number(match[2]);
+  return { host: match?.[1] ?? way, port, user: ssh.user ?? "root", hostKeys };
+}
+
+function own<T>(record: Record<string, T> | undefined, key: string): T | undefined {
+  return record !== undefined && Object.hasOwn(record, key) ? record[key] : undefined;
+}
+
+function manifestPower(power: PowerSpec): ManifestPower {
+  if (power.kind === "ipmi") return power;
+  if (power.kind === "command") {
+    const { kind, off, on, status } = power;
+    return { kind, off, ...(on !== undefined && { on }), status };
+  }
+  const { kind, url, username, passwordSecret, system, ca } = power;
+  return {
+    kind,
+    url,
+    username,
+    passwordSecret,
+    ...(system !== undefined && { system }),
+    ...(ca !== undefined && { ca }),
+  };
+}
+
+function manifestGuest(plan: SitePlan, guest: GuestPlan): ManifestGuest {
+  const { spec, replica } = guest;
+  const group = Object.entries(plan.spec.groups)
+    .sort(([a], [b]) => byName(a, b))
+    .find(([, { guests }]) => guests.includes(guest.name))?.[0];
+  return {
+    name: guest.name,
+    kind: guest.kind === "vm" ? "qemu" : "lxc",
+    vmid: guest.id,
+    ...(spec.role !== undefined && { role: spec.role }),
+    primary: guest.primary,
+    ...(guest.spare !== undefined && { spare: guest.spare }),
+    ...(replica && manifestReplica(guest, replica)),
+    voters: votersOf(plan, guest),
+    memoryGiB: spec.memoryGiB,
+    cores: spec.cores,
+    ...(group !== undefined && { group }),
+    boot: spec.boot,
+    priority: spec.priority,
+    sheddable: spec.sheddable,
+    storages: [...new Set(spec.disks.map(({ storage }) => storage))].sort(byName),
+    ...manifestNetworks(plan.spec, guest),
+    cloudInit: spec.kind === "vm" && spec.cloudInit !== undefined,
+    agent: spec.agent,
+    probes: spec.probes.map(manifestProbe),
+    commands: spec.commands,
+  };
+}
+
+type ReplicaKeys =
+  | "method"
+  | "standbyIds"
+  | "backupStorage"
+  | "standbyStorage"
+  | "recoveryPointSeconds"
+  | "recoveryTimeSeconds"
+  | "recoveryTimePromisedSeconds";
+
+function manifestReplica(
+  guest: GuestPlan,
+  replica: NonNullable<GuestPlan["replica"]>,
+): Pick<ManifestGuest, ReplicaKeys> {
+  const { method, standbyIds, backupStorage, recoveryPoint, recoveryTime } = replica;
+  const point = recoveryPoint.promisedSeconds ?? recoveryPoint.seconds;
+  const standbyStorage = method === "restore" ? (replica.storage ?? guest.spec.disks[0]?.storage) : undefined;
+  return {
+    method,
+    ...(standbyIds && { standbyIds }),
+    ...(backupStorage !== undefined && { backupStorage }),
+    ...(standbyStorage !== undefined && { standbyStorage }),
+    // A schedule that is none promises nothing, and JSON has no number for it.
+    ...(Number.isFinite(point) && { recoveryPointSeconds: point }),
+    recoveryTimeSeconds: recoveryTime.seconds,
+    ...(recoveryTime.promisedSeconds !== undefined && { recoveryTimePromisedSeconds: recoveryTime.promisedSeconds }),
+  };
+}
+
+function manifestNetworks(spec: SiteSpec, guest: GuestPlan): Pick<ManifestGuest, "networks" | "spareNetworks"> {
+  const replica = guest.spec.coldReplica;
+  const networks = guest.addresses.map((card) =>
+    manifestCard({ ...card, dnsServers: own(spec.networks, card.network)?.dnsServers ?? [] }),
+  );
+  const spare = replica === undefined ? [] : guest.addresses.map((card) => spareNetwork(spec, card, replica).card);
+  const differs = spare.some((card, index) => {
+    const primary = guest.addresses[index];
+    return primary !== undefined && !sameCard(card, primary);
+  });
+  return { networks, ...(differs && { spareNetworks: spare.map(manifestCard) }) };
+}
+
+function manifestCard({ dnsServers, ...card }: GuestAddress & { dnsServers: string[] }): ManifestNetwork {
+  return { ...card, ...(dnsServers.length > 0 && { dnsServers }) };
+}
+
+function manifestProbe(probe: ProbeSpec): ManifestProbe {
+  if (probe.kind !== "http") return probe;
+  const { kind, path, tls, timeoutSeconds, port = tls ? 443 : 80, expect, status } = probe;
+  return {
+    kind,
+    port,
+    path,
+    tls,
+    timeoutSeconds,
+    ...(expect !== undefined && { expect }),
+    ...(status !== undefined && { status }),
+  };
+}
+
+/** Guests with a spare that a drill starts, in the order of its group or else by name; names that are no guests are left out. */
+export function drillGuests(spec: SiteSpec, { guests, group }: Pick<DrillSpec, "guests" | "group">): string[] {
+  const withSpare = (name: string) => own(spec.guests, name)?.coldReplica !== undefined;
+  const members = group === undefined ? [] : (own(spec.groups, group)?.guests ?? []);
+  const named = guests ?? (group === undefined ? "all" : []);
+  const chosen = named === "all" ? Object.keys(spec.guests).sort(byName) : named;
+  return [...new Set([...members, ...chosen])].filter(withSpare);
+}
+
+function manifestDrill(spec: SiteSpec, drill: DrillSpec): ManifestDrill {
+  return {
+    guests: drillGuests(spec, drill),
+    ...(drill.schedule !== undefined && { schedule: drill.schedule }),
+    ...(drill.maximumAge !== undefined && { maximumAgeSeconds: parseDuration(drill.maximumAge) }),
   };
 }

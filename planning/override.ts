@@ -26,6 +26,8 @@ const NAMED_SECTIONS: readonly string[] = [
   "networks",
   "images",
   "guests",
+  "groups",
+  "drills",
   "backups",
   "targets",
   "devices",

@@ -56,6 +56,8 @@ function canonical(spec: SiteSpec): SiteSpec {
     backups: byKey(spec.backups),
     targets: byKey(spec.targets),
     devices: byKey(spec.devices),
+    groups: byKey(spec.groups),
+    drills: byKey(spec.drills),
   };
 }
 

@@ -3,15 +3,9 @@
  * secrets appear by name only. Sizes are GiB (2^30 bytes), times are seconds unless a key says otherwise.
  */
 import { z } from "zod";
+import { duration, gib, name, storageId } from "./schema-basics";
+import { drill, group, guestCommand, lease, power, probe, reIpRule } from "./schema-recovery";
 
-const name = z
-  .string()
-  .regex(
-    /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
-    "must be a host name: lower-case letters, digits and inner dashes, 1-63 characters",
-  );
-const storageId = z.string().regex(/^[A-Za-z][A-Za-z0-9._-]*[A-Za-z0-9]$/, "must be a Proxmox storage id");
-const gib = z.number().positive();
 /** Proxmox VE starts no guest with less than 16 MiB. */
 const guestMemory = z.number().min(16 / 1024);
 /** Up to three levels, as Proxmox VE names pools (pve-access-control, 'verify_poolname'). */
@@ -23,7 +17,6 @@ const poolName = z
   );
 /** Proxmox VE accepts guest ids from 100 to 999999999 (pve-guest-common, 'pve-vmid'). */
 const guestId = z.int().min(100).max(999_999_999);
-const duration = z.string().regex(/^\d+(\.\d+)?(s|m|h|d|w)$/, "must be a number with a unit: 90s, 15m, 4h, 1d or 2w");
 
 export const duty = z.enum(["confidentiality", "integrity", "availability"]);
 export const serverRole = z.enum([
@@ -100,6 +93,7 @@ export const server = z.strictObject({
     .prefault({})
     .describe("Node settings that the provider can set; what is absent is left alone"),
   applications: z.array(z.string()).default([]).describe("Applications that run on the server itself, not in a guest"),
+  power: power.optional(),
 });
 
 export const sharedStorage = z.strictObject({
@@ -170,6 +164,11 @@ export const coldReplica = z.strictObject({
   standbyIds: z.tuple([guestId, guestId]).optional().describe("Guest ids of the two standby copies ('restore' only)"),
   backupStorage: storageId.optional().describe("Shared vzdump storage that 'restore' reads from"),
   storage: storageId.optional().describe("Storage on the spare for 'restore'. Default: that of each disk"),
+  networks: z
+    .record(name, name)
+    .default({})
+    .describe("Network on the primary: network on the spare. Default: the same network on both"),
+  reIp: z.array(reIpRule).default([]).describe("Addresses on the spare, where its subnet is another one"),
 });
 
 const guestCommon = {
@@ -207,6 +206,8 @@ const guestCommon = {
     .describe("Name of an image: the first disk is made from it, or of kind iso the first start installs from it"),
   agent: z.boolean().default(false).describe("The image has the QEMU guest agent"),
   coldReplica: coldReplica.optional(),
+  probes: z.array(probe).default([]).describe("How a drill and a switch see that its service answers"),
+  commands: z.array(guestCommand).default([]).describe("Commands before and after a switch of this guest"),
 };
 
 export const virtualMachine = z.strictObject({
@@ -303,7 +304,13 @@ export const siteSpec = z.strictObject({
       .max(15)
       .optional()
       .describe("Name of the Proxmox VE cluster all hypervisors form. Absent: independent hosts"),
-    fencing: fencing.default("confirm"),
+    fencing: fencing
+      .default("confirm")
+      .describe(
+        "What settles that the lost server is off before a spare starts: confirm (a person), power (its power is switched " +
+          "off), lease (it stops its guests itself when it can reach no majority)",
+      ),
+    lease: lease.prefault({}).describe("Times of `fencing: lease`"),
   }),
   servers: z.record(name, server),
   storages: z.record(storageId, sharedStorage).default({}),
@@ -313,6 +320,8 @@ export const siteSpec = z.strictObject({
   backups: z.record(name, backupPolicy).default({}),
   targets: z.record(name, offlineMedium).default({}),
   devices: z.record(name, device).default({}),
+  groups: z.record(name, group).default({}).describe("Application groups; a guest is in one at most"),
+  drills: z.record(name, drill).default({}),
   policies: policies.prefault({}),
 });
 
