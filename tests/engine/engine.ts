@@ -26,6 +26,8 @@ export interface StackOptions {
   /** Folder of the program (with Pulumi.yaml). Default: this checkout. */
   program?: string;
   stack?: string;
+  /** Where state and config are kept. Default: a new folder, which `remove` removes. */
+  folder?: string;
   env?: NodeJS.ProcessEnv;
 }
 
@@ -40,7 +42,7 @@ export function toolchainEnvironment(): NodeJS.ProcessEnv {
 
 /** One stack with its own backend, config file and secrets. */
 export class EngineStack {
-  readonly folder = mkdtempSync(join(tmpdir(), "coldspare-engine-"));
+  readonly folder: string;
   private everything = "";
   private readonly env: NodeJS.ProcessEnv;
   private readonly program: string;
@@ -49,7 +51,8 @@ export class EngineStack {
   constructor(options: StackOptions = {}, toolchain: NodeJS.ProcessEnv = toolchainEnvironment()) {
     this.program = options.program ?? checkout;
     this.stack = options.stack ?? "test";
-    mkdirSync(join(this.folder, "state"));
+    this.folder = options.folder ?? mkdtempSync(join(tmpdir(), "coldspare-engine-"));
+    mkdirSync(join(this.folder, "state"), { recursive: true });
     this.env = {
       ...process.env,
       ...toolchain,
@@ -156,6 +159,11 @@ export class EngineStack {
   /** Everything that any command of this stack printed, but for those that were asked to show secrets. */
   printed(): string {
     return this.everything;
+  }
+
+  /** Environment in which the command-line tool finds this stack, for programs that call it. */
+  environment(): NodeJS.ProcessEnv {
+    return { ...this.env };
   }
 
   /** The bridged provider trusts the certificates of this authority from now on. */

@@ -1,0 +1,50 @@
+/** The SMB site as the proof builds it: the same servers, guests and methods, with boots and leases of seconds. */
+import type { LabHosts } from "../../lab/hosts/types";
+import type { Fencing, SiteSpecInput } from "../../planning";
+import { smbSite } from "../../tests/engine/site-lab";
+
+/** Seconds from power-on until a guest of the proof answers, unless a scenario says otherwise. */
+export const BOOT_SECONDS = 1;
+
+/** Terms of the lease that make a scenario short. The watchdog of a real server is PVE's, 60 s. */
+const LEASE = { termSeconds: 6, renewSeconds: 1, marginSeconds: 16, watchdogSeconds: 5 };
+
+export function proofSite(fencing: Fencing): SiteSpecInput {
+  const site = smbSite();
+  const guests = Object.entries(site.guests ?? {}).map(([name, guest]): [string, typeof guest] => [
+    name,
+    {
+      ...guest,
+      boot: { ...guest.boot, delaySeconds: 0, seconds: BOOT_SECONDS },
+      // Every guest of the lab answers there.
+      probes: [{ kind: "http", port: 80, path: "/", timeoutSeconds: 30 }],
+    },
+  ]);
+  return {
+    ...site,
+    site: { ...site.site, fencing, lease: LEASE },
+    guests: Object.fromEntries(guests),
+    policies: { ...site.policies, confirmSeconds: 5 },
+  };
+}
+
+/** The ways to switch servers off, known once the lab runs. */
+export function withPower(site: SiteSpecInput, hosts: LabHosts): SiteSpecInput {
+  const servers = Object.entries(site.servers).map(([name, server]): [string, typeof server] => {
+    if (!server.roles.includes("hypervisor")) return [name, server];
+    return [
+      name,
+      {
+        ...server,
+        power: {
+          kind: "redfish",
+          url: hosts.bmcUrl(name),
+          username: "admin",
+          passwordSecret: "bmc",
+          ca: hosts.bmcCaFile(),
+        },
+      },
+    ];
+  });
+  return { ...site, servers: Object.fromEntries(servers) };
+}
