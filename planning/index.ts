@@ -32,10 +32,12 @@ export { OverrideError, overrideSite } from "./override";
 export { type ParsedSite, parseSite } from "./parse";
 export type * from "./plan";
 export { planSite } from "./plan-site";
+export { ACTIVATION_SECONDS, DECISION_SECONDS, POWER_OFF_SECONDS } from "./recovery";
 export { type GuestReport, type SiteReport, siteReport } from "./report";
 export * from "./schema";
 export * from "./schema-recovery";
 export { type StandbyPlan, standbyOf } from "./standby";
+export { type StartGroup, type Starting, type StartStep, startOrder } from "./start-order";
 export { formatDuration, formatGiB, parseDuration } from "./units";
 
 import type { SiteSpecInput } from "./schema";

@@ -4,6 +4,7 @@ import type { Context, Placed } from "./context";
 import type { GuestPlan, LossPlan, QuorumPlan } from "./plan";
 import { recoveryTime } from "./recovery";
 import type { Side } from "./schema";
+import { startOrder } from "./start-order";
 import { backingPool, guestsOf } from "./storage";
 import { byName, list } from "./units";
 
@@ -36,12 +37,18 @@ export function planLosses(context: Context, guests: Record<string, GuestPlan>):
 function planLoss(context: Context, guests: Record<string, GuestPlan>, server: string): LossPlan {
   const outcome = afterLoss(context, server);
   const votes = quorum(context, server);
-  const restarts = outcome.moved.map(({ guest, to }) => ({
-    guest: guest.name,
-    on: to,
-    recoveryPointSeconds: guests[guest.name]?.replica?.recoveryPoint.seconds ?? Number.POSITIVE_INFINITY,
-    recoveryTimeSeconds: recoveryTime(context, guest, server).seconds,
-  }));
+  const order = startOrder(
+    outcome.moved.map(({ guest: { name, spec } }) => ({ name, boot: spec.boot })),
+    context.spec.groups,
+  ).map(({ guest }) => guest);
+  const restarts = [...outcome.moved]
+    .sort((a, b) => order.indexOf(a.guest.name) - order.indexOf(b.guest.name))
+    .map(({ guest, to }) => ({
+      guest: guest.name,
+      on: to,
+      recoveryPointSeconds: guests[guest.name]?.replica?.recoveryPoint.seconds ?? Number.POSITIVE_INFINITY,
+      recoveryTimeSeconds: recoveryTime(context, guest, server).seconds,
+    }));
   const fits = Object.values(outcome.usage).every((usage) => usage.fits);
   return {
     server,

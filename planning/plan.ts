@@ -112,7 +112,7 @@ export interface GuestPlan {
 export interface LossPlan {
   server: string;
   survives: boolean;
-  /** Guests that start elsewhere, in boot order. */
+  /** Guests that start elsewhere, in the order in which they start. */
   restarts: { guest: string; on: string; recoveryPointSeconds: number; recoveryTimeSeconds: number }[];
   /** Guests that stay off: no spare, or shed by priority. */
   lost: string[];

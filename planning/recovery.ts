@@ -1,15 +1,25 @@
 /** Recovery points from schedules and transfer times, recovery times from boot order, delays and boot times. */
 import { type CalendarEvent, longestGapSeconds, parseCalendarEvent } from "./calendar";
-import { afterLoss, byBootOrder } from "./capacity";
+import { afterLoss } from "./capacity";
 import type { Context, Placed } from "./context";
 import type { Estimate } from "./plan";
 import { type BackupRun, worstRestoreAge } from "./restore-age";
 import type { BackupPolicySpec, ColdReplicaSpec, GuestSpec, SiteSpec } from "./schema";
+import { startOrder } from "./start-order";
 import { guestsOf, usedGiB } from "./storage";
 import { formatDuration, formatGiB, formatNumber, list, MB_PER_GIB, parseDuration, sum } from "./units";
 
 /** Making a spare the active side and asking for its start, in seconds: a figure of the plan, measured by a drill. */
 export const ACTIVATION_SECONDS = 15;
+
+/** With `fencing: power`: until somebody has seen the loss and typed the command. A figure of the plan. */
+export const DECISION_SECONDS = 60;
+
+/**
+ * With `fencing: power`: until the state reads Off. A BMC cuts the power at once (Redfish `ForceOff`, DSP2046 Reset; IPMI
+ * chassis control 'power down', section 28.3); the rest is logging on, and asking until several readings agree.
+ */
+export const POWER_OFF_SECONDS = 30;
 
 /** GiB per hour that a guest changes. Default: 1 % of what it uses. */
 export function changeRate(guest: GuestSpec): number {
@@ -152,27 +162,52 @@ function restorePoint(context: Context, guest: Placed, replica: ColdReplicaSpec,
   };
 }
 
+/** How long it takes until nothing can run on a lost server any more, and why. */
+export function settled({ site, policies }: Pick<SiteSpec, "site" | "policies">): { seconds: number; basis: string } {
+  if (site.fencing === "power")
+    return {
+      seconds: DECISION_SECONDS + POWER_OFF_SECONDS,
+      basis: `${formatDuration(DECISION_SECONDS)} until decided + ${formatDuration(POWER_OFF_SECONDS)} to switch it off`,
+    };
+  if (site.fencing === "lease") {
+    const { termSeconds, marginSeconds } = site.lease;
+    return {
+      seconds: termSeconds + marginSeconds,
+      basis: `${formatDuration(termSeconds)} until its leases end + ${formatDuration(marginSeconds)} of margin`,
+    };
+  }
+  return { seconds: policies.confirmSeconds, basis: `${formatDuration(policies.confirmSeconds)} until confirmed` };
+}
+
 /**
- * Seconds until a guest answers after the loss of a server, by default the one that runs it. Guests that move to the same server start
- * in boot order, each after the delays of those before it.
+ * Seconds until a guest answers after the loss of a server, by default the one that runs it. One command starts everything
+ * that the loss moves, one guest after another in the order of {@link startOrder}, with the waits in between.
  */
 export function recoveryTime(context: Context, guest: Placed, lostServer = guest.activeServer): Estimate {
-  const { confirmSeconds } = context.spec.policies;
-  const { moved } = afterLoss(context, lostServer);
+  const { spec } = context;
+  const moved = afterLoss(context, lostServer).moved.map((each) => each.guest);
+  const bootOf = (name: string) => spec.guests[name]?.boot ?? guest.spec.boot;
+  const steps = startOrder(
+    moved.map(({ name, spec: { boot } }) => ({ name, boot })),
+    spec.groups,
+  );
   // A guest that is shed is started by hand afterwards: it comes last.
-  const together = moved.filter(({ guest: other, to }) => to === guest.standbyServer && other.name !== guest.name);
-  const stays = moved.some(({ guest: other }) => other.name === guest.name);
-  const before = together.map(({ guest: other }) => other).filter((other) => !stays || byBootOrder(other, guest) < 0);
+  const place = steps.findIndex((step) => step.guest === guest.name);
+  const before = place < 0 ? steps : steps.slice(0, place);
+  const fenced = settled(spec);
   const activation = ACTIVATION_SECONDS * (before.length + 1);
-  const delays = before.reduce((total, { spec }) => total + spec.boot.delaySeconds, 0);
+  const delays = before.reduce((total, { waitSeconds }) => total + waitSeconds, 0);
+  const answered = before.filter(({ untilUp }) => untilUp).map((step) => step.guest);
+  const answering = answered.reduce((total, name) => total + bootOf(name).seconds, 0);
   const { seconds: boot } = guest.spec.boot;
-  const queue = before.length === 0 ? "first to start" : `after ${before.map(({ name }) => name).join(", ")}`;
+  const queue = before.length === 0 ? "first to start" : `after ${before.map((step) => step.guest).join(", ")}`;
   return {
-    seconds: confirmSeconds + activation + delays + boot,
+    seconds: fenced.seconds + activation + delays + answering + boot,
     ...promised(guest.spec.coldReplica?.recoveryTime),
     basis:
-      `${formatDuration(confirmSeconds)} until confirmed + ${formatDuration(activation)} for ${before.length + 1} ` +
+      `${fenced.basis} + ${formatDuration(activation)} for ${before.length + 1} ` +
       `activation${before.length === 0 ? "" : "s"} (${queue}) + ${formatDuration(delays)} of boot delays + ` +
+      `${answered.length === 0 ? "" : `${formatDuration(answering)} until ${list(answered)} ${answered.length === 1 ? "answers" : "answer"} + `}` +
       `${formatDuration(boot)} to boot`,
   };
 }

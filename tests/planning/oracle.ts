@@ -122,20 +122,33 @@ export function lossOracle(spec: SiteSpec, active: Record<string, Side>, lostSer
   };
 }
 
-/** Starts the guests of each server one after another, with a clock. */
+/** Starts everything that moves one after another, with a clock. */
 function restarts(spec: SiteSpec, moving: readonly Seat[]): OracleLoss["restarts"] {
   const started: OracleLoss["restarts"] = [];
-  for (const server of new Set(moving.map(({ to }) => to!))) {
-    let clock = spec.policies.confirmSeconds;
-    const queue = moving.filter(({ to }) => to === server).map(({ guest }) => guest);
-    while (queue.length > 0) {
-      queue.sort((a, b) => spec.guests[a]!.boot.order - spec.guests[b]!.boot.order || (a < b ? -1 : 1));
-      const guest = queue.shift()!;
-      const { boot } = spec.guests[guest]!;
-      clock += ACTIVATION;
-      started.push({ guest, on: server, recoveryTimeSeconds: clock + boot.seconds });
-      clock += boot.delaySeconds;
-    }
+  let clock = spec.policies.confirmSeconds;
+  const queue = moving.map(({ guest, to }) => ({ guest, to: to! }));
+  const groupOf = (guest: string) => Object.entries(spec.groups).find(([, { guests }]) => guests.includes(guest));
+  // The guest that may start first is the one whose group, or which itself, has the smallest number and name.
+  const rank = (guest: string): [number, string, number] => {
+    const group = groupOf(guest);
+    return group === undefined
+      ? [spec.guests[guest]!.boot.order, guest, 0]
+      : [group[1].order, group[0], group[1].guests.indexOf(guest)];
+  };
+  const first = (a: string, b: string) => {
+    const [one, other] = [rank(a), rank(b)];
+    for (const index of [0, 1, 2] as const) if (one[index] !== other[index]) return one[index] < other[index] ? -1 : 1;
+    return 0;
+  };
+  while (queue.length > 0) {
+    queue.sort((a, b) => first(a.guest, b.guest));
+    const { guest, to } = queue.shift()!;
+    const { boot } = spec.guests[guest]!;
+    clock += ACTIVATION;
+    started.push({ guest, on: to, recoveryTimeSeconds: clock + boot.seconds });
+    const group = groupOf(guest);
+    const members = queue.filter((other) => group !== undefined && groupOf(other.guest)?.[0] === group[0]);
+    clock += group === undefined || members.length > 0 ? boot.delaySeconds : boot.seconds + group[1].delaySeconds;
   }
   return started.sort((a, b) => (a.guest < b.guest ? -1 : 1));
 }

@@ -125,6 +125,14 @@ export const randomSite: fc.Arbitrary<RandomSite> = fc
         { maxLength: 3 },
       ),
       imageStorage: fc.constantFrom("fast", "share", "nowhere"),
+      group: fc.option(
+        fc.record({
+          guests: fc.shuffledSubarray(guests, { minLength: Math.min(1, guests.length) }),
+          order: fc.constantFrom(5, 20, 50),
+          delaySeconds: fc.constantFrom(0, 45),
+        }),
+        { nil: undefined },
+      ),
       policies: fc.record({
         coreOvercommit: fc.constantFrom(0.5, 1, 2, 3),
         memoryOverheadGiB: fc.constantFrom(0, 0.15, 0.25),
@@ -152,6 +160,7 @@ export const randomSite: fc.Arbitrary<RandomSite> = fc
         },
       },
       guests,
+      ...(parts.group !== undefined && parts.group.guests.length > 0 && { groups: { herd: parts.group } }),
       backups: named(["early", "late", "third"], parts.backups),
       policies: parts.policies,
     };

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { type CalendarEvent, longestGapSeconds, nextRun, parseCalendarEvent } from "../../planning/calendar";
 import { worstRestoreAge } from "../../planning/restore-age";
+import { startOrder } from "../../planning/start-order";
 import { durationCovering, formatDuration, parseDuration } from "../../planning/units";
 import { cleanSite, planWith } from "./sites";
 
@@ -171,9 +172,74 @@ describe("recovery times", () => {
     [["guests.mail.boot.delaySeconds=120"], 375, 510],
     [["guests.mail.boot.seconds=200"], 515, 390],
     [["policies.confirmSeconds=0"], 75, 90],
+    // 60 s to decide and 30 s to switch off; a lease of 60 s and a margin of 75 s.
+    [["site.fencing=power"], 165, 180],
+    [["site.fencing=lease"], 210, 225],
+    [["site.fencing=lease", "site.lease.termSeconds=30", "site.lease.marginSeconds=100"], 205, 220],
+    // In a group its list counts, and what comes after the group waits until its last guest answers.
+    [['groups.office={"guests":["wiki","mail"]}'], 390, 375],
+    [['groups.office={"guests":["wiki"],"order":7,"delaySeconds":9}'], 459, 375],
   ])("%j", (set, mail, wiki) => {
     const { guests } = planWith(cleanSite(), [...base, ...set]);
     expect([guests.mail, guests.wiki].map((guest) => guest?.replica?.recoveryTime.seconds)).toEqual([mail, wiki]);
+  });
+});
+
+test("how a recovery time comes about, in words", () => {
+  const { guests } = planWith(cleanSite(), [
+    "guests.wiki.on=one",
+    "guests.wiki.coldReplica.on=two",
+    'groups.office={"guests":["wiki"],"order":7,"delaySeconds":9}',
+    "site.fencing=lease",
+  ]);
+  expect(guests.mail?.replica?.recoveryTime.basis).toBe(
+    "1 min until its leases end + 1 min 15 s of margin + 30 s for 2 activations (after wiki) + 9 s of boot delays + " +
+      "1 min until wiki answers + 1 min to boot",
+  );
+  expect(planWith(cleanSite(), ["site.fencing=power"]).guests.mail?.replica?.recoveryTime.basis).toBe(
+    "1 min until decided + 30 s to switch it off + 15 s for 1 activation (first to start) + 0 s of boot delays + 1 min to boot",
+  );
+});
+
+test("one command starts guests one after another, also where they go to different servers", () => {
+  const third = { ...cleanSite().servers.two!, address: "10.0.1.4" };
+  const { losses } = planWith(cleanSite(), [
+    `servers.three=${JSON.stringify(third)}`,
+    "guests.wiki.on=one",
+    "guests.wiki.coldReplica.on=three",
+    "guests.mail.boot.delaySeconds=20",
+  ]);
+  expect(losses.one?.restarts).toEqual([
+    expect.objectContaining({ guest: "mail", on: "two", recoveryTimeSeconds: 375 }),
+    expect.objectContaining({ guest: "wiki", on: "three", recoveryTimeSeconds: 410 }),
+  ]);
+});
+
+describe("the order of starts", () => {
+  const guest = (name: string, order: number, delaySeconds = 0) => ({ name, boot: { order, delaySeconds } });
+  const shown = (steps: ReturnType<typeof startOrder>) =>
+    steps.map(({ guest: name, group, waitSeconds, untilUp }) => [name, group, waitSeconds, untilUp]);
+
+  test("groups and other guests are on one scale; only what is there is waited for", () => {
+    const guests = [guest("web", 20, 5), guest("dc", 90, 60), guest("sql", 10, 30), guest("early", 5, 1)];
+    const groups = {
+      office: { guests: ["dc", "files", "sql"], order: 10, delaySeconds: 7 },
+      empty: { guests: ["nobody"], order: 1, delaySeconds: 99 },
+    };
+    expect(shown(startOrder(guests, groups))).toEqual([
+      ["early", undefined, 1, false],
+      ["dc", "office", 60, false],
+      ["sql", "office", 7, true],
+      ["web", undefined, 5, false],
+    ]);
+  });
+
+  test("a guest that is named twice starts once", () => {
+    const groups = {
+      a: { guests: ["x", "x"], order: 50, delaySeconds: 0 },
+      b: { guests: ["x", "y"], order: 50, delaySeconds: 0 },
+    };
+    expect(startOrder([guest("y", 1), guest("x", 1)], groups).map((step) => step.guest)).toEqual(["x", "y"]);
   });
 });
 
