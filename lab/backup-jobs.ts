@@ -86,7 +86,13 @@ export function backupMinute(domain: Domain): void {
     if (due === undefined || due > now) continue;
     domain.state.backupLastRun[id] = now;
     for (const node of domain.nodeNames()) {
-      if (!domain.state.nodes[node]!.up || (job.node && job.node !== node)) continue;
+      if (
+        !domain.state.nodes[node]!.up ||
+        !domain.quorate(node) ||
+        domain.at(node) !== domain ||
+        (job.node && job.node !== node)
+      )
+        continue;
       const { guests } = chosenGuests(domain, node, job);
       if (guests.length === 0) continue;
       const { schedule: _schedule, enabled: _enabled, comment: _comment, "repeat-missed": _missed, ...options } = job;

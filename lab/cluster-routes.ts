@@ -20,7 +20,7 @@ function clusterStatus(call: Call): Record<string, unknown>[] {
     nodeid: domain.state.cluster ? index + 1 : 0,
     ip: domain.address(name),
     local: name === listener ? 1 : 0,
-    online: domain.state.nodes[name]!.up ? 1 : 0,
+    online: domain.reaches(listener, name) ? 1 : 0,
     level: "",
   }));
   if (!domain.state.cluster) return nodes;
@@ -47,21 +47,22 @@ function memoryInUse(domain: Domain, node: string): number {
 }
 
 /** A node in `/nodes` and in `/cluster/resources`. */
-export function nodeEntry(domain: Domain, name: string): Record<string, unknown> {
+export function nodeEntry(domain: Domain, name: string, from: string): Record<string, unknown> {
   const hardware = domain.hardware(name);
   const state = domain.state.nodes[name]!;
+  const online = domain.reaches(from, name);
   const local = domain.state.storages.local;
   const usage = local ? domain.usage(local, name) : { used: 0, total: 0 };
   return {
     id: `node/${name}`,
     node: name,
     type: "node",
-    status: state.up ? "online" : "offline",
+    status: online ? "online" : "offline",
     level: "",
     maxcpu: hardware.cores,
     maxmem: hardware.memoryGiB * 1024 ** 3,
     maxdisk: usage.total,
-    ...(state.up
+    ...(online
       ? {
           cpu: 0.02,
           mem: memoryInUse(domain, name),
@@ -83,12 +84,12 @@ function resources(call: Call): Record<string, unknown>[] {
     if (!type)
       for (const pool of Object.keys(domain.state.pools)) found.push({ id: `/pool/${pool}`, pool, type: "pool" });
   if (!type || type === "node")
-    for (const name of domain.nodeNames()) found.push({ ...nodeEntry(domain, name), "cgroup-mode": 2 });
+    for (const name of domain.nodeNames()) found.push({ ...nodeEntry(domain, name, call.listener), "cgroup-mode": 2 });
   if (!type || type === "storage")
     for (const node of domain.nodeNames())
       for (const entry of Object.values(domain.state.storages)) {
         if (!domain.onNode(entry, node)) continue;
-        const active = domain.active(entry, node) && domain.state.nodes[node]!.up;
+        const active = domain.active(entry, node) && domain.reaches(call.listener, node);
         const usage = active ? domain.usage(entry, node) : undefined;
         found.push({
           id: `storage/${node}/${entry.storage}`,
@@ -210,7 +211,9 @@ export const clusterRoutes: Route[] = [
     call.domain.nodeNames().map((node) => ({ node })),
   ),
   route("GET", "/nodes", undefined, (call) =>
-    call.domain.nodeNames().map((name) => ({ ...nodeEntry(call.domain, name), ssl_fingerprint: fingerprint(name) })),
+    call.domain
+      .nodeNames()
+      .map((name) => ({ ...nodeEntry(call.domain, name, call.listener), ssl_fingerprint: fingerprint(name) })),
   ),
   route("GET", "/cluster/metrics/export", perm("/", "Sys.Audit"), () => new AnswerWith({ data: [] }, {})),
 ];

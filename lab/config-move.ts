@@ -1,4 +1,5 @@
 import type { Domain } from "./domain";
+import { allProcesses, assignProcesses } from "./processes";
 import { swapReplication } from "./replication";
 import type { World } from "./world";
 
@@ -9,7 +10,7 @@ import type { World } from "./world";
  * @throws Error with the shell's text
  */
 export function moveConfig(world: World, vmid: number, from: string, to: string, on = to): void {
-  const domain: Domain | undefined = world.domainOf(on);
+  const domain: Domain | undefined = world.domainOf(on)?.at(on);
   const guest = domain?.guest(vmid);
   const folder = guest?.type === "lxc" ? "lxc" : "qemu-server";
   const path = (node: string) => `/etc/pve/nodes/${node}/${folder}`;
@@ -22,10 +23,10 @@ export function moveConfig(world: World, vmid: number, from: string, to: string,
     throw failed(`cannot stat '${path(from)}/${vmid}.conf': No such file or directory`);
   if (!domain.quorate(on))
     throw failed(`cannot move '${path(from)}/${vmid}.conf' to '${path(to)}/${vmid}.conf': Permission denied`);
-  guest.node = to;
   // The process on the old node, if one is left, is not taken along: the new node knows nothing of it.
-  if (guest.running) domain.state.strays.push({ vmid, node: from, pid: guest.running.pid });
-  delete guest.running;
+  const processes = allProcesses(domain);
+  guest.node = to;
+  assignProcesses(domain, processes);
   swapReplication(domain, guest, from, false);
   domain.save();
 }

@@ -1,8 +1,11 @@
 import * as fs from "node:fs";
 import { moveConfig } from "./config-move";
 import type { Domain } from "./domain";
+import { regroup } from "./membership";
 import { killNode, reviveNode } from "./node-power";
+import { heal, split } from "./partition";
 import { hasBooted } from "./power";
+import { strayProcesses } from "./processes";
 import { ownVolumes } from "./qemu-config";
 import type { Router } from "./router";
 import type { Guest } from "./state";
@@ -39,6 +42,15 @@ function guestOf(world: World, vmid: string): { domain: Domain; guest: Guest } {
     if (guest) return { domain, guest };
   }
   throw new Error(`there is no guest ${vmid}`);
+}
+
+/** Machines of the lab, or `operator` for whoever calls the APIs from outside. */
+function names(world: World, value: unknown, name: string): string[] {
+  const known = ["operator", ...world.topology.nodes.map((node) => node.name), ...world.topology.witnesses];
+  if (!Array.isArray(value) || value.length === 0) throw new Error(`'${name}' must be a list of names`);
+  for (const each of value)
+    if (!known.includes(each)) throw new Error(`'${name}': there is no '${each}'; there are ${known.join(", ")}`);
+  return value as string[];
 }
 
 /** The first disk of a guest: where its data is. */
@@ -88,7 +100,7 @@ function overview(world: World): Record<string, unknown> {
       })),
     ),
     // Processes that run although their configuration was moved away.
-    strays: world.domains.flatMap((domain) => domain.state.strays),
+    strays: world.domains.flatMap(strayProcesses),
   };
 }
 
@@ -111,6 +123,7 @@ export function controlActions(world: World, router: Router, validator: Validato
   const witness = (name: string, up: boolean) => {
     if (world.state.witnesses[name] === undefined) throw new Error(`there is no witness '${name}'`);
     world.state.witnesses[name] = up;
+    for (const domain of world.domains) regroup(domain);
     world.save();
     return { name, up };
   };
@@ -128,11 +141,19 @@ export function controlActions(world: World, router: Router, validator: Validato
       const domain = world.domainOf(node!);
       if (!domain) throw new Error(`there is no node '${node}'`);
       domain.nodeState(node!).expectedVotes = number(body.votes, "votes");
-      domain.save();
+      regroup(domain);
       return { node, quorate: domain.quorate(node!) };
     }),
     action("POST", "/witnesses/{name}/kill", ([name]) => witness(name!, false)),
     action("POST", "/witnesses/{name}/revive", ([name]) => witness(name!, true)),
+    action("POST", "/partition {a: [names], b: [names]}", async (_, body) => {
+      await split(world, names(world, body.a, "a"), names(world, body.b, "b"));
+      return overview(world);
+    }),
+    action("POST", "/heal", async () => {
+      await heal(world);
+      return overview(world);
+    }),
     action("POST", "/config-move {vmid, from, to, on?}", (_, body) => {
       const to = text(body.to, "to");
       moveConfig(

@@ -1,6 +1,7 @@
 import { type Call, flag } from "./call";
 import { fail } from "./errors";
 import { subject } from "./power";
+import { setProcess } from "./processes";
 import { ownVolumes } from "./qemu-config";
 import type { Guest, GuestType } from "./state";
 import { startTask } from "./tasks";
@@ -43,7 +44,7 @@ export function destroyGuest(call: Call, type: GuestType): string {
         await handle.takes(1);
         if (linkedClones(call, guest).length > 0)
           throw new Error(`base volume '${linkedClones(call, guest)[0]}' is still in use by linked clones`);
-        delete guest.running;
+        setProcess(domain, vmid, node, undefined);
         for (const volid of volumesNamed(guest)) {
           const volume = findVolume(domain, node, volid);
           if (volume && volume.vmid === vmid) removeVolume(domain, volume);

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { fail } from "./errors";
+import { overlaid, presentVotes } from "./membership";
 import { findNode, findStorageSize, isMissingExport } from "./places";
 import type { DomainState, Guest, GuestConfig, GuestType, NodeState, ReplicationJob, StorageEntry } from "./state";
 import type { LabNode } from "./topology";
@@ -16,14 +17,38 @@ export interface StorageUsage {
 /** One cluster, or one host of its own: its state and the questions that every handler asks of it. */
 export class Domain {
   private readonly queues = new Map<number, Promise<unknown>>();
+  private readonly views = new Map<string, Domain>();
+  /** The domain itself; for the view of a node that is cut off, the domain that it was cut off from. */
+  readonly main: Domain;
 
   constructor(
     readonly world: World,
     readonly state: DomainState,
-  ) {}
+    main?: Domain,
+  ) {
+    this.main = main ?? this;
+  }
 
   save(): void {
     this.world.save();
+  }
+
+  /** The domain as a node sees it: a node without contact to the others goes on with what it knew. */
+  at(node: string): Domain {
+    const { main } = this;
+    if (!main.state.views[node]) return main;
+    let view = main.views.get(node);
+    if (!view) {
+      view = new Domain(this.world, overlaid(main.state, node), main);
+      main.views.set(node, view);
+    }
+    return view;
+  }
+
+  /** The domain and the view of every living node that is cut off from it. */
+  everyView(): Domain[] {
+    const cutOff = Object.keys(this.state.views).filter((name) => this.state.nodes[name]?.up);
+    return [this, ...cutOff.map((name) => this.at(name))];
   }
 
   /** After a restart of the lab no worker is left; unlike a power cut, the lab's own end leaves no locks behind. */
@@ -59,11 +84,18 @@ export class Domain {
   /** Whether `/etc/pve` can be written on this node. */
   quorate(node: string): boolean {
     if (!this.state.cluster) return true;
-    const witnesses = Object.values(this.world.state.witnesses);
-    const present =
-      Object.values(this.state.nodes).filter((other) => other.up).length + witnesses.filter((up) => up).length;
-    const expected = this.nodeState(node).expectedVotes ?? this.nodeNames().length + witnesses.length;
-    return present >= Math.floor(expected / 2) + 1;
+    return presentVotes(this, node) >= Math.floor(this.expectedVotes(node) / 2) + 1;
+  }
+
+  expectedVotes(node: string): number {
+    const all = this.nodeNames().length + Object.keys(this.world.state.witnesses).length;
+    return this.nodeState(node).expectedVotes ?? all;
+  }
+
+  /** Whether two nodes are up and see each other. */
+  reaches(from: string, to: string): boolean {
+    const { nodes } = this.state;
+    return nodes[from]?.up === true && nodes[to]?.up === true && this.world.connected(from, to);
   }
 
   /** Handlers that check quorum first. */

@@ -128,7 +128,8 @@ export const STATUS_ROUND = 10;
  */
 export function publishStatus(domain: Domain, node?: string): void {
   for (const guest of domain.guests(node))
-    if (domain.state.nodes[guest.node]?.up) guest.published = resourceValues(domain, guest);
+    if (domain.state.nodes[guest.node]?.up && domain.at(guest.node) === domain)
+      guest.published = resourceValues(domain, guest);
 }
 
 function resourceValues(domain: Domain, guest: Guest): Record<string, string | number> {

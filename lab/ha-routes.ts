@@ -99,7 +99,7 @@ function refuseGroups(what: string): () => never {
 
 function managerStatus(call: Call): Record<string, unknown>[] {
   const { domain } = call;
-  const first = domain.nodeNames().find((name) => domain.state.nodes[name]!.up) ?? call.node;
+  const first = domain.nodeNames().find((name) => domain.reaches(call.listener, name)) ?? call.node;
   return [
     {
       id: "quorum",
@@ -152,7 +152,7 @@ export const haRoutes: Route[] = [
   route("GET", "/cluster/ha/status/manager_status", AUDIT, (call) => ({
     manager_status: {
       node_status: Object.fromEntries(
-        call.domain.nodeNames().map((name) => [name, call.domain.state.nodes[name]!.up ? "online" : "unknown"]),
+        call.domain.nodeNames().map((name) => [name, call.domain.reaches(call.listener, name) ? "online" : "unknown"]),
       ),
     },
   })),

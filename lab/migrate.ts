@@ -3,6 +3,7 @@ import { copySeconds, isVolumeKey } from "./clone";
 import { volumesNamed } from "./destroy";
 import type { Domain } from "./domain";
 import { fail } from "./errors";
+import { setProcess } from "./processes";
 import { isDriveKey, parseDrive, printDrive } from "./qemu-config";
 import { swapReplication } from "./replication";
 import type { Guest, GuestType, Volume } from "./state";
@@ -86,7 +87,7 @@ async function migrate(
   say(
     `starting migration of ${guest.type === "qemu" ? "VM" : "CT"} ${guest.vmid} to node '${target}' (${domain.address(target)})`,
   );
-  if (!domain.state.nodes[target]?.up) abort(`Can't connect to destination address using public key`);
+  if (!domain.reaches(guest.node, target)) abort(`Can't connect to destination address using public key`);
   const local = localVolumes(domain, guest);
   for (const { volid } of local) say(`found local disk '${volid}' (attached)`);
   const physical = Object.entries(guest.config).some(
@@ -120,7 +121,7 @@ async function migrate(
           `Formatting '${volumePath(entry, volume.name)}', fmt=${volume.format} size=${volume.size} preallocation=off`,
         );
       await handle.takes(replicated ? 1 : copySeconds(isDirectory(entry) ? volume.size : volume.used));
-      if (!domain.state.nodes[target]?.up)
+      if (!domain.reaches(guest.node, target))
         abort(`storage migration for '${volid}' to storage '${entry.storage}' failed - connection lost`);
       if (domain.usage(entry, target).avail < volume.used)
         abort(`storage migration for '${volid}' to storage '${entry.storage}' failed - out of space`);
@@ -140,8 +141,11 @@ async function migrate(
     renameStorage(guest, volid, `${entry.storage}:${volume.name}`);
     if (!keepCopies) removeVolume(domain, volume);
   }
+  const { running } = guest;
+  setProcess(domain, guest.vmid, source, undefined);
   guest.node = target;
-  if (guest.running && guest.type === "lxc") guest.running.startedAt = domain.world.clock.now();
+  if (running && guest.type === "lxc") running.startedAt = domain.world.clock.now();
+  setProcess(domain, guest.vmid, target, running);
   swapReplication(domain, guest, source);
   domain.save();
   say(`migration finished successfully (duration ${duration(domain.world.clock.now() - started)})`);

@@ -1,6 +1,8 @@
 import type { Domain } from "./domain";
 import { publishStatus } from "./guest-status";
+import { regroup } from "./membership";
 import { powerOn } from "./power";
+import { allProcesses, assignProcesses } from "./processes";
 import type { Guest } from "./state";
 import { interruptTasks, startTask } from "./tasks";
 import type { World } from "./world";
@@ -16,10 +18,10 @@ export function killNode(world: World, name: string): void {
   // What the others knew of its guests last is what they go on showing.
   publishStatus(domain, name);
   node.up = false;
-  for (const guest of domain.guests(name)) delete guest.running;
-  domain.state.strays = domain.state.strays.filter((stray) => stray.node !== name);
+  const left = allProcesses(domain).filter((process) => process.node !== name);
+  assignProcesses(domain, left);
   interruptTasks(domain, name, world.clock.seconds());
-  domain.save();
+  regroup(domain);
   world.powerChanged(name);
 }
 
@@ -31,7 +33,7 @@ export function reviveNode(world: World, name: string): void {
   node.up = true;
   node.bootedAt = world.clock.now();
   delete node.expectedVotes;
-  domain.save();
+  regroup(domain);
   world.powerChanged(name);
   bootGuests(domain, name);
 }

@@ -1,5 +1,6 @@
 import type { Domain } from "./domain";
 import { fail } from "./errors";
+import { setProcess } from "./processes";
 import { isDriveKey, parseDrive } from "./qemu-config";
 import type { Guest } from "./state";
 import { startTask, type TaskHandle } from "./tasks";
@@ -55,13 +56,12 @@ export function powerOn(domain: Domain, guest: Guest, handle?: TaskHandle): void
   );
   if (noDrive) handle?.warn("no physical CD-ROM available, ignoring");
   const node = domain.nodeState(guest.node);
-  guest.running = { pid: node.nextPid++, startedAt: domain.world.clock.now(), config: { ...guest.config } };
-  domain.save();
+  const running = { pid: node.nextPid++, startedAt: domain.world.clock.now(), config: { ...guest.config } };
+  setProcess(domain, guest.vmid, guest.node, running);
 }
 
 export function powerOff(domain: Domain, guest: Guest): void {
-  delete guest.running;
-  domain.save();
+  setProcess(domain, guest.vmid, guest.node, undefined);
 }
 
 /** Virtual seconds after its start until the guest answers its agent. */
@@ -167,8 +167,8 @@ export function rebootById(
       if (!guest.running) return;
       const { pid } = guest.running;
       // Pending changes take effect: the guest runs with its new configuration.
-      guest.running = { pid: hard ? pid : pid + 1, startedAt: domain.world.clock.now(), config: { ...guest.config } };
-      domain.save();
+      const running = { pid: hard ? pid : pid + 1, startedAt: domain.world.clock.now(), config: { ...guest.config } };
+      setProcess(domain, guest.vmid, node, running);
     },
   });
 }

@@ -150,7 +150,7 @@ async function sync(
 
 async function alive(domain: Domain, job: ReplicationJob, volids: string[], state: ReplicationState): Promise<void> {
   if (!domain.state.nodes[job.source]?.up) throw new Error("interrupted by signal");
-  if (domain.state.nodes[job.target]?.up) return;
+  if (domain.reaches(job.source, job.target)) return;
   await domain.world.clock.sleep(1);
   throw sshError(domain, job, volids, state.last_sync);
 }
@@ -185,7 +185,7 @@ async function removeCopies(domain: Domain, job: ReplicationJob, say: (text: str
   const volumes = guest ? replicatedVolumes(domain, guest) : [];
   say("start replication job");
   if (job.remove_job === "full") {
-    if (!domain.state.nodes[job.target]?.up)
+    if (!domain.reaches(job.source, job.target))
       throw sshError(
         domain,
         job,
@@ -213,7 +213,7 @@ async function removeCopies(domain: Domain, job: ReplicationJob, say: (text: str
 export function replicationMinute(domain: Domain): void {
   const now = domain.world.clock.now();
   for (const node of domain.nodeNames()) {
-    if (!domain.state.nodes[node]!.up) continue;
+    if (!domain.state.nodes[node]!.up || domain.at(node) !== domain) continue;
     const jobs = Object.values(domain.state.replication).filter((job) => job.source === node);
     if (jobs.some((job) => domain.state.replicationState[job.id]?.running)) continue;
     const due = jobs.filter((job) => {

@@ -142,7 +142,7 @@ function apply(call: Call): string {
     seconds: 1,
     work: (handle) => {
       for (const name of domain.nodeNames())
-        if (domain.state.nodes[name]!.up) handle.log(`${name}: reloading network config`);
+        if (domain.reaches(call.node, name)) handle.log(`${name}: reloading network config`);
     },
   });
 }

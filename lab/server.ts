@@ -6,6 +6,7 @@ import { type Body, readBody } from "./body";
 import { AnswerWith, type Call, type Identity, type Route } from "./call";
 import type { Domain } from "./domain";
 import { ApiError, badParameters, fail } from "./errors";
+import { countVersion } from "./membership";
 import { checkPermission } from "./privileges";
 import type { Router } from "./router";
 import type { LabCertificates } from "./tls";
@@ -36,7 +37,7 @@ export class NodeServer {
 
   /** Listens if the node is up, and is closed if it is down. */
   async follow(): Promise<void> {
-    if (this.domain.nodeState(this.node).up) await this.listen();
+    if (this.domain.nodeState(this.node).up && this.world.connected("operator", this.node)) await this.listen();
     else await this.close();
   }
 
@@ -89,7 +90,7 @@ export class NodeServer {
     const body = await readBody(request, query);
     const found = this.router.find(method, path);
     const open = found !== undefined && OPEN.has(`${method} ${found.route.template}`);
-    const identity = open ? NOBODY : await authenticate(this.world, this.domain, request);
+    const identity = open ? NOBODY : await authenticate(this.world, this.domain.at(this.node), request);
     if (!found) throw new ApiError(501, `Method '${method} ${path}' not implemented`);
     this.world.calls.count(method, found.route.template);
     const fault = this.world.faults.forRequest(method, path);
@@ -108,7 +109,7 @@ export class NodeServer {
     const node = this.resolve(path.node);
     const call: Call = {
       world: this.world,
-      domain: this.domain,
+      domain: this.domain.at(this.node),
       listener: this.node,
       node,
       method,
@@ -122,7 +123,10 @@ export class NodeServer {
     this.validate(call, body);
     if (route.permission) checkPermission(call, route.permission);
     const result = await route.handler(call);
-    if (method !== "GET") this.world.save();
+    if (method !== "GET") {
+      countVersion(this.domain);
+      this.world.save();
+    }
     return result;
   }
 
@@ -135,7 +139,7 @@ export class NodeServer {
       throw fail(
         `hostname lookup '${name}' failed - failed to get address info for: ${name}: Temporary failure in name resolution`,
       );
-    if (!state.up) throw new ApiError(595, "Network is unreachable", undefined, true);
+    if (!this.domain.reaches(this.node, name)) throw new ApiError(595, "Network is unreachable", undefined, true);
     return name;
   }
 

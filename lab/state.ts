@@ -134,6 +134,39 @@ export interface NodeState {
   expectedVotes?: number;
 }
 
+/** A guest process whose configuration is on another node: it runs on, and nobody manages it. */
+export interface Stray {
+  vmid: number;
+  node: string;
+  pid: number;
+  running?: NonNullable<Guest["running"]>;
+}
+
+/** What lies below `/etc/pve`, of which every node has its own copy; the state of replication lies beside it on each node. */
+export const CLUSTER_FILES = [
+  "guests",
+  "storages",
+  "pools",
+  "replication",
+  "replicationState",
+  "backupJobs",
+  "options",
+  "haResources",
+  "haRules",
+  "firewall",
+  "firewallGroups",
+  "sdn",
+] as const;
+
+export type ClusterFiles = Pick<DomainState, (typeof CLUSTER_FILES)[number]>;
+
+/** The copy that a node has while it is down or cut off. */
+export interface NodeView {
+  version: number;
+  digest: string;
+  files: ClusterFiles;
+}
+
 export interface DomainState {
   /** Name of the cluster; absent for a host of its own. */
   cluster?: string;
@@ -157,8 +190,12 @@ export interface DomainState {
   firewall: Record<string, FirewallScope>;
   firewallGroups: Record<string, { comment?: string; rules: FirewallRule[] }>;
   sdn: Record<string, Record<string, Record<string, string>>>;
-  /** Guest processes whose configuration was moved to another node under them: they run on, and nobody manages them. */
-  strays: { vmid: number; node: string; pid: number }[];
+  strays: Stray[];
+  /** How often the cluster files were changed, and what they were when that was counted last. */
+  copy: { version: number; digest: string };
+  /** Nodes that share the cluster files of this state. Absent: all. */
+  members?: string[];
+  views: Record<string, NodeView>;
   /** Extra bytes that the control interface put on a backing, to fill it. */
   filler: Record<string, number>;
   log: { time: number; node: string; user: string; tag: string; msg: string; pri: number }[];
@@ -168,6 +205,8 @@ export interface LabState {
   version: 1;
   clock: number;
   witnesses: Record<string, boolean>;
+  /** Machines that do not see each other, and `operator` for the clients of the APIs. */
+  splits?: { a: string[]; b: string[] }[];
   domains: DomainState[];
   ticketKey: string;
 }
@@ -197,6 +236,8 @@ export function emptyDomain(cluster?: string): DomainState {
     firewallGroups: {},
     sdn: {},
     strays: [],
+    copy: { version: 0, digest: "" },
+    views: {},
     filler: {},
     log: [],
   };

@@ -6,6 +6,7 @@ import { VirtualClock } from "./clock";
 import { Domain } from "./domain";
 import { Faults } from "./faults";
 import { publishStatus, STATUS_ROUND } from "./guest-status";
+import { regroup } from "./membership";
 import { StateFile } from "./persistence";
 import { replicationMinute } from "./replication";
 import { seedTopology } from "./seed";
@@ -70,6 +71,7 @@ export class World {
       seedTopology(domain, group.nodes);
       if (restarted) for (const node of Object.keys(found.nodes)) interruptTasks(domain, node, this.clock.seconds());
       if (restarted) domain.clearRuntime();
+      regroup(domain);
       return domain;
     });
   }
@@ -79,12 +81,19 @@ export class World {
     return this.domains.find((domain) => domain.state.nodes[node] !== undefined);
   }
 
+  /** Whether no split lies between two machines. Whether they are up is not asked. */
+  connected(x: string, y: string): boolean {
+    return !(this.state.splits ?? []).some(
+      ({ a, b }) => (a.includes(x) && b.includes(y)) || (a.includes(y) && b.includes(x)),
+    );
+  }
+
   /** The state has changed. */
   save(): void {
     this.file.touch();
   }
 
-  /** Called when a node goes down or comes back. */
+  /** Called when a node goes down, comes back, or is cut off from whoever calls it. */
   onPower(node: string, callback: () => void): void {
     const callbacks = this.listeners.get(node) ?? new Set();
     callbacks.add(callback);
@@ -103,7 +112,7 @@ export class World {
 
   private everyRound(): void {
     this.clock.at(this.clock.now() + STATUS_ROUND, () => {
-      for (const domain of this.domains) publishStatus(domain);
+      for (const domain of this.domains) for (const view of domain.everyView()) publishStatus(view);
       this.everyRound();
     });
   }
@@ -112,7 +121,7 @@ export class World {
     const next = Math.floor(this.clock.now() / 60) * 60 + 60;
     this.clock.at(next, () => {
       for (const domain of this.domains) {
-        replicationMinute(domain);
+        for (const view of domain.everyView()) replicationMinute(view);
         backupMinute(domain);
       }
       this.everyMinute();

@@ -1,0 +1,24 @@
+import { regroup } from "./membership";
+import type { World } from "./world";
+
+/** No frame passes between the two sides any more. A second split adds to the first. */
+export async function split(world: World, a: string[], b: string[]): Promise<void> {
+  const both = a.find((name) => b.includes(name));
+  if (both) throw new Error(`'${both}' cannot be on both sides`);
+  world.state.splits = [...(world.state.splits ?? []), { a, b }];
+  changed(world);
+}
+
+/** Everybody sees everybody again. */
+export async function heal(world: World): Promise<void> {
+  delete world.state.splits;
+  changed(world);
+}
+
+function changed(world: World): void {
+  for (const domain of world.domains) {
+    regroup(domain);
+    for (const node of domain.nodeNames()) world.powerChanged(node);
+  }
+  world.save();
+}
