@@ -1,3 +1,5 @@
+import type { LabCertificates } from "../tls";
+
 /** How a host of the lab is made. */
 export interface HostSpecification {
   /** Host name, as in the site's plan. */
@@ -28,8 +30,15 @@ export interface HostsOptions {
   binds?: HostBind[];
   /** Environment of everything that runs on the hosts (units, sshd's sessions, `exec`). */
   environment?: Record<string, string>;
-  /** Seconds of silence after which a host's watchdog resets it. @default 60 */
+  /**
+   * Seconds of silence of a client after which a host's watchdog-mux feeds the watchdog no more; a sixth of it later the
+   * watchdog resets the host (60 and 10 on a real one). @default 60
+   */
   watchdogSeconds?: number;
+  /** What a forwarded port does while its host cannot be reached: closes at once, or takes the connection and stays silent as a dead server would. @default "closed" */
+  unreachable?: "closed" | "silent";
+  /** Certificates of the BMCs. @default an authority of their own in `folder` */
+  certificates?: LabCertificates;
   /**
    * Called in every boot after the host's file systems and network are there and before sshd and any unit runs: the place to
    * put files such as `/etc/pve`. `pid` is the host's pid 1 as seen from outside.
@@ -75,9 +84,17 @@ export interface LabHosts {
   /** Power cut: everything of the host ends at once. Resolves when nothing of it runs any more. */
   cut(name: string): Promise<void>;
   isUp(name: string): boolean;
+  /** Stops every process of a host where it is; its watchdog goes on, outside. `thaw` lets them go on as if nothing was. */
+  freeze(name: string): void;
+  thaw(name: string): void;
   /** @throws Error when the host is down */
   exec(name: string, argv: string[], options?: ExecOptions): Promise<ExecResult>;
-  /** Starts a process inside the host's namespaces that outlives the call. @returns its pid as seen from outside */
+  /**
+   * Starts a process inside the host's namespaces that outlives the call, as a child of the host's pid 1.
+   *
+   * @param options `log` is a file inside the host, which what the process says is appended to
+   * @returns its pid as seen from outside
+   */
   spawn(name: string, argv: string[], options?: { env?: Record<string, string>; log?: string }): Promise<number>;
   /**
    * A bridge of the host for (bridge, vlan), joined to the same bridge of all other hosts unless isolated.
