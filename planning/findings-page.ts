@@ -1,8 +1,12 @@
 /** docs/findings.md, from the catalogue. */
 import { type CatalogueEntry, findingChapters } from "./catalogue";
 
-/** The page that explains every finding: what it means, how it reads, what to do. */
-export function renderFindings(): string {
+/**
+ * The page that explains every finding: what it means, how it reads, what to do.
+ * @param more chapters of findings that commands have beyond the plan's, by title
+ */
+export function renderFindings(more: Record<string, Record<string, CatalogueEntry>> = {}): string {
+  const chapters: Record<string, Record<string, CatalogueEntry>> = { ...findingChapters, ...more };
   const lines = [
     "# Findings",
     "",
@@ -16,14 +20,14 @@ export function renderFindings(): string {
     "- **info**: worth knowing.",
     "",
   ];
-  for (const [chapter, entries] of Object.entries(findingChapters)) {
+  for (const [chapter, entries] of Object.entries(chapters)) {
     lines.push(
       `- ${chapter}: ${Object.keys(entries)
         .map((code) => `[${code}](#${code.toLowerCase()})`)
         .join(", ")}`,
     );
   }
-  for (const [chapter, entries] of Object.entries(findingChapters)) {
+  for (const [chapter, entries] of Object.entries(chapters)) {
     lines.push("", `## ${chapter}`);
     for (const [code, entry] of Object.entries(entries)) lines.push(...section(code, entry));
   }

@@ -1,6 +1,7 @@
 /** Making, ordering and documenting findings. */
 import { FindingCatalogue, type FindingCode } from "./catalogue";
 import type { Finding } from "./plan";
+import type { Side } from "./schema";
 import { byName } from "./units";
 
 export type { FindingCode } from "./catalogue";
@@ -44,6 +45,27 @@ export function containerElsewhere(guest: string, id: number, foundOn: string, w
     `guests.${guest}`,
     `container ${guest} is on ${foundOn}, and is to be on ${wanted}: \`pulumi up\` does not move a container.`,
     `Move it first: \`pct migrate ${id} ${wanted} --restart 1\` on ${foundOn}. Or plan it on ${foundOn}.`,
+  );
+}
+
+/** Where a guest really is active, and how that is known. */
+export interface ActiveEvidence {
+  side: Side;
+  server: string;
+  /** In words, for example `guest 101 is on srv2`. */
+  because: string;
+}
+
+/** The stack's config says another active side than the hypervisors do. */
+export function activeMismatch(guest: string, recorded: Side, found: ActiveEvidence): Finding {
+  const record = `\`pulumi config set --path 'coldspare:active.${guest}' ${found.side}\``;
+  return makeFinding(
+    "ACTIVE-MISMATCH",
+    `guests.${guest}`,
+    `${guest} is active on its ${found.side} (${found.server}), and coldspare:active.${guest} says ${recorded}: ${found.because}.`,
+    found.side === "spare"
+      ? `Record it: ${record}. Or bring it home: \`coldspare failback ${guest}\`.`
+      : `Record it: ${record}. Nothing is moved by a record.`,
   );
 }
 

@@ -22,7 +22,15 @@ export {
 } from "./calendar";
 export { coresAtStart } from "./capacity";
 export { type CatalogueEntry, FindingCatalogue, type FindingCode } from "./catalogue";
-export { containerElsewhere, guestIdTaken, makeFinding, orderFindings, serverUnreachable } from "./findings";
+export {
+  type ActiveEvidence,
+  activeMismatch,
+  containerElsewhere,
+  guestIdTaken,
+  makeFinding,
+  orderFindings,
+  serverUnreachable,
+} from "./findings";
 export { renderFindings } from "./findings-page";
 export { deriveGuestId, deriveMac } from "./identity";
 export * from "./manifest";

@@ -4,6 +4,7 @@ import { capacityFindings } from "./capacity";
 import { placementFindings } from "./placement";
 import { protectionFindings } from "./protection";
 import { specificationFindings } from "./specification";
+import { switchingFindings } from "./switching";
 import type { CatalogueEntry } from "./types";
 
 export type { CatalogueEntry } from "./types";
@@ -15,6 +16,7 @@ export const findingChapters = {
   "What runs and lies where": placementFindings,
   "Room and votes": capacityFindings,
   "Replicas, backups and recovery": protectionFindings,
+  "Changing sides": switchingFindings,
 } as const satisfies Record<string, Record<string, CatalogueEntry>>;
 
 const catalogue = {
@@ -23,6 +25,7 @@ const catalogue = {
   ...placementFindings,
   ...capacityFindings,
   ...protectionFindings,
+  ...switchingFindings,
 } as const;
 
 export type FindingCode = keyof typeof catalogue;

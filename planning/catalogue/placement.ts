@@ -140,15 +140,6 @@ export const placementFindings = {
     example: "Storage share is of type cifs and managed, which this release does not build.",
     fix: "Make the entry with `pvesm add cifs`, and set managed to false.",
   },
-  "FENCING-NOT-BUILT": {
-    severity: "warning",
-    title: "Fencing that is not built yet",
-    explanation:
-      "The plan takes `power` and `lease`; in this release no command switches a server off and no agent holds a lease.",
-    example:
-      "Nothing in this release carries out fencing 'lease': a person has to make sure that the lost server is off.",
-    fix: "Use confirm, and switch the lost server off before a spare is started.",
-  },
   "SITE-NO-CLUSTER-NOT-BUILT": {
     severity: "warning",
     title: "Several hypervisors without a cluster",

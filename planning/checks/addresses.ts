@@ -1,7 +1,8 @@
 /** Addresses of guests, servers and devices: one plan for all of them. */
 import { type Context, own, sorted } from "../context";
 import { contains, type Family, formatAddress, type Prefix, parseAddress, parsePrefix, unusable } from "../ip";
-import type { SitePlan } from "../plan";
+import type { GuestPlan, SitePlan } from "../plan";
+import { spareNetwork } from "../spare-networks";
 import { list } from "../units";
 import { checkNetworks, FAMILIES, type ReadNetwork } from "./networks";
 
@@ -19,7 +20,7 @@ export function checkAddresses(context: Context, plan: SitePlan): void {
   const networks = checkNetworks(context);
   const claims: Claim[] = [];
   const taken = new Map<string, Claim[]>();
-  for (const host of hosts(context)) claims.push(...read(context, networks, host));
+  for (const host of hosts(context, plan)) claims.push(...read(context, networks, host));
   for (const claim of claims) {
     const key = `${claim.family}/${claim.value}`;
     taken.set(key, [...(taken.get(key) ?? []), claim]);
@@ -35,9 +36,11 @@ interface Host {
   network: string | undefined;
   address?: string | undefined;
   address6?: string | undefined;
+  /** Where both addresses come from, if they do not stand in the specification themselves. */
+  derivedAt?: string;
 }
 
-function hosts(context: Context): Host[] {
+function hosts(context: Context, plan: SitePlan): Host[] {
   const { guests, devices } = context.spec;
   return [
     ...sorted(guests).flatMap(([name, guest]) =>
@@ -47,6 +50,7 @@ function hosts(context: Context): Host[] {
         path: `guests.${name}.networks[${index}]`,
       })),
     ),
+    ...Object.values(plan.guests).flatMap((guest) => onSpare(context, guest)),
     ...context.servers.map(({ name, spec }) => ({
       ...spec,
       network: spec.network,
@@ -72,6 +76,28 @@ function hosts(context: Context): Host[] {
       address6: device.address6,
     })),
   ];
+}
+
+/** The addresses that a guest gets on its spare by a rule; what does not fit there is a finding of its own. */
+function onSpare(context: Context, { name, spec, addresses }: GuestPlan): Host[] {
+  const replica = spec.coldReplica;
+  if (replica === undefined) return [];
+  return addresses.flatMap((card) => {
+    const { card: spare, problems, rules } = spareNetwork(context.spec, card, replica);
+    if (problems.length > 0 || rules.length === 0) return [];
+    const changed = (key: "address" | "address6") => (spare[key] === card[key] ? undefined : spare[key]?.split("/")[0]);
+    const path = `guests.${name}.coldReplica.reIp`;
+    return [
+      {
+        owner: `guest ${name}`,
+        path,
+        derivedAt: path,
+        network: spare.network,
+        address: changed("address"),
+        address6: changed("address6"),
+      },
+    ];
+  });
 }
 
 /** Bridges or VLAN interfaces of a server, with the paths at which they stand. */
@@ -114,7 +140,7 @@ function read(context: Context, networks: Record<string, ReadNetwork>, host: Hos
   for (const { family, address: key, host: example } of FAMILIES) {
     const text = host[key];
     if (text === undefined) continue;
-    const path = `${host.path}.${key}`;
+    const path = host.derivedAt ?? `${host.path}.${key}`;
     const value = parseAddress(text, family);
     if (value === undefined)
       context.add(

@@ -10,7 +10,9 @@ import { checkProtection } from "./protection";
 import { checkRecovery } from "./recovery";
 import { checkReplicas } from "./replicas";
 import { checkSecrets } from "./secrets";
+import { checkSpareNetworks } from "./spare-networks";
 import { checkStorageDefinitions } from "./storages";
+import { checkSwitching } from "./switching";
 import { checkUnbuilt } from "./unbuilt";
 
 /** Runs every check on a plan. */
@@ -26,4 +28,6 @@ export function runChecks(context: Context, plan: SitePlan): void {
   checkCapacity(context, plan);
   checkRecovery(context, plan);
   checkProtection(context, plan);
+  checkSpareNetworks(context, plan);
+  checkSwitching(context, plan);
 }

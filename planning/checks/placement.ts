@@ -193,19 +193,19 @@ function checkExports(context: Context, guest: Placed): void {
 }
 
 function checkBridges(context: Context, { name, spec, primary, spare }: Placed): void {
-  for (const [index, nic] of spec.networks.entries()) {
-    const network = own(context.spec.networks, nic.network);
-    if (network === undefined) continue;
+  const mapping = spec.coldReplica?.networks ?? {};
+  for (const [index, nic] of spec.networks.entries())
     for (const server of spare === undefined || spare === primary ? [primary] : [primary, spare]) {
-      const bridges = context.isHypervisor(server) ? context.server(server)?.bridges : undefined;
-      if (bridges === undefined || Object.hasOwn(bridges, network.bridge)) continue;
       const onSpare = server !== primary;
+      const wanted = (onSpare ? own(mapping, nic.network) : undefined) ?? nic.network;
+      const network = own(context.spec.networks, wanted);
+      const bridges = context.isHypervisor(server) ? context.server(server)?.bridges : undefined;
+      if (network === undefined || bridges === undefined || Object.hasOwn(bridges, network.bridge)) continue;
       context.add(
         onSpare ? "BRIDGE-MISSING-ON-SPARE" : "BRIDGE-MISSING",
         `guests.${name}.networks[${index}]`,
-        `${onSpare ? "The spare of " : ""}${name} needs bridge ${network.bridge} (network ${nic.network}) on ${server}, which has ${list(Object.keys(bridges)) || "no bridge"}.`,
-        `Add servers.${server}.bridges.${network.bridge}, or correct networks.${nic.network}.bridge.`,
+        `${onSpare ? "The spare of " : ""}${name} needs bridge ${network.bridge} (network ${wanted}) on ${server}, which has ${list(Object.keys(bridges)) || "no bridge"}.`,
+        `Add servers.${server}.bridges.${network.bridge}, or correct networks.${wanted}.bridge.`,
       );
     }
-  }
 }

@@ -2,7 +2,7 @@
 import { type Context, sorted } from "../context";
 import { list } from "../units";
 
-/** Checks storages, fencing and sites without a cluster. */
+/** Checks storages and sites without a cluster. */
 export function checkUnbuilt(context: Context): void {
   for (const [id, storage] of sorted(context.spec.storages))
     if (storage.type === "cifs" && storage.managed)
@@ -12,14 +12,7 @@ export function checkUnbuilt(context: Context): void {
         `Storage ${id} is of type cifs and managed, which this release does not build.`,
         `Make it by hand (\`pvesm add cifs ${id} --server … --share … --username … --password\`), and set storages.${id}.managed to false.`,
       );
-  const { fencing, cluster } = context.spec.site;
-  if (fencing !== "confirm")
-    context.add(
-      "FENCING-NOT-BUILT",
-      "site.fencing",
-      `Nothing in this release carries out fencing '${fencing}': a person has to make sure that the lost server is off.`,
-      "Set site.fencing to confirm, and switch the lost server off before a spare is started.",
-    );
+  const { cluster } = context.spec.site;
   // The provider speaks to one endpoint, and no server answers for another one outside its cluster.
   if (cluster === undefined && context.hypervisors.length > 1)
     context.add(

@@ -57,7 +57,13 @@ describe("VirtualMachine on its own", () => {
       ...spec,
       policies: { memoryOverheadGiB: 0 },
       guests: {
-        sql: { kind: "vm", ...args, memoryGiB: 0.5, disks: [{ sizeGiB: 4, storage: "tank" }] },
+        sql: {
+          kind: "vm",
+          ...args,
+          memoryGiB: 0.5,
+          disks: [{ sizeGiB: 4, storage: "tank" }],
+          probes: [{ kind: "ping" }],
+        },
         "sql-erp": { kind: "vm", ...unprotected },
       },
     });

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import {
+  activeMismatch,
   containerElsewhere,
   FindingCatalogue,
   type FindingCode,
@@ -30,6 +31,8 @@ const elsewhere: Partial<Record<FindingCode, () => string>> = {
   "GUEST-ID-TAKEN": () =>
     guestIdTaken({ name: "mail", id: 101 }, { name: "old-files", kind: "vm", server: "two" }).message,
   "CONTAINER-ELSEWHERE": () => containerElsewhere("mail", 101, "two", "one").message,
+  "ACTIVE-MISMATCH": () =>
+    activeMismatch("mail", "primary", { side: "spare", server: "two", because: "guest 101 is on two" }).message,
   "SITE-PARTIAL": () => {
     const mail = cleanSite().guests!.mail!;
     const { findings } = planGuestAlone("mail", { ...mail, networks: [] });

@@ -98,7 +98,7 @@ test("the manifest of a small site, word for word", () => {
         ],
         cloudInit: false,
         agent: false,
-        probes: [],
+        probes: [{ kind: "tcp", port: 25, timeoutSeconds: 300 }],
         commands: [],
       },
       wiki: expect.objectContaining({

@@ -19,6 +19,50 @@ test.each<[string, string[], PlanOptions?]>([
   ["a secret of its own", ['guests.mail.cloudInit={"passwordSecret":"mail-password"}']],
   ["a disk with a name", ["guests.mail.disks[0].name=data"]],
   ["31 disks", [`guests.mail.disks=${JSON.stringify(Array(31).fill({ sizeGiB: 1, storage: "tank" }))}`]],
+  [
+    "a guest that changes its network, and keeps its address",
+    ['networks.copy={"vlan":9,"bridge":"vmbr0"}', 'guests.mail.coldReplica.networks={"apps":"copy"}'],
+  ],
+  [
+    "rules for a machine that cloud-init tells its address",
+    [
+      'networks.branch={"vlan":7,"subnet":"10.7.0.0/16","subnet6":"fd00:7::/64","bridge":"vmbr0"}',
+      'guests.mail.coldReplica.networks={"apps":"branch"}',
+      'guests.mail.coldReplica.reIp=[{"from":"10.0.2.0/24","to":"10.7.9.0/24"},{"from":"fd00:2::/64","to":"fd00:7::/64"}]',
+      "guests.mail.cloudInit={}",
+    ],
+  ],
+  ["leases with a witness, a guard and times that fit", ["site.fencing=lease", "site.lease.marginSeconds=72"]],
+  ["times of leases that nobody uses", ["site.lease.marginSeconds=1"]],
+  [
+    "power of every server that carries guests",
+    [
+      "site.fencing=power",
+      'servers.one.power={"kind":"command","off":["plug","off","1"],"status":["plug","status","1"]}',
+      'servers.two.power={"kind":"redfish","url":"https://10.0.9.2","username":"admin","passwordSecret":"bmc-two"}',
+    ],
+  ],
+  [
+    "commands on every possible side",
+    [
+      "guests.mail.agent=true",
+      `guests.mail.commands=${JSON.stringify(["operator", "primary", "spare", "guest", "vault"].map((on) => ({ when: "after-start", on, run: ["true"] })))}`,
+      'groups.office={"guests":["mail"],"commands":[{"when":"before-stop","run":["true"]}]}',
+    ],
+  ],
+  [
+    "a probe by the agent of a guest without an address",
+    ["guests.mail.agent=true", 'guests.mail.probes=[{"kind":"agent"}]', 'guests.mail.networks=[{"network":"apps"}]'],
+  ],
+  [
+    "a drill of everything, of a group and of a guest",
+    [
+      'drills.all={"guests":"all","schedule":"monthly"}',
+      'drills.office={"group":"office"}',
+      'drills.mail={"guests":["mail"]}',
+      'groups.office={"guests":["wiki"]}',
+    ],
+  ],
   ["the smallest guest, in a nested pool", ["guests.mail.memoryGiB=0.015625", "guests.mail.pool=office/mail"]],
 ])("%s", (...[, set, options]) => {
   expect(codes(set, options)).toEqual([]);
@@ -35,11 +79,17 @@ test("an ISO image on a shared storage ties nobody to a server", () => {
 test("with an ISO image on a local storage of content iso there is that one note", () => {
   const plan = planWith(cleanSite(), [
     "images.debian.kind=iso",
-    'servers.one.storages.local.content=["iso"]',
-    'servers.two.storages.local.content=["iso"]',
+    'servers.one.storages.local.content=["iso","snippets"]',
+    'servers.two.storages.local.content=["iso","snippets"]',
   ]);
   expect(plan.ok).toBe(true);
   expect(plan.findings.map(({ code, severity }) => [code, severity])).toEqual([["IMAGE-ISO-LOCAL", "info"]]);
+});
+
+test("a third hypervisor is a third voter", () => {
+  const witness = (role: string) => codes([`servers.vault.roles=["${role}"]`, "site.cluster=null"]);
+  expect(witness("backup-server")).toContain("VOTERS-TWO");
+  expect(witness("hypervisor")).not.toContain("VOTERS-TWO");
 });
 
 test("a disk that is remapped is not told to keep its size as well", () => {
@@ -73,4 +123,42 @@ test("the settings that are no names for secrets are those that the stack reads"
   const source = readFileSync(join(__dirname, "../../stacks/settings.ts"), "utf8");
   const read = [...source.matchAll(/config\.\w+(?:<[^(]*>)?\("(\w+)"\)/g)].map((match) => match[1]!);
   expect([...new Set(read)].sort()).toEqual([...STACK_SETTINGS].sort());
+});
+
+test.each([
+  "monthly",
+  "Sun *-*-1..7 03:00",
+  "sat 02:00",
+  "Mon..Fri 22:30:00",
+  "mon,thu *-*-* 4:00 Europe/Paris",
+  "*-1,4,7,10-01 05:00 UTC",
+  "2026-*~1 01:00",
+  "*:0/15",
+])("systemd knows '%s'", (schedule) => {
+  expect(codes([`drills.some={"schedule":${JSON.stringify(schedule)}}`])).toEqual([]);
+});
+
+test.each(["", "every month", "*-*-32 03:00", "*-13-1", "25:00", "03:60", "Sun Mon 03:00", "03:00 03:00"])(
+  "systemd does not know '%s'",
+  (schedule) => {
+    expect(codes([`drills.some={"schedule":${JSON.stringify(schedule)}}`])).toEqual(["DRILL-SCHEDULE"]);
+  },
+);
+
+test.each<[string, string, string]>([
+  [
+    "servers.one.power",
+    '{"kind":"redfish","usrname":"admin","url":"https://10.0.9.1","username":"a","passwordSecret":"b"}',
+    "username",
+  ],
+  ["guests.mail.probes", '[{"kind":"http","prot":443}]', "port"],
+  ["guests.mail.coldReplica.reIp", '[{"from":"10.0.2.0/24","to":"10.0.2.0/24","gatway":"10.0.2.1"}]', "gateway"],
+  ["groups.office", '{"guests":["mail"],"delaySecond":4}', "delaySeconds"],
+  ["drills.all", '{"shedule":"monthly"}', "schedule"],
+  ["site.lease", '{"marginSecond":80}', "marginSeconds"],
+])("a mistyped key in %s is told apart", (path, value, meant) => {
+  const [finding] = planWith(cleanSite(), [`${path}=${value}`]).findings.filter(
+    ({ code }) => code === "SPEC-UNKNOWN-KEY",
+  );
+  expect(finding?.fix).toContain(`Write '${meant}' instead of`);
 });

@@ -23,7 +23,7 @@ export function cleanSite(): SiteSpecInput {
         type: "dir" as const,
         path: "/var/lib/vz",
         sizeGiB: 80,
-        content: ["import" as const, "vztmpl" as const],
+        content: ["import" as const, "vztmpl" as const, "snippets" as const],
       },
     },
   };
@@ -69,6 +69,7 @@ export function cleanSite(): SiteSpecInput {
         image: "debian",
         disks: [{ sizeGiB: 100, usedGiB: 40, storage: "tank" }],
         networks: [{ network: "apps", address: "10.0.2.10", address6: "fd00:2::10" }],
+        probes: [{ kind: "tcp", port: 25 }],
         coldReplica: {
           on: "two",
           method: "storage-replication",
@@ -86,6 +87,7 @@ export function cleanSite(): SiteSpecInput {
         memoryGiB: 4,
         disks: [{ sizeGiB: 50, usedGiB: 20, storage: "tank" }],
         networks: [{ network: "apps", address: "10.0.2.11" }],
+        probes: [{ kind: "http", port: 8080 }],
         coldReplica: { on: "one", method: "restore", schedule: "12:00", backupStorage: "backups", recoveryPoint: "2d" },
       },
     },

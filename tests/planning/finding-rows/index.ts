@@ -3,5 +3,13 @@ import { capacityRows } from "./capacity";
 import { placementRows } from "./placement";
 import { protectionRows } from "./protection";
 import { specificationRows } from "./specification";
+import { switchingRows } from "./switching";
 
-export const rows = [...specificationRows, ...addressesRows, ...placementRows, ...capacityRows, ...protectionRows];
+export const rows = [
+  ...specificationRows,
+  ...addressesRows,
+  ...placementRows,
+  ...capacityRows,
+  ...protectionRows,
+  ...switchingRows,
+];

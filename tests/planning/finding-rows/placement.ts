@@ -173,13 +173,6 @@ export const placementRows: Row[] = [
     message: "Storage share is of type cifs and managed, which this release does not build.",
   },
   {
-    code: "FENCING-NOT-BUILT",
-    set: ["site.fencing=lease"],
-    subject: "site.fencing",
-    message:
-      "Nothing in this release carries out fencing 'lease': a person has to make sure that the lost server is off.",
-  },
-  {
     code: "SITE-NO-CLUSTER-NOT-BUILT",
     set: ["site.cluster=null"],
     subject: "site.cluster",
@@ -209,7 +202,7 @@ export const placementRows: Row[] = [
     code: "STORAGE-CONTENT",
     set: ["images.debian.kind=iso"],
     subject: "images.debian.storage",
-    message: "Image debian needs content 'iso' on storage local of one, which takes import and vztmpl only.",
+    message: "Image debian needs content 'iso' on storage local of one, which takes import, vztmpl and snippets only.",
   },
   {
     code: "STORAGE-SERVER-UNKNOWN",
