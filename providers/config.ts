@@ -1,6 +1,8 @@
 /** Where the servers are and how to get in: read from the stack's configuration, never from inputs or state. */
 import { existsSync, readFileSync } from "node:fs";
+import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
+import { z } from "zod";
 import { PveClient, type PveClientOptions } from "./pve/client";
 import { ConfigError } from "./pve/errors";
 
@@ -43,6 +45,68 @@ export function pveOptionsFromConfig(read: ConfigReader): PveClientOptions {
 /** A client from configuration, see {@link pveOptionsFromConfig}. */
 export function pveClientFromConfig(read: ConfigReader): PveClient {
   return new PveClient(pveOptionsFromConfig(read));
+}
+
+/** The way to the servers over SSH, as `coldspare:ssh` says it. Servers without a pinned host key are not reached. */
+export interface SshSettings {
+  /** Default: root. */
+  user?: string;
+  /** Default: 22. */
+  port?: number;
+  /** Private key; without it the agent's and those of ~/.ssh. A relative path counts from the folder of Pulumi.yaml. */
+  keyFile?: string;
+  /** `host` or `host:port` by server. Default: the server's management address. */
+  hosts?: Record<string, string>;
+  /** Public host keys by server, `ssh-ed25519 AAAA…`. */
+  hostKeys: Record<string, string[]>;
+}
+
+/**
+ * `coldspare:ssh` of the stack; `undefined` when it is not set.
+ *
+ * @throws ConfigError that names every key that is wrong, and how to set it
+ */
+export function sshSettingsFromConfig(read: ConfigReader): SshSettings | undefined {
+  const text = read("coldspare:ssh");
+  if (text === undefined || text.trim() === "") return undefined;
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    value = undefined;
+  }
+  const settings = sshSettingsSchema.safeParse(value);
+  if (settings.success) {
+    const { keyFile, ...rest } = settings.data;
+    return { ...dropUndefined(rest), ...(keyFile === undefined ? {} : { keyFile: keyPath(keyFile) }) } as SshSettings;
+  }
+  const wrong = settings.error.issues.map(
+    ({ path, message }) => `coldspare:ssh${path.map((key) => `.${String(key)}`).join("")}: ${message}`,
+  );
+  throw new ConfigError(
+    `${wrong.join("; ")}. Fix: \`pulumi config set --path 'coldspare:ssh.hostKeys.<server>[0]' 'ssh-ed25519 AAAA…'\`, likewise coldspare:ssh.user, .port, .keyFile and .hosts.<server>`,
+  );
+}
+
+const sshSettingsSchema = z.strictObject({
+  user: z.string().min(1).optional(),
+  port: z.coerce.number().int().min(1).max(65535).optional(),
+  keyFile: z.string().min(1).optional(),
+  hosts: z.record(z.string(), z.string().min(1)).optional(),
+  hostKeys: z.record(
+    z.string(),
+    z.array(
+      z.string().regex(/^(ssh|ecdsa|sk)-\S+ [A-Za-z0-9+/]+=*(\s|$)/, "no public host key such as 'ssh-ed25519 AAAA…'"),
+    ),
+  ),
+});
+
+function dropUndefined<T extends object>(values: T): T {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as T;
+}
+
+function keyPath(path: string): string {
+  return path.startsWith("~/") ? join(homedir(), path.slice(2)) : projectPath(path);
 }
 
 function readObject(read: ConfigReader, key: string, example: string): Record<string, string> | undefined {

@@ -11,7 +11,7 @@
 import * as pulumi from "@pulumi/pulumi";
 
 /** Names of the handler modules; they occur in stored state and are never renamed. */
-export type HandlerModule = "replication-pair-handler" | "standby-guest-handler";
+export type HandlerModule = "replication-pair-handler" | "server-guard-handler" | "standby-guest-handler";
 
 /**
  * The provider text of a handler module.

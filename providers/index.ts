@@ -1,5 +1,13 @@
 /** Dynamic resources and the Proxmox VE client. */
-export { type ConfigReader, pveClientFromConfig, pveOptionsFromConfig } from "./config";
+export {
+  type ConfigReader,
+  pveClientFromConfig,
+  pveOptionsFromConfig,
+  type SshSettings,
+  sshSettingsFromConfig,
+} from "./config";
 export * from "./pve";
 export { type ReplicationHealth, ReplicationPair, type ReplicationPairArgs } from "./replication-pair";
+export { ServerGuard, type ServerGuardArgs } from "./server-guard";
+export * from "./ssh";
 export { StandbyGuest, type StandbyGuestArgs } from "./standby-guest";

@@ -1,12 +1,16 @@
 /** From a handler, which is plain functions over a client, to what the engine calls. */
 import type * as pulumi from "@pulumi/pulumi";
-import { pveOptionsFromConfig } from "./config";
+import { pveOptionsFromConfig, type SshSettings, sshSettingsFromConfig } from "./config";
+import { InstallError } from "./guard/install";
 import { PveClient } from "./pve/client";
 import { ConfigError, PveError } from "./pve/errors";
+import { SshError } from "./ssh/errors";
 
 /** What a handler is given beside its inputs. */
 export interface HandlerContext {
   pve: PveClient;
+  /** The way to the servers over SSH. @throws ConfigError when the stack does not say it */
+  ssh(): SshSettings;
   /** Shown to the user while the work goes on. */
   progress: (line: string) => void;
 }
@@ -65,13 +69,27 @@ export function serve<In extends object, Out extends object>(
     throw new Error("configure was not called");
   };
   // Connecting is left until a call needs it: a preview reaches no server and asks for no credentials.
-  const context = (): HandlerContext => ({ pve: client(), progress: (line) => console.log(line) });
+  let ssh: () => SshSettings = () => {
+    throw new Error("configure was not called");
+  };
+  const context = (): HandlerContext => ({
+    get pve() {
+      return client();
+    },
+    ssh: () => ssh(),
+    progress: (line) => console.log(line),
+  });
   return {
     async configure({ config }) {
       let made: PveClient | undefined;
       client = () => {
         made ??= new PveClient(pveOptionsFromConfig((key) => config.get(key)));
         return made;
+      };
+      ssh = () => {
+        const settings = sshSettingsFromConfig((key) => config.get(key));
+        if (settings === undefined) throw noSshSettings();
+        return settings;
       };
     },
     async check(_olds, news) {
@@ -110,12 +128,21 @@ async function recording<T>(inputs: object, work: () => Promise<T>): Promise<T> 
   }
 }
 
+/** Their messages say where, what and what to do. */
+const OURS = [PveError, ConfigError, SshError, InstallError];
+
+function noSshSettings(): ConfigError {
+  return new ConfigError(
+    "The stack does not say how to reach the servers over SSH. Fix: `pulumi config set --path 'coldspare:ssh.hostKeys.<server>[0]' 'ssh-ed25519 AAAA…'` for each server, with the key that its console shows in /etc/ssh/ssh_host_ed25519_key.pub",
+  );
+}
+
 /** The provider process prints the stack of these errors; one of ours says all it has to say in its message. */
 async function plainly<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    if (error instanceof PveError || error instanceof ConfigError) error.stack = "";
+    if (OURS.some((kind) => error instanceof kind)) (error as Error).stack = "";
     throw error;
   }
 }

@@ -161,7 +161,7 @@ describe("waiting for the first run", () => {
     });
     const pve = new PveClient({ endpoints: { srv1: server.url }, apiToken: "a@pve!b=c", ca: server.pem });
     try {
-      const { outs } = await hasty.create({ pve, progress: () => undefined }, pair(121));
+      const { outs } = await hasty.create({ pve, ssh: () => ({ hostKeys: {} }), progress: () => undefined }, pair(121));
       return { jobId: outs.jobId, looks };
     } finally {
       pve.close();

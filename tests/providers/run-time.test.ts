@@ -52,7 +52,7 @@ describe("at run time", () => {
       ...options,
     });
     clients.push(pve);
-    return { pve, progress: () => undefined };
+    return { pve, ssh: () => ({ hostKeys: {} }), progress: () => undefined };
   }
   /** A token that may only look. */
   async function auditor(name: string): Promise<string> {
@@ -87,7 +87,9 @@ describe("at run time", () => {
   test("an untrusted certificate", async () => {
     const { apiToken } = { apiToken: site.lab.tokens.root };
     const pve = new PveClient({ endpoints: site.lab.endpoints, apiToken });
-    const error = await refusal(replicationPairHandler().create({ pve, progress: () => undefined }, REPLICATION));
+    const error = await refusal(
+      replicationPairHandler().create({ pve, ssh: () => ({ hostKeys: {} }), progress: () => undefined }, REPLICATION),
+    );
     expect(error.message).toMatch(
       /^srv1: could not .* guest 110 'sql-erp' .*is not trusted.*SHA-256 fingerprint is ([0-9A-F]{2}:){31}[0-9A-F]{2}.*coldspare:caFile/,
     );

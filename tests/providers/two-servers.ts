@@ -55,7 +55,7 @@ export class TwoServers {
   }
 
   get context(): HandlerContext {
-    return { pve: this.pve, progress: (line) => this.told.push(line) };
+    return { pve: this.pve, ssh: () => ({ hostKeys: {} }), progress: (line) => this.told.push(line) };
   }
 
   /** A guest of one disk on ZFS. */

@@ -1,0 +1,213 @@
+/** The scripts that change a server: each can be run again, and writes files whole or not at all. */
+import { quote, type SshRunner } from "../ssh";
+import { AGENT, CONF_FOLDER, HOOKSCRIPT, type InstalledFile, NODE_PROGRAM, UNITS } from "./programs";
+import { ROOT } from "./survey";
+
+/** A step on a server that did not work, in words. */
+export type Problem = string;
+
+const END = "EOF-coldspare";
+
+/** A file is written beside its place and then renamed, so that a reader never sees half of one. */
+const PRELUDE = `set -eu
+${ROOT}
+umask 022
+t=
+trap '[ -z "$t" ] || rm -f "$t"' EXIT
+put() {
+  mkdir -p "\${1%/*}"
+  t=$(mktemp "\${1%/*}/.coldspare.XXXXXX")
+  base64 -d >"$t"
+  chmod "$2" "$t"
+  sync "$t"
+  mv -f "$t" "$1"
+  t=
+  sync "\${1%/*}"
+}
+`;
+
+/** Puts the lines of `$f` that match nothing given into `$kept`; a file that cannot be read is an error, not an empty one. */
+const KEEP = `keep() {
+  kept=$(grep -v "$@" "$f") || [ $? -eq 1 ]
+  [ -z "$kept" ] || kept="$kept
+"
+}`;
+
+/** Writes files, makes the server's own key where there is none, and notes the generation. */
+export async function installFiles(
+  ssh: SshRunner,
+  server: string,
+  files: readonly InstalledFile[],
+  generation: { number: number; hash: string },
+): Promise<void> {
+  const script = `${PRELUDE}
+mkdir -p "$r${CONF_FOLDER}"
+mkdir -p -m 700 "$r/var/lib/coldspare"
+${files.map(({ path, mode, text }) => `put "$r${path}" ${mode} <<'${END}'\n${lines(text)}\n${END}`).join("\n")}
+cd "$r${CONF_FOLDER}"
+if [ ! -s id_ed25519 ]; then
+  rm -f .id_ed25519 .id_ed25519.pub
+  ssh-keygen -q -t ed25519 -N '' -C ${quote([`coldspare@${server}`])} -f .id_ed25519 </dev/null
+  mv .id_ed25519.pub id_ed25519.pub
+  mv .id_ed25519 id_ed25519
+fi
+[ -s id_ed25519.pub ] || { ssh-keygen -y -f id_ed25519 </dev/null >.pub; mv .pub id_ed25519.pub; }
+line='${generation.number} ${generation.hash}'
+if [ "$(cat generation 2>/dev/null || :)" != "$line" ]; then
+  [ ! -s generation ] || cat generation >>history
+  printf '%s\\n' "$line" | base64 | put "$PWD/generation" 644
+fi
+rm -f retired
+`;
+  await must(ssh, server, script, "write its files");
+}
+
+/** Lets the keys of peers ask the guard, and nothing else: whatever line a peer had before goes. */
+export async function authorize(ssh: SshRunner, server: string, keys: Readonly<Record<string, string>>): Promise<void> {
+  const names = Object.keys(keys);
+  if (names.length === 0) return;
+  const added = names
+    .map((name) => `command="${NODE_PROGRAM} serve",restrict ${keys[name]} coldspare@${name}\n`)
+    .join("");
+  // On a server of a cluster the file is a link into the cluster's own file system: it must stay one.
+  const script = `${PRELUDE}
+mkdir -p -m 700 "$r/root/.ssh"
+f=$(readlink -f "$r/root/.ssh/authorized_keys")
+[ -e "$f" ] || : >"$f"
+${KEEP}
+keep ${names.map((name) => `-e ' coldspare@${name.replaceAll(".", "\\.")}$'`).join(" ")}
+added=$(base64 -d <<'${END}'
+${lines(added)}
+${END}
+)
+printf '%s%s\n' "$kept" "$added" | base64 | put "$f" 600
+`;
+  await must(ssh, server, script, `let the keys of ${names.join(", ")} ask its guard`);
+}
+
+/** Brings units and hook scripts to what is wanted. @returns what did not work */
+export async function activate(
+  ssh: SshRunner,
+  server: string,
+  wanted: { units: boolean; hook: ReadonlyMap<number, "qemu" | "lxc">; unhook: ReadonlyMap<number, "qemu" | "lxc"> },
+): Promise<Problem[]> {
+  const commands: string[][] = [];
+  if (wanted.units) commands.push(["systemctl", "daemon-reload"], ["systemctl", "enable", ...UNITS]);
+  for (const [vmid, kind] of wanted.hook) commands.push([tool(kind), "set", String(vmid), "--hookscript", HOOKSCRIPT]);
+  for (const [vmid, kind] of wanted.unhook) commands.push([tool(kind), "set", String(vmid), "--delete", "hookscript"]);
+  return runEach(ssh, server, commands);
+}
+
+/** Starts the agent, or has it read its changed files. */
+export function startAgent(ssh: SshRunner, server: string, changed: boolean): Promise<Problem[]> {
+  return runEach(ssh, server, [["systemctl", changed ? "reload-or-restart" : "start", AGENT]]);
+}
+
+/** Has the guard compare records with its voters, and write those that are missing. */
+export function reconcile(ssh: SshRunner, server: string): Promise<Problem[]> {
+  return runEach(ssh, server, [[NODE_PROGRAM, "reconcile"]]);
+}
+
+/** Notes that the resource of this server is gone. Without a configuration there is nothing to note. */
+export async function retire(ssh: SshRunner, server: string): Promise<void> {
+  const script = `${PRELUDE}
+[ -d "$r${CONF_FOLDER}" ] || exit 0
+date -u +%FT%TZ | base64 | put "$r${CONF_FOLDER}/retired" 644
+`;
+  await must(ssh, server, script, "note that it is no part of the site any more");
+}
+
+/** Takes away everything but the records and the keys. */
+export async function uninstall(
+  ssh: SshRunner,
+  server: string,
+  guests: ReadonlyMap<number, "qemu" | "lxc">,
+  paths: readonly string[],
+): Promise<Problem[]> {
+  const problems = await runEach(
+    ssh,
+    server,
+    [...guests].map(([vmid, kind]) => [tool(kind), "set", String(vmid), "--delete", "hookscript"]),
+  );
+  // A guest that still names the script could not start without it.
+  if (problems.length > 0) return problems;
+  const script = `${PRELUDE}
+for u in ${UNITS.join(" ")}; do
+  [ ! -e "$r/etc/systemd/system/$u" ] || systemctl disable --now "$u" </dev/null
+done
+cd "\${r:-/}"
+rm -f ${paths.map((path) => `".${path}"`).join(" ")}
+systemctl daemon-reload </dev/null
+f=$(readlink -f "$r/root/.ssh/authorized_keys")
+if grep -qs 'coldspare-node serve",restrict ' "$f"; then
+  ${KEEP}
+  keep -e 'coldspare-node serve",restrict '
+  printf '%s' "$kept" | base64 | put "$f" 600
+fi
+`;
+  await must(ssh, server, script, "remove the guard");
+  return [];
+}
+
+function tool(kind: "qemu" | "lxc"): string {
+  return kind === "qemu" ? "qm" : "pct";
+}
+
+/** Runs commands one after another, whatever becomes of the one before; one round trip. */
+async function runEach(ssh: SshRunner, server: string, commands: readonly string[][]): Promise<Problem[]> {
+  if (commands.length === 0) return [];
+  const script = `${ROOT}
+try() {
+  n=$1; shift
+  out=$("$@" 2>&1 </dev/null) && return
+  echo "failed $n $(printf '%s' "$out" | tr '\\n' ' ' | tail -c 300)"
+}
+main() {
+${commands.map((argv, index) => `try ${index} ${quote(argv).replace(/^\/usr/, '"$r"/usr')}`).join("\n")}
+echo end
+}
+main </dev/null
+`;
+  const { stdout, stderr, code } = await ssh.run(server, ["sh", "-s"], {
+    input: script,
+    timeoutSeconds: 60 + 10 * commands.length,
+  });
+  const problems = stdout.split("\n").flatMap((line) => {
+    const [, index, reason] = line.match(/^failed (\d+) (.*)$/) ?? [];
+    return index === undefined
+      ? []
+      : [`\`${quote(commands[Number(index)] ?? [])}\`: ${reason?.trim() || "no reason given"}`];
+  });
+  return stdout.endsWith("end\n")
+    ? problems
+    : [...problems, `its shell ended with ${code}: ${stderr.trim().slice(-300)}`];
+}
+
+/** @throws InstallError with what the server said */
+async function must(ssh: SshRunner, server: string, script: string, doing: string): Promise<void> {
+  const { code, stderr } = await ssh.run(server, ["sh", "-s"], { input: script, timeoutSeconds: 60 });
+  if (code !== 0) throw new InstallError(server, doing, stderr.trim().split("\n").slice(-3).join("; ").slice(-300));
+}
+
+/** A server that answers, but on which something could not be done. */
+export class InstallError extends Error {
+  constructor(
+    readonly server: string,
+    doing: string,
+    reason: string,
+  ) {
+    super(
+      `${server}: could not ${doing}: ${reason || "no reason given"}. Fix: look for a full or read-only file system (\`df -h /etc /var\`; below /etc/pve: a cluster without quorum, \`pvecm status\`), then run this again`,
+    );
+    this.name = "InstallError";
+  }
+}
+
+/** Base64 in lines that any shell reads. */
+function lines(text: string): string {
+  return (
+    Buffer.from(text)
+      .toString("base64")
+      .match(/.{1,76}/g) ?? []
+  ).join("\n");
+}

@@ -1,0 +1,90 @@
+/** What is on a server, in one round trip. */
+import type { SshRunner } from "../ssh";
+import { SshError } from "../ssh";
+import { CONF_FOLDER, UNITS } from "./programs";
+
+/** What {@link survey} found. */
+export interface Survey {
+  /** By path: hash and mode of the files that were asked for and are there. */
+  files: Record<string, { hash: string; mode: string }>;
+  /** node.conf as it is there; empty when there is none. */
+  conf: string;
+  generation?: { number: number; hash: string };
+  /** The server's own public key, type and key without comment. */
+  publicKey?: string;
+  /** Name of a peer → its key that is let in for the guard's questions. */
+  authorized: Record<string, string>;
+  units: Record<string, { enabled: boolean; active: boolean }>;
+  /** Hook script of each guest of this server, '' without one. */
+  hookscripts: Map<number, string>;
+  /** Its resource was deleted while other servers still relied on it. */
+  isRetired: boolean;
+}
+
+/** Below this folder instead of `/`, where the server's environment says so: for tests. */
+export const ROOT = `r="\${COLDSPARE_ROOT:-}"`;
+
+/** @throws SshError when the server cannot be asked */
+export async function survey(ssh: SshRunner, server: string, paths: readonly string[]): Promise<Survey> {
+  const { code, stdout, stderr } = await ssh.run(server, ["sh", "-s"], { input: script(server, paths) });
+  if (code !== 0 || !stdout.endsWith("end\n")) {
+    throw new SshError(
+      server,
+      "denied",
+      `its shell does not do what it is told (exit code ${code}: ${(stderr.trim() || stdout.trim()).slice(-300)})`,
+      `log in as the user that coldspare:ssh names (default root) and try \`sh -c 'echo hello'\`: it has to be a plain shell with root's rights`,
+    );
+  }
+  return parse(stdout);
+}
+
+function script(server: string, paths: readonly string[]): string {
+  return `${ROOT}
+c="$r${CONF_FOLDER}"
+main() {
+  for f in ${paths.join(" ")}; do
+    [ -f "$r$f" ] && echo "file $f $(sha256sum <"$r$f" | cut -d' ' -f1) $(stat -c %a "$r$f")"
+  done
+  [ -f "$c/node.conf" ] && sed 's/^/conf /' "$c/node.conf"
+  [ -f "$c/generation" ] && sed 's/^/generation /' "$c/generation"
+  [ -s "$c/id_ed25519" ] && [ -s "$c/id_ed25519.pub" ] && sed 's/^/key /' "$c/id_ed25519.pub"
+  [ -f "$c/retired" ] && echo retired
+  [ -f "$r/root/.ssh/authorized_keys" ] && sed -n 's/^command=.*coldspare-node serve",restrict \\(.* coldspare@.*\\)$/authorized \\1/p' "$r/root/.ssh/authorized_keys"
+  for u in ${UNITS.join(" ")}; do
+    echo "unit $u $(systemctl is-enabled $u 2>/dev/null || :) $(systemctl is-active $u 2>/dev/null || :)"
+  done
+  for k in qemu-server lxc; do
+    for f in "$r/etc/pve/nodes/${server}/$k"/*.conf; do
+      [ -f "$f" ] || continue
+      n=\${f##*/}
+      echo "guest \${n%.conf} $(sed -n '/^\\[/q;s/^hookscript: *//p' "$f")"
+    done
+  done
+  echo end
+}
+main </dev/null
+`;
+}
+
+function parse(text: string): Survey {
+  const found: Survey = {
+    files: {},
+    conf: "",
+    authorized: {},
+    units: {},
+    hookscripts: new Map(),
+    isRetired: false,
+  };
+  for (const line of text.split("\n")) {
+    const [word, a = "", b = "", c = ""] = line.split(" ");
+    if (word === "file") found.files[a] = { hash: b, mode: c };
+    else if (word === "conf") found.conf += `${line.slice(5)}\n`;
+    else if (word === "generation" && /^\d+$/.test(a)) found.generation = { number: Number(a), hash: b };
+    else if (word === "key") found.publicKey = `${a} ${b}`;
+    else if (word === "authorized") found.authorized[c.replace(/^coldspare@/, "")] = `${a} ${b}`;
+    else if (word === "unit") found.units[a] = { enabled: b === "enabled", active: c === "active" };
+    else if (word === "guest") found.hookscripts.set(Number(a), b);
+    else if (word === "retired") found.isRetired = true;
+  }
+  return found;
+}
