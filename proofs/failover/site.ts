@@ -1,13 +1,17 @@
 /** The SMB site as the proof builds it: the same servers, guests and methods, with boots and leases of seconds. */
+import { readFileSync } from "node:fs";
 import type { LabHosts } from "../../lab/hosts/types";
 import type { Fencing, SiteSpecInput } from "../../planning";
 import { smbSite } from "../../tests/engine/site-lab";
+
+/** Written before the last refresh, so it is on the spare; the site is built with it. */
+export const BEFORE = "written before the last refresh";
 
 /** Seconds from power-on until a guest of the proof answers, unless a scenario says otherwise. */
 export const BOOT_SECONDS = 1;
 
 /** Terms of the lease that make a scenario short. The watchdog of a real server is PVE's, 60 s. */
-const LEASE = { termSeconds: 6, renewSeconds: 1, marginSeconds: 16, watchdogSeconds: 5 };
+const LEASE = { termSeconds: 10, renewSeconds: 2, marginSeconds: 21, watchdogSeconds: 10 };
 
 export function proofSite(fencing: Fencing): SiteSpecInput {
   const site = smbSite();
@@ -41,7 +45,7 @@ export function withPower(site: SiteSpecInput, hosts: LabHosts): SiteSpecInput {
           url: hosts.bmcUrl(name),
           username: "admin",
           passwordSecret: "bmc",
-          ca: hosts.bmcCaFile(),
+          ca: readFileSync(hosts.bmcCaFile(), "utf8"),
         },
       },
     ];

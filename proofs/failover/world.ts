@@ -3,7 +3,7 @@
  * of their own, and the watcher outside. A site is built once for each way of fencing; every scenario starts from a copy.
  */
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -16,7 +16,7 @@ import { PveClient } from "../../providers/pve/client";
 import { checkout, EngineStack, toolchainEnvironment } from "../../tests/engine/engine";
 import { latest, type Overlap, overlaps } from "../judge";
 import type { Life } from "../watcher";
-import { withPower } from "./site";
+import { BEFORE, withPower } from "./site";
 
 /** How a command ended. */
 export interface CommandRun {
@@ -59,6 +59,7 @@ export class World {
     try {
       const up = await world.stack.up();
       if (up.code !== 0) throw new Error(`the site could not be built:\n${up.log}`);
+      await world.settle();
       const { manifest } = await world.stack.outputs<{ manifest: unknown }>();
       writeFileSync(world.manifestFile, JSON.stringify(manifest));
     } finally {
@@ -104,6 +105,7 @@ export class World {
     const world = new World(folder, site, fencing, lab, lab.hosts, stack, pve);
     await world.configure(fresh);
     await world.watch();
+    if (!fresh) await world.allUp();
     return world;
   }
 
@@ -111,10 +113,15 @@ export class World {
     return join(this.folder, "manifest.json");
   }
 
+  /** After the copy every host has just been switched on: the guests start by themselves, through the guard. */
+  private async allUp(): Promise<void> {
+    for (const { id } of Object.values(planSite(this.site).guests)) await this.answers(id, 60);
+  }
+
   private async configure(fresh: boolean): Promise<void> {
     const servers = Object.keys(this.site.servers);
     const siteFile = join(this.folder, "site.yaml");
-    writeFileSync(siteFile, stringify(withPower(this.site, this.hosts)));
+    this.writeSite(this.site);
     const hostKeys = await Promise.all(servers.map(async (name) => [name, [await this.hosts.hostKey(name)]]));
     const config = {
       "coldspare:siteFile": siteFile,
@@ -130,12 +137,46 @@ export class World {
     else this.stack.writeConfig(config);
   }
 
+  /** Every guest answers, and has on its spare what was written before the last refresh. */
+  private async settle(): Promise<void> {
+    const guests = Object.entries(planSite(this.site).guests);
+    for (const [, { id }] of guests) await this.answers(id, 60);
+    for (const [, { id }] of guests) await this.ask(id, "POST", "/write", BEFORE);
+    for (const [name, { id, activeServer, replica }] of guests) {
+      if (replica?.method === "storage-replication") await this.replicate(activeServer, `${id}-0`);
+      else if (replica) await this.backUpAndRefresh(name, activeServer, id, replica.backupStorage!);
+    }
+  }
+
+  /** A run of a replication job, waited for. */
+  async replicate(server: string, job: string): Promise<void> {
+    const status = () => this.pve.get<{ last_sync: number }>(`/nodes/${server}/replication/${job}/status`);
+    const before = (await status()).last_sync;
+    await this.pve.post(`/nodes/${server}/replication/${job}/schedule_now`);
+    // The scheduler looks once a minute of the lab's clock.
+    await this.control("POST", "/clock/advance", { seconds: 61 });
+    for (let left = 100; left > 0; left--) {
+      if ((await status()).last_sync > before) return;
+      await pause(0.1);
+    }
+    throw new Error(`replication ${job} did not run on ${server}`);
+  }
+
+  /** A backup, and the refresh of the standby from it, as the nightly timer does. */
+  async backUpAndRefresh(guest: string, server: string, vmid: number, storage: string): Promise<void> {
+    await this.pve.task(server, "POST", `/nodes/${server}/vzdump`, { vmid, storage, mode: "snapshot" }, {});
+    const refreshed = await this.cold(["refresh", join(this.folder, "site.yaml"), "--guest", guest]);
+    if (refreshed.code !== 0) throw new Error(`coldspare refresh: ${refreshed.text}`);
+  }
+
   // ---- the commands under test
 
   private environment(extra: Record<string, string> = {}): NodeJS.ProcessEnv {
     return {
       ...this.stack.environment(),
       COLDSPARE_API_TOKEN: this.lab.tokens.root,
+      COLDSPARE_ENDPOINTS: JSON.stringify(this.lab.endpoints),
+      COLDSPARE_CA_FILE: this.lab.caFile,
       COLDSPARE_MANIFEST: this.manifestFile,
       COLDSPARE_SSH_KEY: this.hosts.operatorKeyFile(),
       COLDSPARE_STATE: join(this.folder, "operator"),
@@ -205,6 +246,46 @@ export class World {
 
   async heal(): Promise<void> {
     await this.control("POST", "/heal");
+  }
+
+  /** Waits until the API of a server that was switched on answers. */
+  async nodeReady(server: string, seconds = 30): Promise<void> {
+    for (let left = seconds * 5; left > 0; left--) {
+      try {
+        await this.pve.get(`/nodes/${server}/status`);
+        return;
+      } catch {
+        await pause(0.2);
+      }
+    }
+    throw new Error(`${server} did not come back within ${seconds} s`);
+  }
+
+  /** What is on the disks of a guest on one server, read from the files that hold their bytes. */
+  volumeBytes(server: string, vmid: number): string {
+    const folder = join(this.folder, "lab/volumes", `${server}_zfs_tank`);
+    if (!existsSync(folder)) return "";
+    const files = readdirSync(folder).filter((file) => new RegExp(`^(vm|subvol)-${vmid}-disk-\\d+$`).test(file));
+    return files.map((file) => readFileSync(join(folder, file), "utf8")).join("\n");
+  }
+
+  /** What the program is told to build from now on. */
+  writeSite(site: SiteSpecInput): void {
+    writeFileSync(join(this.folder, "site.yaml"), stringify(withPower(site, this.hosts)));
+  }
+
+  keepManifest(manifest: unknown): void {
+    writeFileSync(this.manifestFile, JSON.stringify(manifest));
+  }
+
+  /** The folder of Pulumi.yaml. */
+  get project(): string {
+    return checkout;
+  }
+
+  /** What the command-line tool is told to find this stack's config. */
+  stackArguments(): string[] {
+    return ["--config-file", this.stack.configFile];
   }
 
   // ---- the guests' own words

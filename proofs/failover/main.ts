@@ -1,0 +1,159 @@
+/** `npm run proof:failover`: the fault suite. Ends with `N passed, N failed`; exits with 1 when anything failed. */
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import type { Fencing } from "../../planning";
+import { checkout } from "../../tests/engine/engine";
+import { Check, markdown, type Row, table } from "./check";
+import { exploreAll } from "./model";
+import { aftermath, type Scenario } from "./scenario";
+import { scenarios } from "./scenarios";
+import { proofSite } from "./site";
+import { type Template, World } from "./world";
+
+const HELP = `Usage: npm run proof:failover -- [options]
+
+Failover with the real engine, the real provider, the real guard and real processes, under faults, watched from outside.
+Needs Linux and root (network namespaces) and openssh-server.
+
+  --quick           the cut that npm test runs (a few minutes); default: everything
+  --only <text>     scenarios whose name contains the text; repeatable
+  --fencing <way>   only confirm, power or lease; repeatable
+  --no-model        leave the exhaustive model out
+  --keep            leave the folders of failed scenarios
+  --write           keep the table in docs/proofs/failover.md
+  --list            names of the scenarios
+`;
+
+const options = parseArgs({
+  options: {
+    quick: { type: "boolean", default: false },
+    only: { type: "string", multiple: true, default: [] },
+    fencing: { type: "string", multiple: true, default: [] },
+    "no-model": { type: "boolean", default: false },
+    keep: { type: "boolean", default: false },
+    write: { type: "boolean", default: false },
+    list: { type: "boolean", default: false },
+    help: { type: "boolean", short: "h", default: false },
+  },
+}).values;
+
+const say = (line: string) => void process.stdout.write(`${line}\n`);
+
+interface Job {
+  scenario: Scenario;
+  fencing: Fencing;
+}
+
+function chosen(): Job[] {
+  const jobs = scenarios.flatMap((scenario) =>
+    (options.quick ? (scenario.quick ?? []) : scenario.fencing).map((fencing) => ({ scenario, fencing })),
+  );
+  return jobs
+    .filter(({ scenario }) => options.only.length === 0 || options.only.some((text) => scenario.name.includes(text)))
+    .filter(({ fencing }) => options.fencing.length === 0 || options.fencing.includes(fencing))
+    .sort((a, b) => a.fencing.localeCompare(b.fencing));
+}
+
+async function prove(job: Job, template: Template): Promise<Row> {
+  const { scenario, fencing } = job;
+  const check = new Check();
+  const started = Date.now();
+  say(`\n${scenario.name} (${fencing})`);
+  let world: World | undefined;
+  try {
+    world = await World.open(template);
+    await scenario.run(world, check);
+    await aftermath(world, check);
+  } catch (error) {
+    check.that(
+      "the scenario runs to its end",
+      false,
+      error instanceof Error ? (error.stack ?? error.message) : String(error),
+    );
+  } finally {
+    const failed = check.claims.some(({ ok }) => !ok);
+    await world
+      ?.end(!(failed && options.keep))
+      .catch((error: Error) => check.that("the lab ends", false, error.message));
+  }
+  for (const { text, ok, seen } of check.claims)
+    say(`  ${ok ? "ok    " : "FAILED"} ${text}${seen === undefined ? "" : `\n         ${seen}`}`);
+  for (const figure of check.figures) say(`         ${figure}`);
+  return {
+    scenario: scenario.name,
+    fencing,
+    seconds: (Date.now() - started) / 1000,
+    claims: check.claims,
+    figures: check.figures,
+  };
+}
+
+function modelRows(): Row[] {
+  say("\nThe model of guard, lease and commands, explored exhaustively");
+  return exploreAll({ full: !options.quick }).map((result) => ({
+    scenario: `model: ${result.name}`,
+    fencing: result.fencing,
+    seconds: result.seconds,
+    claims: result.claims,
+    figures: [`${result.states} states, ${result.transitions} transitions, ${result.replayed} answers replayed`],
+  }));
+}
+
+async function main(): Promise<number> {
+  if (options.help) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const jobs = chosen();
+  if (options.list) {
+    for (const { scenario, fencing } of jobs) say(`${fencing.padEnd(8)} ${scenario.name}`);
+    return 0;
+  }
+  const rows: Row[] = options["no-model"] || options.only.length > 0 ? [] : modelRows();
+  const templates = new Map<Fencing, Template>();
+  for (const job of jobs) {
+    let template = templates.get(job.fencing);
+    if (!template) {
+      say(`\nBuilding the SMB site with the real engine (fencing: ${job.fencing})`);
+      template = await World.template(proofSite(job.fencing), job.fencing);
+      templates.set(job.fencing, template);
+    }
+    rows.push(await prove(job, template));
+  }
+  for (const { folder } of templates.values()) rmSync(folder, { recursive: true, force: true });
+  const claims = rows.flatMap((row) => row.claims);
+  const failed = claims.filter(({ ok }) => !ok).length;
+  const verdict = `${claims.length - failed} passed, ${failed} failed`;
+  if (options.write) keep(rows, verdict);
+  say(`\n${table(rows).join("\n")}\n\n${verdict}`);
+  return failed === 0 ? 0 : 1;
+}
+
+function keep(rows: readonly Row[], verdict: string): void {
+  const folder = join(checkout, "docs/proofs");
+  mkdirSync(folder, { recursive: true });
+  const text = `# Proof of failover
+
+The last run of \`npm run proof:failover -- --write\`: ${new Date().toISOString().slice(0, 10)}, Node.js ${process.version}, ${availableParallelism()} cores.
+Real: Pulumi engine, bridged provider, guard, agent, sshd, the guests' processes and bytes, hosts (network namespaces), judged
+by a process outside that looks at the machine's processes. Simulated (lab): Proxmox VE's API and file system, BMCs.
+'claims' is held/made. Times are the lab's.
+
+${markdown(rows)}
+
+${verdict}
+`;
+  writeFileSync(join(folder, "failover.md"), text);
+}
+
+main().then(
+  (code) => {
+    process.exitCode = code;
+  },
+  (error: Error) => {
+    say(`${error.stack}\n\n0 passed, 1 failed`);
+    process.exitCode = 1;
+  },
+);
