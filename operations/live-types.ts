@@ -1,0 +1,131 @@
+/** What is so on the servers of a site at one moment. Plain data; times are ISO texts, sizes GiB. */
+import type { VoterReadings, VoterRecord } from "./voters";
+
+export interface LiveSite {
+  /** Time on the servers, or of this machine when none says. */
+  at: string;
+  servers: Record<string, LiveServer>;
+  guests: Record<string, LiveGuest>;
+  readings: VoterReadings;
+  /** Every guest id that is taken, on any server that answers. */
+  takenIds: number[];
+}
+
+/** `none`: the manifest knows no way; `refused`: it is there, but does not let us in or does not answer as it should. */
+export type Reach = "up" | "down" | "refused" | "none";
+
+export interface LiveServer {
+  name: string;
+  hypervisor: boolean;
+  api: Reach;
+  /** Why it is not `up`, and what to do. */
+  apiProblem?: string;
+  ssh: Reach;
+  sshProblem?: string;
+  /** What the other hypervisors of its cluster say of it; absent without one that answers. */
+  online?: boolean;
+  /** Whether it is in a quorate part of its cluster, as it sees it itself; absent without a cluster. */
+  quorate?: boolean;
+  /** The program on it and its manifest; absent when it does not answer or is not installed. */
+  node?: NodeAnswer;
+  /** Guests that run there, also those that the site does not know. */
+  running: RunningGuest[];
+  /** GiB that they take, with the overhead of each. */
+  usedGiB: number;
+}
+
+/** What `coldspare-node serve ping` says, and the history of manifests there. */
+export interface NodeAnswer {
+  self: string;
+  boot: string;
+  uptimeSeconds: number;
+  generation: number;
+  hash: string;
+  /** Hashes that the server had before, oldest first. */
+  history: { generation: number; hash: string }[];
+  version: string;
+}
+
+export interface RunningGuest {
+  vmid: number;
+  kind: "qemu" | "lxc";
+  name: string;
+  memoryGiB: number;
+  cores: number;
+  /** Name in the manifest. */
+  guest?: string;
+}
+
+/** A place where a guest can be: one of its ids on one of its servers. */
+export interface Seat {
+  server: string;
+  vmid: number;
+  /** Its configuration is there. `undefined`: nobody can say. */
+  config: boolean | undefined;
+  /** `undefined`: nobody can say, as the server does not answer. */
+  running: boolean | undefined;
+  lock?: string;
+  tags: string[];
+  name?: string;
+}
+
+export interface LiveGuest {
+  name: string;
+  /** What a majority of its voters holds. */
+  record?: VoterRecord;
+  seats: Seat[];
+  /** Where it runs, as far as can be seen. */
+  runningOn: Seat[];
+  /** `nobody`: a switch is under way (or was left in the middle). */
+  activeSide: "primary" | "spare" | "nobody" | "unknown";
+  activeServer?: string;
+  job?: LiveJob;
+  /** With `restore`: what is under the standby ids. */
+  standbys: LiveStandby[];
+  /** The moment whose data the spare side has. */
+  recoveryPoint?: string;
+  /** A refresh of the spare is under way. */
+  refreshing: boolean;
+  /** The old side has data of its own that nobody has looked at yet. */
+  diverged: boolean;
+  drill?: LiveDrill;
+}
+
+export interface LiveJob {
+  id: string;
+  source?: string;
+  target: string;
+  disabled: boolean;
+  running: boolean;
+  failCount: number;
+  error?: string;
+  /** Of the last good run. */
+  lastSync?: string;
+  removing: boolean;
+  schedule?: string;
+}
+
+export interface LiveStandby {
+  vmid: number;
+  server: string;
+  name: string;
+  running: boolean;
+  lock?: string;
+  /** Made by us from a backup of this guest. */
+  ours: boolean;
+  /** Time of the backup; absent while the restore was not checked. */
+  recoveryPoint?: string;
+  volid?: string;
+  /** May be started: ours, checked, whole and not locked. */
+  good: boolean;
+  tags: string[];
+}
+
+/** The last drill of a guest, as the servers keep it. */
+export interface LiveDrill {
+  at: string;
+  ok: boolean;
+  recoveryTimeSeconds?: number;
+  method?: string;
+  reason?: string;
+}

@@ -1,0 +1,274 @@
+/** Reads a site as it is now: all servers and voters at once, each by its own word. */
+import type { ManifestGuest, SiteManifest } from "../planning/manifest";
+import { idsOf } from "../planning/node-conf";
+import { isOn } from "../providers/replication-health";
+import { findStandbys, normalTags } from "../providers/standby-inspect";
+import { hypervisors, type Operator } from "./context";
+import { type ApiAnswer, askApi, askSsh, type SshAnswer } from "./live-servers";
+import type {
+  LiveDrill,
+  LiveGuest,
+  LiveJob,
+  LiveServer,
+  LiveSite,
+  LiveStandby,
+  RunningGuest,
+  Seat,
+} from "./live-types";
+import { agreed, NOBODY, readVoters, type VoterReadings } from "./voters";
+
+export type * from "./live-types";
+
+/** Tag of an old side that must not run: it has data of its own, or may have. */
+export const DIVERGED_TAG = "coldspare-diverged";
+
+interface Answers {
+  api: Record<string, ApiAnswer>;
+  ssh: Record<string, SshAnswer>;
+  readings: VoterReadings;
+  standbys: Record<string, LiveStandby[]>;
+}
+
+/** Never throws for a server that does not answer: that is what one wants to know. */
+export async function readLive(operator: Operator): Promise<LiveSite> {
+  const { manifest } = operator;
+  const names = Object.keys(manifest.servers);
+  const guests = Object.values(manifest.guests);
+  const withSpare = guests.filter(({ spare }) => spare !== undefined);
+  const apis = Object.fromEntries(hypervisors(manifest).map((server) => [server, askApi(operator, server)]));
+  const [api, ssh, readings, standbys] = await Promise.all([
+    settle(apis),
+    settle(Object.fromEntries(names.map((server) => [server, askSsh(operator, server)]))),
+    readVoters(operator, withSpare),
+    settle(
+      Object.fromEntries(
+        withSpare
+          .filter(({ method }) => method === "restore")
+          .map((guest) => [guest.name, readStandbys(operator, guest, apis[guest.spare!])]),
+      ),
+    ),
+  ]);
+  const answers = { api, ssh, readings, standbys };
+  const times = Object.values(api).flatMap(({ time }) => (time === undefined ? [] : [time * 1000]));
+  return {
+    at: new Date(times.length > 0 ? Math.max(...times) : operator.clock.now().getTime()).toISOString(),
+    servers: Object.fromEntries(names.map((name) => [name, liveServer(manifest, name, answers)])),
+    guests: Object.fromEntries(guests.map((guest) => [guest.name, liveGuest(manifest, guest, answers)])),
+    readings,
+    takenIds: [
+      ...new Set(
+        Object.values(api).flatMap(({ listed, guests: own }) => [...listed, ...own].map(({ vmid }) => Number(vmid))),
+      ),
+    ],
+  };
+}
+
+async function settle<T>(promises: Record<string, Promise<T>>): Promise<Record<string, T>> {
+  const entries = Object.entries(promises);
+  const values = await Promise.all(entries.map(([, promise]) => promise));
+  return Object.fromEntries(entries.map(([name], index) => [name, values[index]!]));
+}
+
+async function readStandbys(
+  operator: Operator,
+  guest: ManifestGuest,
+  spareApi: Promise<ApiAnswer> | undefined,
+): Promise<LiveStandby[]> {
+  const pve = operator.pveAt(guest.spare!);
+  if (pve === undefined || (await spareApi)?.reach !== "up") return [];
+  const identity = {
+    guest: guest.name,
+    vmid: guest.vmid,
+    kind: guest.kind,
+    node: guest.spare!,
+    standbyIds: guest.standbyIds ?? [0, 0],
+    tags: [],
+  } satisfies Parameters<typeof findStandbys>[1];
+  const found = await findStandbys(pve, identity).catch(() => []);
+  return found.map(({ vmid, node, name, running, ours, recovery, config }): LiveStandby => {
+    const lock = config.lock;
+    return {
+      vmid,
+      server: node,
+      name,
+      running,
+      ours,
+      ...(lock !== undefined && { lock }),
+      ...(recovery !== undefined && { recoveryPoint: recovery.time, volid: recovery.volid }),
+      good: ours && recovery !== undefined && lock === undefined,
+      tags: normalTags(config.tags),
+    };
+  });
+}
+
+function liveServer(manifest: SiteManifest, name: string, { api, ssh }: Answers): LiveServer {
+  const own = api[name];
+  const overSsh = ssh[name]!;
+  const votes = Object.entries(api)
+    .filter(([other, { reach }]) => other !== name && reach === "up")
+    .flatMap(([, { cluster }]) => cluster.filter((row) => row.type === "node" && row.name === name))
+    .map(({ online }) => online === 1);
+  const clustered = own?.cluster.find(({ type }) => type === "cluster");
+  const running = (own?.guests ?? []).filter(({ status }) => status === "running");
+  return {
+    name,
+    hypervisor: own !== undefined,
+    api: own?.reach ?? "none",
+    ...(own?.problem !== undefined && { apiProblem: own.problem }),
+    ssh: overSsh.reach,
+    ...(overSsh.problem !== undefined && { sshProblem: overSsh.problem }),
+    ...(votes.length > 0 && { online: votes.some((vote) => vote) }),
+    ...(clustered !== undefined && { quorate: Number(clustered.quorate) === 1 }),
+    ...(overSsh.node !== undefined && { node: overSsh.node }),
+    running: running.map((row): RunningGuest => {
+      const guest = guestWithId(manifest, name, row.vmid);
+      return {
+        vmid: row.vmid,
+        kind: row.kind,
+        name: row.name ?? String(row.vmid),
+        memoryGiB: Math.round(((row.maxmem ?? 0) / 1024 ** 3) * 1000) / 1000,
+        cores: row.cpus ?? 0,
+        ...(guest !== undefined && { guest: guest.name }),
+      };
+    }),
+    usedGiB: running.reduce((sum, { maxmem = 0 }) => sum + maxmem / 1024 ** 3 + manifest.memoryOverheadGiB, 0),
+  };
+}
+
+function guestWithId(manifest: SiteManifest, server: string, vmid: number): ManifestGuest | undefined {
+  return Object.values(manifest.guests).find((guest) =>
+    idsOf(guest).some((each) => each.server === server && each.vmid === vmid),
+  );
+}
+
+function liveGuest(manifest: SiteManifest, guest: ManifestGuest, answers: Answers): LiveGuest {
+  const { name, primary, spare } = guest;
+  const seats = idsOf(guest).map(({ server, vmid }) => seatOf(server, vmid, answers.api));
+  const runningOn = seats.filter(({ running }) => running === true);
+  const record = spare === undefined ? undefined : agreed(guest, answers.readings);
+  const standbys = answers.standbys[name] ?? [];
+  const job = spare === undefined ? undefined : jobOf(guest, answers);
+  const active = activeServerOf(guest, record?.server, seats);
+  const activeSide =
+    active === primary ? "primary" : active === spare ? "spare" : active === NOBODY ? "nobody" : "unknown";
+  const recoveryPoint = recoveryPointOf(guest, job, standbys, runningOn);
+  const drill = newestDrill(name, answers.ssh);
+  const tagged = seats.some((seat) => seat.server !== active && seat.tags.includes(DIVERGED_TAG));
+  const other = activeSide === "primary" ? spare : primary;
+  const noted = Object.entries(answers.ssh).some(
+    ([server, { diverged }]) => server === other && diverged.includes(name),
+  );
+  return {
+    name,
+    ...(record !== undefined && { record }),
+    seats,
+    runningOn,
+    activeSide,
+    ...((activeSide === "primary" || activeSide === "spare") && { activeServer: active! }),
+    ...(job !== undefined && { job }),
+    standbys,
+    ...(recoveryPoint !== undefined && { recoveryPoint }),
+    refreshing: job?.running === true || standbys.some(({ lock }) => lock === "create" || lock === "backup"),
+    diverged: activeSide !== "unknown" && (tagged || noted),
+    ...(drill !== undefined && { drill }),
+  };
+}
+
+function seatOf(server: string, vmid: number, api: Record<string, ApiAnswer>): Seat {
+  const own = api[server];
+  const row = own?.guests.find((each) => each.vmid === vmid);
+  if (own?.reach === "up") {
+    return {
+      server,
+      vmid,
+      config: row !== undefined,
+      running: row?.status === "running",
+      ...(row?.lock !== undefined && { lock: row.lock }),
+      ...(row?.name !== undefined && { name: row.name }),
+      tags: normalTags(row?.tags),
+    };
+  }
+  // The others still have the configuration of a dead server's guests; whether they run is not known there.
+  const views = Object.values(api).filter(({ reach, cluster }) => reach === "up" && knows(cluster, server));
+  const listed = views.flatMap(({ listed: rows }) => rows.filter((each) => Number(each.vmid) === vmid));
+  const config = views.length === 0 ? undefined : listed.some(({ node }) => node === server);
+  const elsewhere = config === false;
+  const shown = listed.find(({ node }) => node === server);
+  return {
+    server,
+    vmid,
+    config,
+    running: elsewhere ? false : undefined,
+    ...(shown?.lock !== undefined && { lock: shown.lock }),
+    ...(shown?.name !== undefined && { name: shown.name }),
+    tags: normalTags(shown?.tags),
+  };
+}
+
+function knows(cluster: ApiAnswer["cluster"], server: string): boolean {
+  return cluster.some(({ type, name }) => type === "node" && name === server);
+}
+
+/** By the voters, else by what runs, else by where the configuration is; NOBODY while a switch is under way. */
+function activeServerOf(
+  guest: ManifestGuest,
+  recorded: string | undefined,
+  seats: readonly Seat[],
+): string | undefined {
+  if (guest.spare === undefined) return guest.primary;
+  if (recorded !== undefined) return recorded;
+  const running = new Set(seats.filter((seat) => seat.running).map(({ server }) => server));
+  if (running.size === 1) return [...running][0];
+  if (running.size > 1 || guest.method === "restore" || guest.method === "zfs-sync") return undefined;
+  const configured = seats.filter((seat) => seat.config).map(({ server }) => server);
+  return configured.length === 1 ? configured[0] : undefined;
+}
+
+function jobOf(guest: ManifestGuest, { api, ssh }: Answers): LiveJob | undefined {
+  const pair = [guest.primary, guest.spare];
+  const views = Object.values(api).filter(({ reach }) => reach === "up");
+  const job = views
+    .flatMap(({ jobs }) => jobs)
+    .find(
+      ({ guest: vmid, target, source }) =>
+        Number(vmid) === guest.vmid && pair.includes(target) && (source === undefined || pair.includes(source)),
+    );
+  if (job === undefined) return undefined;
+  const state = views.flatMap(({ jobStates }) => jobStates).find(({ id }) => id === job.id);
+  // What lies on the target tells when the source is off, and when a move has set the job's own memory back.
+  const snapshot = ssh[job.target]?.snapshots[job.id] ?? 0;
+  const lastSync = Math.max(state?.last_sync ?? 0, snapshot);
+  return {
+    id: job.id,
+    ...(job.source !== undefined && { source: job.source }),
+    target: job.target,
+    disabled: isOn(job.disable),
+    running: state?.pid !== undefined,
+    failCount: state?.fail_count ?? 0,
+    ...(state?.error !== undefined && { error: state.error }),
+    ...(lastSync > 0 && { lastSync: new Date(lastSync * 1000).toISOString() }),
+    removing: job.remove_job !== undefined,
+    ...(job.schedule !== undefined && { schedule: job.schedule }),
+  };
+}
+
+function recoveryPointOf(
+  { method }: ManifestGuest,
+  job: LiveJob | undefined,
+  standbys: readonly LiveStandby[],
+  runningOn: readonly Seat[],
+): string | undefined {
+  if (method !== "restore") return job?.lastSync;
+  const running = new Set(runningOn.map(({ vmid }) => vmid));
+  const times = standbys
+    .filter(({ good, vmid }) => good && !running.has(vmid))
+    .map(({ recoveryPoint }) => recoveryPoint!);
+  return times.sort().at(-1);
+}
+
+function newestDrill(guest: string, ssh: Record<string, SshAnswer>): LiveDrill | undefined {
+  return Object.values(ssh)
+    .flatMap(({ drills }) => drills[guest] ?? [])
+    .sort((a, b) => (a.at < b.at ? -1 : 1))
+    .at(-1);
+}
