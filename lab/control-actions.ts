@@ -3,7 +3,7 @@ import { moveConfig } from "./config-move";
 import type { Domain } from "./domain";
 import { regroup } from "./membership";
 import { killNode, reviveNode } from "./node-power";
-import { heal, split } from "./partition";
+import { heal, setWitness, split } from "./partition";
 import { hasBooted } from "./power";
 import { strayProcesses } from "./processes";
 import { ownVolumes } from "./qemu-config";
@@ -120,21 +120,21 @@ function fill(world: World, body: Record<string, unknown>): unknown {
 
 /** All calls of the control interface. */
 export function controlActions(world: World, router: Router, validator: Validator | undefined): ControlAction[] {
-  const witness = (name: string, up: boolean) => {
+  const witness = async (name: string, up: boolean) => {
     if (world.state.witnesses[name] === undefined) throw new Error(`there is no witness '${name}'`);
-    world.state.witnesses[name] = up;
-    for (const domain of world.domains) regroup(domain);
-    world.save();
+    if (up) await world.hosts?.boot(name);
+    else await world.hosts?.cut(name);
+    setWitness(world, name, up);
     return { name, up };
   };
   return [
     action("GET", "/", () => overview(world)),
-    action("POST", "/nodes/{node}/kill", ([node]) => {
-      killNode(world, node!);
+    action("POST", "/nodes/{node}/kill", async ([node]) => {
+      await killNode(world, node!);
       return { node, up: false };
     }),
-    action("POST", "/nodes/{node}/revive", ([node]) => {
-      reviveNode(world, node!);
+    action("POST", "/nodes/{node}/revive", async ([node]) => {
+      await reviveNode(world, node!);
       return { node, up: true };
     }),
     action("POST", "/nodes/{node}/expected {votes}", ([node], body) => {

@@ -1,10 +1,11 @@
 import { type Call, flag, list, perm, type Route, route } from "./call";
 import { cloneGuest, makeTemplate } from "./clone";
 import { destroyGuest } from "./destroy";
-import { badParameters, fail, missing } from "./errors";
+import { fail, missing } from "./errors";
 import { currentStatus, listedStatus } from "./guest-status";
 import { discard, readVmid, refuseTaken } from "./guest-values";
 import { checkMounts, detachMount, isMountKey, setContainerValues, setMount, showContainer } from "./lxc-config";
+import { checkHookscript, refuseHookscript } from "./hooks";
 import { migrateGuest } from "./migrate";
 import { checkCreatePrivileges, checkSpacePrivileges } from "./option-privileges";
 import { hasBooted, rebootById, shutdownById, startById, startGuest, stopById } from "./power";
@@ -42,8 +43,7 @@ function create(call: Call): string {
   checkSpacePrivileges(call, params);
   if (!findVolume(domain, node, template)) throw fail(`volume '${template}' does not exist`);
   if (params.pool && !domain.state.pools[params.pool]) throw fail(`pool '${params.pool}' does not exist`);
-  if (params.hookscript && !identity.isRoot)
-    throw badParameters({ hookscript: `script '${params.hookscript}' does not exist\n` });
+  if (params.hookscript) checkHookscript(domain, node, params.hookscript, identity.isRoot, "lxc");
   const guest: Guest = { vmid, type: "lxc", node, config: { lock: "create" }, snapshots: {} };
   domain.state.guests[String(vmid)] = guest;
   if (params.pool) domain.state.pools[params.pool]!.guests.push(vmid);
@@ -84,6 +84,8 @@ async function update(call: Call): Promise<null> {
   const keys = Object.keys(params).filter((key) => !["digest", "node", "vmid"].includes(key));
   if (keys.length === 0) throw fail("no options specified");
   if (params.lock !== undefined && !call.identity.isRoot) throw fail("only root can set 'lock' config");
+  if (params.hookscript) checkHookscript(domain, guest.node, params.hookscript, call.identity.isRoot, "lxc");
+  if (list(params.delete).includes("hookscript") && !call.identity.isRoot) refuseHookscript("lxc");
   checkMounts(domain, guest.node, params);
   requireWritable(call, guest);
   domain.checkLock(guest);

@@ -2,8 +2,10 @@ import { type Call, flag } from "./call";
 import { copySeconds, isVolumeKey } from "./clone";
 import { volumesNamed } from "./destroy";
 import type { Domain } from "./domain";
+import { runHook } from "./hooks";
 import { fail } from "./errors";
 import { setProcess } from "./processes";
+import { powerOff, powerOn } from "./power";
 import { isDriveKey, parseDrive, printDrive } from "./qemu-config";
 import { swapReplication } from "./replication";
 import type { Guest, GuestType, Volume } from "./state";
@@ -106,8 +108,15 @@ async function migrate(
     if (!domain.active(entry, target)) return abort(`storage '${storage}' is not online on node '${target}'`);
     return { volid, volume, entry };
   });
+  const { runtime } = domain.world;
+  const isLive = guest.running !== undefined && guest.type === "qemu";
+  // A container is stopped, moved and started; a machine runs on until the target has taken over.
+  const restarts = guest.running !== undefined && guest.type === "lxc" && runtime !== undefined;
+  if (restarts) await powerOff(domain, guest, handle);
   guest.config.lock = "migrate";
   try {
+    if (isLive)
+      await runHook(domain, guest, "pre-start", handle, { node: target, env: { PVE_MIGRATED_FROM: guest.node } });
     if (moves.length > 0) say("copying local disk images");
     for (const { volid, volume, entry } of moves) {
       const replicated = domain.state.volumes.some(
@@ -129,6 +138,11 @@ async function migrate(
       say(`successfully imported '${volid}'`);
       say(`volume '${volid}' is '${entry.storage}:${volume.name}' on the target`);
     }
+    if (isLive && runtime) {
+      // The switch: from here on nothing is written on the source, and what was written meanwhile goes along.
+      await runtime.end(guest.node, guest.vmid, guest.running!.pid, "kill");
+      for (const { volume, entry } of moves) copyVolume(domain, volume, domain.backing(entry, target));
+    }
   } catch (error) {
     if (handle.task.exitstatus === undefined) delete guest.config.lock;
     throw error;
@@ -145,7 +159,10 @@ async function migrate(
   setProcess(domain, guest.vmid, source, undefined);
   guest.node = target;
   if (running && guest.type === "lxc") running.startedAt = domain.world.clock.now();
+  if (running && runtime) running.pid = await runtime.start(target, guest, true);
   setProcess(domain, guest.vmid, target, running);
+  if (isLive) await runHook(domain, guest, "post-start", handle);
+  if (restarts) await powerOn(domain, guest, handle);
   swapReplication(domain, guest, source);
   domain.save();
   say(`migration finished successfully (duration ${duration(domain.world.clock.now() - started)})`);

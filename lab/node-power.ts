@@ -10,13 +10,13 @@ import type { World } from "./world";
 /** Virtual seconds that a server needs until its API answers. */
 const SERVER_BOOT_SECONDS = 60;
 
-/** Cuts a node off: its guests stop as with a power cut, its tasks never end, its listener closes. */
-export function killNode(world: World, name: string): void {
+/** What a node's end means for the cluster: its guests stop as with a power cut, its tasks never end, its API is gone. */
+export function nodeDown(world: World, name: string): void {
   const domain = domainOf(world, name);
   const node = domain.nodeState(name);
   if (!node.up) return;
   // What the others knew of its guests last is what they go on showing.
-  publishStatus(domain, name);
+  publishStatus(domain.at(name), name);
   node.up = false;
   const left = allProcesses(domain).filter((process) => process.node !== name);
   assignProcesses(domain, left);
@@ -25,8 +25,8 @@ export function killNode(world: World, name: string): void {
   world.powerChanged(name);
 }
 
-/** Brings a node back; what has `onboot` starts when the cluster has a quorum. */
-export function reviveNode(world: World, name: string): void {
+/** The node's daemons run again; nothing is started yet. */
+export function nodeUp(world: World, name: string): void {
   const domain = domainOf(world, name);
   const node = domain.nodeState(name);
   if (node.up) return;
@@ -35,14 +35,30 @@ export function reviveNode(world: World, name: string): void {
   delete node.expectedVotes;
   regroup(domain);
   world.powerChanged(name);
-  bootGuests(domain, name);
+}
+
+/** Power cut of a node, and of the host behind it where there is one. */
+export async function killNode(world: World, name: string): Promise<void> {
+  domainOf(world, name);
+  await world.hosts?.cut(name);
+  nodeDown(world, name);
+}
+
+/** Brings a node back; what has `onboot` starts when the cluster has a quorum. */
+export async function reviveNode(world: World, name: string): Promise<void> {
+  if (domainOf(world, name).nodeState(name).up) return;
+  // A real host tells by itself when its daemons run and when it is up.
+  if (world.hosts) return world.hosts.boot(name);
+  nodeUp(world, name);
+  bootGuests(world, name);
 }
 
 /** Reboot or shutdown by the API: the guests are shut down in order, then the node goes. */
 export function restartNode(world: World, name: string, command: "reboot" | "shutdown"): void {
   const { clock } = world;
-  clock.at(clock.now() + 5, () => killNode(world, name));
-  if (command === "reboot") clock.at(clock.now() + 5 + SERVER_BOOT_SECONDS, () => reviveNode(world, name));
+  if (world.hosts) return void world.hosts.restart(name, command);
+  clock.at(clock.now() + 5, () => void killNode(world, name));
+  if (command === "reboot") clock.at(clock.now() + 5 + SERVER_BOOT_SECONDS, () => void reviveNode(world, name));
 }
 
 function domainOf(world: World, name: string): Domain {
@@ -60,12 +76,15 @@ function startup(guest: Guest): { order: number; up: number } {
 }
 
 /** `startall` of a node that has just booted: waits for the quorum, then starts in order. */
-function bootGuests(domain: Domain, name: string): void {
-  const guests = domain
-    .guests(name)
-    .filter((guest) => guest.config.onboot === "1" && guest.config.template !== "1")
-    .sort((a, b) => startup(a).order - startup(b).order || a.vmid - b.vmid);
-  if (guests.length === 0) return;
+export function bootGuests(world: World, name: string): void {
+  const domain = domainOf(world, name);
+  const onBoot = () =>
+    domain
+      .at(name)
+      .guests(name)
+      .filter((guest) => guest.config.onboot === "1" && guest.config.template !== "1")
+      .sort((a, b) => startup(a).order - startup(b).order || a.vmid - b.vmid);
+  if (onBoot().length === 0) return;
   startTask(domain, {
     node: name,
     type: "startall",
@@ -77,16 +96,20 @@ function bootGuests(domain: Domain, name: string): void {
         if (!domain.state.nodes[name]?.up) return;
         await handle.takes(1);
       }
-      for (const guest of guests) {
-        // The configuration may have been moved to another node while this one was away.
-        if (guest.node !== name || domain.guest(guest.vmid) !== guest || guest.running) continue;
-        handle.log(`Starting ${guest.type === "qemu" ? "VM" : "CT"} ${guest.vmid}`);
+      for (const { vmid, type } of onBoot()) {
+        const now = domain.at(name);
+        // The configuration may have been moved to another node meanwhile.
+        const guest = now.guest(vmid);
+        if (!guest || guest.node !== name || guest.running) continue;
+        handle.log(`Starting ${type === "qemu" ? "VM" : "CT"} ${vmid}`);
         try {
           await handle.takes(1);
-          domain.checkLock(guest);
-          powerOn(domain, guest);
+          await now.withGuest(vmid, async () => {
+            now.checkLock(guest);
+            await powerOn(now, guest, handle);
+          });
         } catch (error) {
-          handle.warn(`unable to start ${guest.vmid} - ${error instanceof Error ? error.message : String(error)}`);
+          handle.warn(`unable to start ${vmid} - ${error instanceof Error ? error.message : String(error)}`);
         }
         if (startup(guest).up > 0) await handle.takes(startup(guest).up);
       }

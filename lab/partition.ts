@@ -6,13 +6,22 @@ export async function split(world: World, a: string[], b: string[]): Promise<voi
   const both = a.find((name) => b.includes(name));
   if (both) throw new Error(`'${both}' cannot be on both sides`);
   world.state.splits = [...(world.state.splits ?? []), { a, b }];
+  await world.hosts?.split(a, b);
   changed(world);
 }
 
 /** Everybody sees everybody again. */
 export async function heal(world: World): Promise<void> {
   delete world.state.splits;
+  await world.hosts?.heal();
   changed(world);
+}
+
+/** The third vote is there, or is not. */
+export function setWitness(world: World, name: string, up: boolean): void {
+  world.state.witnesses[name] = up;
+  for (const domain of world.domains) regroup(domain);
+  world.save();
 }
 
 function changed(world: World): void {

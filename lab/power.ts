@@ -1,5 +1,6 @@
 import type { Domain } from "./domain";
 import { fail } from "./errors";
+import { runHook } from "./hooks";
 import { setProcess } from "./processes";
 import { isDriveKey, parseDrive } from "./qemu-config";
 import type { Guest } from "./state";
@@ -7,6 +8,8 @@ import { startTask, type TaskHandle } from "./tasks";
 import { findVolume } from "./volumes";
 
 const DEFAULT_BOOT_SECONDS = 10;
+/** How long PVE waits for a guest that is to reboot. */
+const REBOOT_SECONDS = 180;
 
 const PREFIX = { qemu: "qm", lxc: "vz" } as const;
 
@@ -27,7 +30,8 @@ function checkResources(domain: Domain, guest: Guest): void {
     if (!bridge) continue;
     const iface = domain.nodeState(guest.node).interfaces[bridge];
     const vnet = domain.state.sdn.vnets?.[bridge];
-    if (!iface && !vnet) throw new Error(`bridge '${bridge}' does not exist`);
+    const real = domain.world.runtime?.hasInterface(guest.node, bridge);
+    if (!iface && !vnet && !real) throw new Error(`bridge '${bridge}' does not exist`);
   }
   for (const [key, text] of Object.entries(guest.config)) {
     if (guest.type === "qemu" ? !isDriveKey(key) : !/^(rootfs|mp\d+)$/.test(key)) continue;
@@ -40,14 +44,28 @@ function checkResources(domain: Domain, guest: Guest): void {
   }
 }
 
+export interface PowerOn {
+  /** The node that a live migration comes from; hook scripts see it as PVE_MIGRATED_FROM. */
+  migratedFrom?: string;
+}
+
 /** Makes the guest run now, or fails as the start task would. */
-export function powerOn(domain: Domain, guest: Guest, handle?: TaskHandle): void {
+export async function powerOn(
+  domain: Domain,
+  guest: Guest,
+  handle?: TaskHandle,
+  { migratedFrom }: PowerOn = {},
+): Promise<void> {
+  const { runtime } = domain.world;
+  const { node, vmid } = guest;
   if (guest.running)
-    throw new Error(guest.type === "qemu" ? `VM ${guest.vmid} already running` : `CT ${guest.vmid} already running`);
+    throw new Error(guest.type === "qemu" ? `VM ${vmid} already running` : `CT ${vmid} already running`);
   if (guest.config.template === "1") throw new Error("you can't start a vm if it's a template");
+  const env = migratedFrom === undefined ? {} : { env: { PVE_MIGRATED_FROM: migratedFrom } };
+  await runHook(domain, guest, "pre-start", handle, env);
   checkResources(domain, guest);
   // The kernel overcommits memory between guests; one guest larger than the whole machine is refused.
-  if (memoryBytes(guest) > domain.hardware(guest.node).memoryGiB * 1024 ** 3) {
+  if (memoryBytes(guest) > domain.hardware(node).memoryGiB * 1024 ** 3) {
     handle?.log("kvm: cannot set up guest memory 'pc.ram': Cannot allocate memory");
     throw new Error("start failed: QEMU exited with code 1");
   }
@@ -55,13 +73,31 @@ export function powerOn(domain: Domain, guest: Guest, handle?: TaskHandle): void
     ([key, text]) => isDriveKey(key) && parseDrive(text).file === "cdrom",
   );
   if (noDrive) handle?.warn("no physical CD-ROM available, ignoring");
-  const node = domain.nodeState(guest.node);
-  const running = { pid: node.nextPid++, startedAt: domain.world.clock.now(), config: { ...guest.config } };
+  const pid = (await runtime?.start(node, guest, false)) ?? domain.nodeState(node).nextPid++;
+  noteRunning(domain, guest, pid);
+  await runHook(domain, guest, "post-start", handle);
+}
+
+/** The guest runs from now on, with the configuration that it has now. */
+export function noteRunning(domain: Domain, guest: Guest, pid: number): void {
+  const running = { pid, startedAt: domain.world.clock.now(), realStart: Date.now(), config: { ...guest.config } };
   setProcess(domain, guest.vmid, guest.node, running);
 }
 
-export function powerOff(domain: Domain, guest: Guest): void {
-  setProcess(domain, guest.vmid, guest.node, undefined);
+/** Ends the guest at once. */
+export async function powerOff(domain: Domain, guest: Guest, handle?: TaskHandle): Promise<void> {
+  const { running, node, vmid } = guest;
+  if (!running) return;
+  await runHook(domain, guest, "pre-stop", handle);
+  await domain.world.runtime?.end(node, vmid, running.pid, "kill");
+  await wentOff(domain, guest, node, handle);
+}
+
+/** What happens after a guest has ended, whatever ended it. */
+export async function wentOff(domain: Domain, guest: Guest, node: string, handle?: TaskHandle): Promise<void> {
+  if (!guest.running || guest.node !== node) return;
+  setProcess(domain, guest.vmid, node, undefined);
+  await runHook(domain, guest, "post-stop", handle, { node });
 }
 
 /** Virtual seconds after its start until the guest answers its agent. */
@@ -70,6 +106,9 @@ export function bootSeconds(guest: Guest): number {
 }
 
 export function hasBooted(domain: Domain, guest: Guest): boolean {
+  const { runtime } = domain.world;
+  if (runtime && guest.running)
+    return Date.now() - (guest.running.realStart ?? 0) >= runtime.bootSeconds(guest) * 1000;
   return guest.running !== undefined && domain.world.clock.now() - guest.running.startedAt >= bootSeconds(guest);
 }
 
@@ -91,7 +130,7 @@ export function startById(domain: Domain, node: string, type: Guest["type"], vmi
         domain.checkLock(guest);
         if (guest.running) throw new Error(`${subject(guest)} already running`);
         await handle.takes(1);
-        powerOn(domain, guest, handle);
+        await powerOn(domain, guest, handle);
       }),
   });
 }
@@ -110,7 +149,7 @@ export function stopById(domain: Domain, node: string, type: Guest["type"], vmid
         return;
       }
       await handle.takes(1);
-      powerOff(domain, guest);
+      await powerOff(domain, guest, handle);
     },
   });
 }
@@ -136,14 +175,24 @@ export function shutdownById(
         if (type === "lxc") throw new Error(`CT ${vmid} not running`);
         return;
       }
-      const needs = type === "lxc" ? 2 : 5;
-      const waits = hasBooted(domain, guest) ? needs : bootSeconds(guest) + needs;
-      await handle.takes(Math.min(waits, options.timeout));
-      if (waits > options.timeout && !options.force)
+      await runHook(domain, guest, "pre-stop", handle);
+      if (await shutDown(domain, guest, options.timeout, handle)) return wentOff(domain, guest, node, handle);
+      if (!options.force)
         throw new Error(type === "qemu" ? "VM quit/powerdown failed - got timeout" : "container did not stop");
-      if (guest.running) powerOff(domain, guest);
+      if (guest.running) await domain.world.runtime?.end(node, vmid, guest.running.pid, "kill");
+      await wentOff(domain, guest, node, handle);
     },
   });
+}
+
+/** Whether the guest follows the wish to shut down within so many seconds. */
+async function shutDown(domain: Domain, guest: Guest, timeout: number, handle: TaskHandle): Promise<boolean> {
+  const { runtime } = domain.world;
+  if (runtime) return runtime.end(guest.node, guest.vmid, guest.running!.pid, "shutdown", timeout);
+  const needs = guest.type === "lxc" ? 2 : 5;
+  const waits = hasBooted(domain, guest) ? needs : bootSeconds(guest) + needs;
+  await handle.takes(Math.min(waits, timeout));
+  return waits <= timeout;
 }
 
 export function rebootById(
@@ -163,12 +212,18 @@ export function rebootById(
       const guest = domain.guestOn(node, type, vmid);
       domain.checkLock(guest);
       if (!guest.running) throw fail(`${subject(guest)} is not running`);
-      await handle.takes(hard ? 1 : 5);
+      const { runtime } = domain.world;
+      if (runtime && !hard) {
+        await runtime.end(node, vmid, guest.running.pid, "shutdown", REBOOT_SECONDS);
+        await wentOff(domain, guest, node, handle);
+        return powerOn(domain, guest, handle);
+      }
+      if (runtime) runtime.signal(guest.running.pid, "reset");
+      else await handle.takes(hard ? 1 : 5);
       if (!guest.running) return;
       const { pid } = guest.running;
       // Pending changes take effect: the guest runs with its new configuration.
-      const running = { pid: hard ? pid : pid + 1, startedAt: domain.world.clock.now(), config: { ...guest.config } };
-      setProcess(domain, guest.vmid, node, running);
+      noteRunning(domain, guest, hard ? pid : pid + 1);
     },
   });
 }

@@ -2,6 +2,7 @@ import type { Call } from "./call";
 import { flag } from "./call";
 import type { Domain } from "./domain";
 import { badParameters, fail } from "./errors";
+import { checkHookscript } from "./hooks";
 import { discard, readVmid, refuseTaken, setPlainValues } from "./guest-values";
 import { checkCreatePrivileges, checkSpacePrivileges } from "./option-privileges";
 import { startGuest } from "./power";
@@ -23,16 +24,6 @@ export function checkConfigValues(domain: Domain, node: string, params: Record<s
   if (params.sshkeys) checkSshKeys(params.sshkeys);
   if (params.hookscript) checkHookscript(domain, node, params.hookscript, isRoot);
   checkDrives(domain, node, params);
-}
-
-function checkHookscript(domain: Domain, node: string, volid: string, isRoot: boolean): void {
-  const [storage = "", name = ""] = volid.split(/:(.*)/s);
-  const entry = domain.state.storages[storage];
-  const there =
-    entry &&
-    domain.state.volumes.some((volume) => volume.backing === domain.backing(entry, node) && volume.name === name);
-  if (!there) throw badParameters({ hookscript: `script '${volid}' does not exist\n` });
-  if (!isRoot) throw fail("only root can set 'hookscript' config");
 }
 
 /** `POST /nodes/{node}/qemu`: a new guest, or one from a backup. */

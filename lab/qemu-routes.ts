@@ -4,6 +4,7 @@ import { destroyGuest } from "./destroy";
 import { badParameters, fail } from "./errors";
 import { currentStatus, listedStatus } from "./guest-status";
 import { setPlainValues } from "./guest-values";
+import { refuseHookscript } from "./hooks";
 import { migrateGuest, migratePreconditions } from "./migrate";
 import { moveDisk } from "./move-disk";
 import { checkOptionPrivileges } from "./option-privileges";
@@ -47,6 +48,7 @@ function checkUpdate(call: Call): Guest {
   if (!flag(params.skiplock)) domain.checkLock(guest);
   checkDigest(guest, params.digest);
   const deleted = list(params.delete);
+  if (deleted.includes("hookscript") && !call.identity.isRoot) refuseHookscript("qemu");
   for (const key of deleted)
     if (params[key] !== undefined) throw badParameters({ delete: `Cannot use same property '${key}' with 'delete'` });
   if (
@@ -235,6 +237,7 @@ function pause(call: Call, paused: boolean): string {
       const guest = domain.guestOn(node, "qemu", path.vmid!);
       if (!guest.running) throw new Error(`VM ${guest.vmid} not running`);
       guest.running.paused = paused;
+      domain.world.runtime?.signal(guest.running.pid, paused ? "pause" : "resume");
       domain.save();
     },
   });

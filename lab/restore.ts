@@ -115,7 +115,7 @@ async function restore(call: Call, guest: Guest, over: boolean, volid: string, h
   }
   if (flag(params.start)) {
     handle.log("Execute autostart");
-    powerOn(domain, guest, handle);
+    await powerOn(domain, guest, handle);
   }
 }
 

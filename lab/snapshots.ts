@@ -47,7 +47,7 @@ function change(
   call: Call,
   type: GuestType,
   kind: "create" | "rollback" | "remove",
-  work: (guest: Guest) => void,
+  work: (guest: Guest) => Promise<void> | void,
 ): string {
   const { domain, node } = call;
   const guest = domain.guestOn(node, type, call.path.vmid!);
@@ -60,7 +60,7 @@ function change(
     work: (handle) =>
       domain.withGuest(guest.vmid, async () => {
         domain.checkLock(guest);
-        work(guest);
+        await work(guest);
         await handle.takes(1);
         domain.save();
       }),
@@ -88,7 +88,7 @@ function create(call: Call, type: GuestType): string {
 function rollback(call: Call, type: GuestType): string {
   const { domain } = call;
   const name = call.path.snapname!;
-  return change(call, type, "rollback", (guest) => {
+  return change(call, type, "rollback", async (guest) => {
     const snapshot = guest.snapshots[name];
     if (!snapshot) throw new Error(`snapshot '${name}' does not exist`);
     const held = volumesOf(domain, guest, snapshot.config);
@@ -100,10 +100,10 @@ function rollback(call: Call, type: GuestType): string {
         throw new Error(`can't rollback, '${name}' is not most recent snapshot on '${volid}'`);
     }
     const wasRunning = guest.running !== undefined;
-    if (wasRunning) powerOff(domain, guest);
+    if (wasRunning) await powerOff(domain, guest);
     for (const { volume } of held) rollbackVolume(domain, volume, name);
     guest.config = { ...snapshot.config, parent: name };
-    if (call.params.start === "1") powerOn(domain, guest);
+    if (call.params.start === "1") await powerOn(domain, guest);
   });
 }
 

@@ -19,7 +19,7 @@ export interface Guest {
   config: GuestConfig;
   snapshots: Record<string, GuestSnapshot>;
   /** Present while the guest runs; `config` is what it was started with. */
-  running?: { pid: number; startedAt: number; config: GuestConfig; paused?: boolean };
+  running?: { pid: number; startedAt: number; config: GuestConfig; paused?: boolean; realStart?: number };
   /** What pvestatd last published; `/cluster/resources` answers from it. */
   published?: Record<string, string | number>;
   /** Virtual seconds until the guest's agent answers. */

@@ -4,6 +4,7 @@ import { isVolumeKey } from "./clone";
 import type { Domain } from "./domain";
 import { badParameters } from "./errors";
 import { nameOf } from "./guest-status";
+import { runHook } from "./hooks";
 import { bootSeconds } from "./power";
 import { isDisk, parseDrive } from "./qemu-config";
 import type { Archive } from "./restore";
@@ -99,6 +100,9 @@ async function backUpGuest(
     // What the backup holds is the state at its beginning: later writes of the guest are not in it.
     const archive = makeArchive(domain, guest, disks);
     const used = disks.reduce((sum, { volume }) => sum + volume.used, 0);
+    // PVE starts a stopped machine, paused, to read its disks: the hook script is called, and the guest never runs.
+    if (!wasRunning && guest.type === "qemu") await runHook(domain, guest, "pre-start", handle);
+    if (!wasRunning && guest.type === "qemu") await runHook(domain, guest, "post-start", handle);
     if (wasRunning && mode === "stop") await handle.takes(bootSeconds(guest) / 2);
     await handle.takes(3 + used / BACKUP_RATE);
     if (!domain.state.nodes[guest.node]?.up) throw new Error("interrupted by signal");
@@ -125,6 +129,7 @@ async function backUpGuest(
       },
       JSON.stringify(archive),
     );
+    if (!wasRunning && guest.type === "qemu") await runHook(domain, guest, "post-stop", handle);
     handle.log(`INFO: transferred ${(used / 1024 ** 3).toFixed(2)} GiB in ${Math.round(clock.now() - begun)} seconds`);
     handle.log(`INFO: archive file size: ${Math.round(size / 1024)}KB`);
     if (notes) handle.log("INFO: adding notes to backup");

@@ -6,6 +6,8 @@ import { VirtualClock } from "./clock";
 import { Domain } from "./domain";
 import { Faults } from "./faults";
 import { publishStatus, STATUS_ROUND } from "./guest-status";
+import type { HookCall } from "./hooks";
+import type { GuestRuntime, HostPower } from "./runtime";
 import { regroup } from "./membership";
 import { StateFile } from "./persistence";
 import { replicationMinute } from "./replication";
@@ -18,6 +20,11 @@ import type { LabTopology } from "./topology";
 export class World {
   readonly clock: VirtualClock;
   readonly faults = new Faults();
+  /** Calls of hook scripts, the latest last. */
+  readonly hookCalls: HookCall[] = [];
+  /** Set when the lab has real hosts. */
+  runtime: GuestRuntime | undefined;
+  hosts: HostPower | undefined;
   readonly calls = new Calls();
   readonly domains: Domain[];
   readonly state: LabState;
