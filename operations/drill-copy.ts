@@ -22,7 +22,7 @@ export async function makeCopy(operator: Operator, unit: DrillUnit, copy: DrillC
 async function cloneStandby({ manifest, pve }: Operator, unit: DrillUnit, copy: DrillCopy): Promise<void> {
   const { server } = unit;
   const guest = manifest.guests[copy.guest]!;
-  const about = { guest: copy.guest, vmid: copy.standbyId!, doing: "clone the standby for a drill of" };
+  const about = { guest: copy.guest, doing: "clone the standby for a drill of" };
   const name = guest.kind === "qemu" ? { name: drillName(copy.guest) } : { hostname: drillName(copy.guest) };
   await pve.task(
     server,
@@ -211,7 +211,7 @@ export async function removeCopy({ pve }: Operator, server: string, vmid: number
   const isCopy =
     (config.tags ?? "").split(/[;, ]/).includes(DRILL_TAG) || /-drill$/.test(config.name ?? config.hostname ?? "");
   if (!isCopy) throw new Error(`guest ${vmid} on ${server} is no copy of a drill: it is left alone`);
-  const about = { vmid, doing: "remove the drill's copy" };
+  const about = { doing: `remove the copy ${vmid} of a drill` };
   const { status } = await pve.get<{ status: string }>(`${path}/status/current`);
   if (status === "running") await pve.task(server, "POST", `${path}/status/stop`, {}, about);
   await pve.task(server, "DELETE", path, { purge: true, "destroy-unreferenced-disks": false }, about);

@@ -112,13 +112,7 @@ async function startAndProbe(operator: Operator, unit: DrillUnit, copy: DrillCop
   const path = `/nodes/${unit.server}/${guest.kind}/${copy.drillId}`;
   const startedAt = clock.now();
   await step(operator, copy.guest, `start ${copy.drillId} in isolation`, () =>
-    pve.task(
-      unit.server,
-      "POST",
-      `${path}/status/start`,
-      {},
-      { guest: copy.guest, vmid: copy.drillId, doing: "start the drill of" },
-    ),
+    pve.task(unit.server, "POST", `${path}/status/start`, {}, { guest: copy.guest, doing: "start the drill of" }),
   );
   const probes = await step(operator, copy.guest, `probe ${copy.address ?? "without an address"}`, () =>
     probeAll(operator, unit, copy, startedAt),
