@@ -185,7 +185,8 @@ export function snapshotsIn(lines: readonly string[]): Record<string, number> {
   for (const line of lines) {
     const match = /^(\S+)@__replicate_(\d+-\d+)_(\d+)__$/.exec(line);
     if (!match) continue;
-    const volumes = (newest[match[2]!] ??= {});
+    const volumes = newest[match[2]!] ?? {};
+    newest[match[2]!] = volumes;
     volumes[match[1]!] = Math.max(volumes[match[1]!] ?? 0, Number(match[3]));
   }
   return Object.fromEntries(Object.entries(newest).map(([job, volumes]) => [job, Math.min(...Object.values(volumes))]));

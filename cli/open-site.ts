@@ -1,0 +1,81 @@
+/** Opens the site that a command is about: manifest, endpoints, credentials, and the lines of progress. */
+import type { Command } from "commander";
+import type { Operator, Progress } from "../operations/context";
+import { findManifest, type ManifestChoice, OpenError, openOperator, secretVariable } from "../operations/open";
+import { connectionFrom } from "./connection";
+import { type Io, UsageError } from "./io";
+
+/** Options of every command that acts on a site. */
+export interface SiteOptions extends ManifestChoice {
+  endpoint?: string[];
+}
+
+const collect = (value: string, previous: string[] = []): string[] => [...previous, value];
+
+/** The options, for a command. */
+export function withSiteOptions(command: Command): Command {
+  return command
+    .option(
+      "--manifest <file>",
+      "the site's manifest (default: COLDSPARE_MANIFEST, ./coldspare.manifest.json, ~/.config/coldspare)",
+    )
+    .option("--from <root@host>", "fetch the manifest from a server of the site, and keep it in ~/.config/coldspare")
+    .option("--site <name>", "which site, where several are known on this machine")
+    .option("--endpoint <server=url>", "another way to the API of a server; repeatable", collect);
+}
+
+/** For help texts. */
+export const siteHelp = `The site is known from its manifest, which every pulumi up places on every server; no engine is needed.
+
+Environment:
+  COLDSPARE_MANIFEST        the manifest's file
+  COLDSPARE_API_TOKEN       user@realm!name=secret of Proxmox VE; or COLDSPARE_API_TOKEN_FILE, a file that holds it
+  COLDSPARE_ENDPOINTS       JSON, other addresses of the API than the manifest's
+  COLDSPARE_CA_FILE         PEM of the CA of the servers' certificates, where the manifest has none
+  COLDSPARE_SSH_KEY         key for root's SSH on the servers (default: what ssh itself takes)
+  COLDSPARE_SECRET_<NAME>   a secret that the site names, for example of a server's power control
+  COLDSPARE_STATE           folder of the journal (default: ~/.local/state/coldspare)`;
+
+/**
+ * @param say Where progress goes; default: nowhere.
+ * @throws UsageError when the manifest, an endpoint or a credential is missing
+ */
+export async function openSite(
+  options: SiteOptions,
+  io: Io,
+  say?: (event: Progress) => void,
+): Promise<{ operator: Operator; source: string; close(): Promise<void> }> {
+  const env = io.env;
+  const { manifest, source } = await found(options, env);
+  const servers = Object.keys(manifest.servers).filter((name) => manifest.servers[name]?.roles.includes("hypervisor"));
+  const fromManifest = Object.entries(manifest.servers).flatMap(([name, { endpoint }]) =>
+    endpoint === undefined ? [] : [`${name}=${endpoint}`],
+  );
+  const given = options.endpoint ?? [];
+  const endpoints = env.COLDSPARE_ENDPOINTS && given.length === 0 ? [] : [...fromManifest, ...given];
+  const connection = connectionFrom(endpoints, servers, env);
+  const fingerprints = Object.fromEntries(
+    Object.entries(manifest.servers).flatMap(([name, { fingerprint }]) => (fingerprint ? [[name, fingerprint]] : [])),
+  );
+  const opened = openOperator({
+    manifest,
+    env,
+    connection: {
+      ...connection,
+      ...(connection.ca === undefined && manifest.ca !== undefined && { ca: manifest.ca }),
+      ...(connection.fingerprints === undefined && Object.keys(fingerprints).length > 0 && { fingerprints }),
+    },
+    ...(say && { say }),
+    secret: (name) => env[secretVariable(name)] || undefined,
+  });
+  return { ...opened, source };
+}
+
+async function found(options: SiteOptions, env: Io["env"]): ReturnType<typeof findManifest> {
+  try {
+    return await findManifest(options, env);
+  } catch (error) {
+    if (error instanceof OpenError) throw new UsageError(error.message);
+    throw error;
+  }
+}
