@@ -10,6 +10,8 @@ export interface Io {
   stdout: Output;
   stderr: Output;
   env: Readonly<Record<string, string | undefined>>;
+  /** Asks the person at the terminal for a line; absent where there is none. */
+  ask?(question: string): Promise<string>;
 }
 
 /** 0: fine. 1: the site has errors. 2: the command was used wrongly, or a file cannot be read. */

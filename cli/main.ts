@@ -2,6 +2,8 @@
 import * as nodeModule from "node:module";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline/promises";
+import type { Io } from "./io";
 
 // Checked before anything that needs it is loaded: one line says more than a TypeError.
 const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
@@ -21,7 +23,20 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 
 const { run } = require("./program") as typeof import("./program");
 
-run(process.argv.slice(2), { stdout: process.stdout, stderr: process.stderr, env: process.env }).then(
+const streams = { stdout: process.stdout, stderr: process.stderr, env: process.env };
+const io: Io = process.stdin.isTTY ? { ...streams, ask } : streams;
+
+/** Asked on the error output, so that the standard output stays what the command prints. */
+async function ask(question: string): Promise<string> {
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return await terminal.question(question);
+  } finally {
+    terminal.close();
+  }
+}
+
+run(process.argv.slice(2), io).then(
   (code) => {
     process.exitCode = code;
   },
