@@ -1,7 +1,7 @@
 import type * as proxmoxve from "@pulumi/proxmoxve";
 import type * as pulumi from "@pulumi/pulumi";
 import type { ContainerSpec, GuestPlan, SitePlan } from "../planning";
-import { cloudInitAddresses, guestSizes, imageFileId, residence, startup } from "./guest-inputs";
+import { cardsOf, cloudInitAddresses, guestSizes, imageFileId, residence, startup, tagsOf } from "./guest-inputs";
 
 /** What only travels to the provider: never part of the plan. */
 export interface ContainerTravel {
@@ -30,7 +30,7 @@ export function containerInputs(
     vmId: guest.id,
     nodeName,
     description: guest.notes,
-    tags: guest.tags,
+    tags: tagsOf(guest),
     ...(spec.pool ? { poolId: spec.pool } : {}),
     protection: spec.protection,
     started,
@@ -49,7 +49,7 @@ export function containerInputs(
       path: `/srv/${disk.name ?? `data${index + 1}`}`,
       backup: true,
     })),
-    networkInterfaces: guest.addresses.map((nic, index) => ({
+    networkInterfaces: cardsOf(guest).map((nic, index) => ({
       name: `eth${index}`,
       bridge: nic.bridge,
       macAddress: nic.mac,

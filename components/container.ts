@@ -59,7 +59,8 @@ export class Container extends GuestComponent<proxmoxve.ContainerLegacy> {
     const options: pulumi.CustomResourceOptions = {
       parent: this,
       protect: args.protect ?? true,
-      ignoreChanges: NEVER_REPLACED,
+      // Proxmox VE lets root alone set a hook script, and no token: the guard is set on the server itself.
+      ignoreChanges: [...NEVER_REPLACED, "hookScriptFileId"],
     };
     args.transform?.guest?.(inputs, options);
     return new proxmoxve.ContainerLegacy(`${planned.guest.name}-container`, inputs, options);

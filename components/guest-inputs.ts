@@ -1,5 +1,12 @@
 /** What machines and containers have in common on their way to the provider. */
-import type { GuestPlan, GuestSpec, ImageSpec, SitePlan } from "../planning";
+import {
+  activeAddresses,
+  type GuestAddress,
+  type GuestPlan,
+  type GuestSpec,
+  type ImageSpec,
+  type SitePlan,
+} from "../planning";
 
 const CONTENT_OF: Record<ImageSpec["kind"], "import" | "iso" | "vztmpl"> = {
   "disk-image": "import",
@@ -31,6 +38,22 @@ export function residence(guest: GuestPlan): { nodeName: string; started: boolea
   };
 }
 
+/**
+ * The network cards of the guest of the primary's id where it is now. A restored standby is another guest, whose cards the
+ * failover sets: the one it was made from keeps the primary's.
+ */
+export function cardsOf(guest: GuestPlan): readonly (GuestAddress & { dnsServers?: string[] })[] {
+  return guest.replica?.method === "restore" ? guest.addresses : activeAddresses(guest);
+}
+
+/**
+ * Tags of the guest of the primary's id. While its restored standby is active it is the old side, which the agent on its server
+ * marks: the program says the same, or every update would take the mark away.
+ */
+export function tagsOf(guest: GuestPlan): string[] {
+  return residence(guest).started ? guest.tags : [...guest.tags, "coldspare-diverged"].sort();
+}
+
 export function guestSizes(spec: GuestSpec): { memoryMiB: number } {
   return { memoryMiB: Math.round(spec.memoryGiB * 1024) };
 }
@@ -41,13 +64,16 @@ export function startup(spec: GuestSpec): { order: number; upDelay: number } {
 
 /** DNS and IP settings for cloud-init (machines) or the container's own configuration. */
 export function cloudInitAddresses(guest: GuestPlan, site: SitePlan) {
-  const dnsServers = [...new Set(guest.addresses.flatMap((nic) => site.spec.networks[nic.network]?.dnsServers ?? []))];
+  const cards = cardsOf(guest);
+  const dnsServers = [
+    ...new Set(cards.flatMap((nic) => nic.dnsServers ?? site.spec.networks[nic.network]?.dnsServers ?? [])),
+  ];
   const domain = site.site.domain;
   return {
     ...(domain || dnsServers.length > 0
       ? { dns: { ...(domain ? { domain } : {}), ...(dnsServers.length > 0 ? { servers: dnsServers } : {}) } }
       : {}),
-    ipConfigs: guest.addresses.map((nic) => ({
+    ipConfigs: cards.map((nic) => ({
       ipv4: nic.address
         ? { address: nic.address, ...(nic.gateway ? { gateway: nic.gateway } : {}) }
         : { address: "dhcp" },

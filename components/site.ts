@@ -5,11 +5,14 @@ import type {
   Finding,
   GuestPlan,
   ImageSpec,
+  ManifestAccess,
   PlanOptions,
+  SiteManifest,
   SitePlan,
   SiteSpecInput,
 } from "../planning";
-import { parseSite, planSite, type SiteReport, siteReport } from "../planning";
+import { idsOf, parseSite, planSite, type SiteReport, siteManifest, siteReport } from "../planning";
+import { ServerGuard } from "../providers/server-guard";
 import { Container } from "./container";
 import type { GuestComponentArgs } from "./guest-component";
 import { residence } from "./guest-inputs";
@@ -29,6 +32,11 @@ export interface SiteArgs extends PlanOptions {
   refreshToken?: pulumi.Input<string>;
   /** Findings of what was read from the hypervisors before the plan was made. */
   findings?: Finding[];
+  /**
+   * The way to the servers. Each server with an SSH host key in it gets the guard, which keeps two sides of a guest from
+   * running at once. Default: none, so that nothing is installed on any server.
+   */
+  access?: ManifestAccess;
 }
 
 /** The resources a site consists of, by name. */
@@ -38,6 +46,8 @@ export interface SiteNodes {
   pools: Record<string, proxmoxve.PoolLegacy>;
   guests: Record<string, VirtualMachine | Container>;
   backups: Record<string, proxmoxve.backup.Job>;
+  /** By server; of those that are reached over SSH. */
+  guards: Record<string, ServerGuard>;
 }
 
 /**
@@ -55,6 +65,8 @@ export class Site extends pulumi.ComponentResource {
   readonly plan: SitePlan;
   /** What the plan says, in the shape that stacks export. */
   readonly report: SiteReport;
+  /** What the operator's commands need to know of the site, without secrets. */
+  readonly manifest: SiteManifest;
   readonly nodes: SiteNodes;
 
   constructor(name: string, args: SiteArgs, opts?: pulumi.ComponentResourceOptions) {
@@ -62,13 +74,15 @@ export class Site extends pulumi.ComponentResource {
     super("coldspare:index:Site", name, {}, opts);
     this.plan = plan;
     this.report = siteReport(plan);
+    this.manifest = siteManifest(plan, args.access ?? { endpoints: {} });
     const servers = this.createServers();
     const storages = this.createStorages(name);
     const pools = this.createPools(name);
     const shared = [...Object.values(storages), ...Object.values(pools)];
     const guests = this.createGuests(args, servers, shared);
     const backups = this.createBackups(name, [...shared, ...Object.values(guests)]);
-    this.nodes = { servers, storages, pools, guests, backups };
+    const guards = this.createGuards(servers, guests);
+    this.nodes = { servers, storages, pools, guests, backups, guards };
     logWarnings(plan.findings, this);
     this.registerOutputs({ guests: this.report.guests });
   }
@@ -176,6 +190,22 @@ export class Site extends pulumi.ComponentResource {
       };
       return new proxmoxve.backup.Job(`${site}-backup-${name}`, inputs, { parent: this, dependsOn });
     });
+  }
+
+  /** The hook script is set at guests, so all that a server can run exist before its guard is installed. */
+  private createGuards(servers: SiteNodes["servers"], guests: SiteNodes["guests"]): SiteNodes["guards"] {
+    const guards: SiteNodes["guards"] = {};
+    for (const [server, { ssh }] of Object.entries(this.manifest.servers)) {
+      if (ssh === undefined) continue;
+      const here = Object.values(this.manifest.guests).filter((guest) =>
+        idsOf(guest).some((id) => id.server === server),
+      );
+      const machine = servers[server];
+      const dependsOn = [...(machine ? [machine] : []), ...here.flatMap(({ name }) => guests[name] ?? [])];
+      const args = { server, manifest: this.manifest };
+      guards[server] = new ServerGuard(`${server}-guard`, args, { parent: this, dependsOn });
+    }
+    return guards;
   }
 }
 

@@ -1,7 +1,7 @@
 import type * as proxmoxve from "@pulumi/proxmoxve";
 import type * as pulumi from "@pulumi/pulumi";
 import { coresAtStart, type GuestPlan, type SitePlan, type VirtualMachineSpec } from "../planning";
-import { cloudInitAddresses, guestSizes, imageFileId, residence, startup } from "./guest-inputs";
+import { cardsOf, cloudInitAddresses, guestSizes, imageFileId, residence, startup, tagsOf } from "./guest-inputs";
 
 /** What only travels to the provider: never part of the plan. */
 export interface VirtualMachineTravel {
@@ -34,7 +34,7 @@ export function virtualMachineInputs(
     // Without it a changed node name is a replacement, which destroys a guest that was promoted elsewhere.
     migrate: true,
     description: guest.notes,
-    tags: guest.tags,
+    tags: tagsOf(guest),
     ...(spec.pool ? { poolId: spec.pool } : {}),
     protection: spec.protection,
     started,
@@ -55,7 +55,7 @@ export function virtualMachineInputs(
     memory: { dedicated: guestSizes(spec).memoryMiB },
     scsiHardware: "virtio-scsi-single",
     disks: disks(spec, site),
-    networkDevices: guest.addresses.map((nic, index) => ({
+    networkDevices: cardsOf(guest).map((nic, index) => ({
       bridge: nic.bridge,
       model: "virtio",
       macAddress: nic.mac,

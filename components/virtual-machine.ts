@@ -44,8 +44,9 @@ export class VirtualMachine extends GuestComponent<proxmoxve.VmLegacy> {
     const options: pulumi.CustomResourceOptions = {
       parent: this,
       protect: args.protect ?? true,
-      // The provider shows a disk's absent limits as a difference for ever; one entry for each disk that exists.
-      ignoreChanges: spec.disks.map((_, index) => `disks[${index}].speed`),
+      // The provider shows a disk's absent limits as a difference for ever; one entry for each disk that exists. The guard
+      // is set on the server itself: Proxmox VE lets root alone set a hook script, and no token.
+      ignoreChanges: [...spec.disks.map((_, index) => `disks[${index}].speed`), "hookScriptFileId"],
     };
     args.transform?.guest?.(inputs, options);
     return new proxmoxve.VmLegacy(`${planned.guest.name}-vm`, inputs, options);

@@ -69,6 +69,16 @@ export function activeMismatch(guest: string, recorded: Side, found: ActiveEvide
   );
 }
 
+/** A switch of a guest has begun and not ended: its voters let nobody run it. */
+export function switchUnderWay(guest: string, voters: readonly string[]): Finding {
+  return makeFinding(
+    "ACTIVE-MISMATCH",
+    `guests.${guest}`,
+    `A switch of ${guest} has begun and not ended: ${voters.join(" and ")} let nobody run it meanwhile.`,
+    `Finish it first: \`coldspare status\` shows what was begun, and the same command run again goes on with it.`,
+  );
+}
+
 /** Errors first, then by subject and code, then as they were found; the same finding only once. */
 export function orderFindings(findings: readonly Finding[]): Finding[] {
   const seen = new Set<string>();

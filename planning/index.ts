@@ -30,6 +30,7 @@ export {
   makeFinding,
   orderFindings,
   serverUnreachable,
+  switchUnderWay,
 } from "./findings";
 export { renderFindings } from "./findings-page";
 export { deriveGuestId, deriveMac } from "./identity";
@@ -44,6 +45,7 @@ export { ACTIVATION_SECONDS, DECISION_SECONDS, POWER_OFF_SECONDS } from "./recov
 export { type GuestReport, type SiteReport, siteReport } from "./report";
 export * from "./schema";
 export * from "./schema-recovery";
+export { activeAddresses } from "./spare-networks";
 export { type StandbyPlan, standbyOf } from "./standby";
 export { type StartGroup, type Starting, type StartStep, startOrder } from "./start-order";
 export { formatDuration, formatGiB, parseDuration } from "./units";

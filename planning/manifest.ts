@@ -3,11 +3,10 @@
  * the output `manifest` and places it on every server. Which side of a guest is active is not in it: that is asked on the
  * servers. Sizes in GiB, times in seconds.
  */
-import type { GuestAddress, GuestPlan, ServerPlan, SitePlan } from "./plan";
+import type { GuestPlan, ServerPlan, SitePlan, SpareAddress } from "./plan";
 import { planSite } from "./plan-site";
 import type { Fencing, ReplicaMethod, ServerSpec, SiteSpec } from "./schema";
 import type { DrillSpec, PowerSpec, ProbeSpec } from "./schema-recovery";
-import { sameCard, spareNetwork } from "./spare-networks";
 import { byName, parseDuration } from "./units";
 
 /** Grows by keys only; a reader refuses a greater number than it knows. */
@@ -343,19 +342,14 @@ function manifestReplica(
 }
 
 function manifestNetworks(spec: SiteSpec, guest: GuestPlan): Pick<ManifestGuest, "networks" | "spareNetworks"> {
-  const replica = guest.spec.coldReplica;
-  const networks = guest.addresses.map((card) =>
-    manifestCard({ ...card, dnsServers: own(spec.networks, card.network)?.dnsServers ?? [] }),
-  );
-  const spare = replica === undefined ? [] : guest.addresses.map((card) => spareNetwork(spec, card, replica).card);
-  const differs = spare.some((card, index) => {
-    const primary = guest.addresses[index];
-    return primary !== undefined && !sameCard(card, primary);
-  });
-  return { networks, ...(differs && { spareNetworks: spare.map(manifestCard) }) };
+  const dnsServers = (network: string) => own(spec.networks, network)?.dnsServers ?? [];
+  return {
+    networks: guest.addresses.map((card) => manifestCard({ ...card, dnsServers: dnsServers(card.network) })),
+    ...(guest.spareAddresses && { spareNetworks: guest.spareAddresses.map(manifestCard) }),
+  };
 }
 
-function manifestCard({ dnsServers, ...card }: GuestAddress & { dnsServers: string[] }): ManifestNetwork {
+function manifestCard({ dnsServers, ...card }: SpareAddress): ManifestNetwork {
   return { ...card, ...(dnsServers.length > 0 && { dnsServers }) };
 }
 

@@ -13,6 +13,7 @@ import type { Finding, GuestAddress, GuestPlan, PlanOptions, ReplicaPlan, Server
 import { recoveryPoint, recoveryTime } from "./recovery";
 import { type SiteSpec, type SiteSpecInput, siteSpec } from "./schema";
 import { planSiteLoss } from "./site-loss";
+import { planSpareAddresses } from "./spare-networks";
 import { planStorages } from "./storage";
 
 /**
@@ -98,6 +99,7 @@ function siteHeader({ site }: SiteSpec): SitePlan["site"] {
 
 function planGuest(context: Context, guest: Placed, ids: GuestIds, addresses: GuestAddress[]): GuestPlan {
   const replica = planReplica(context, guest, ids);
+  const spareAddresses = planSpareAddresses(context.spec, addresses, guest.spec.coldReplica);
   return {
     name: guest.name,
     kind: guest.spec.kind,
@@ -110,6 +112,7 @@ function planGuest(context: Context, guest: Placed, ids: GuestIds, addresses: Gu
     activeServer: guest.activeServer,
     ...(guest.standbyServer !== undefined && { standbyServer: guest.standbyServer }),
     addresses,
+    ...(spareAddresses && { spareAddresses }),
     ...(replica && { replica }),
     tags: activeTags(guest),
     notes: guestNotes(context.spec.site.name, guest, replica),

@@ -69,6 +69,11 @@ export interface GuestAddress {
   gateway6?: string;
 }
 
+/** A card as it is on the spare, with the DNS servers there. */
+export interface SpareAddress extends GuestAddress {
+  dnsServers: string[];
+}
+
 /** A time with where it comes from, in words. */
 export interface Estimate {
   seconds: number;
@@ -101,7 +106,10 @@ export interface GuestPlan {
   /** The server it runs on now, and the one that stands by now (the primary's after a failover). */
   activeServer: string;
   standbyServer?: string;
+  /** Its network cards on the primary: net0, net1 … */
   addresses: GuestAddress[];
+  /** The same cards on the spare, where any of them differs there. */
+  spareAddresses?: SpareAddress[];
   replica?: ReplicaPlan;
   tags: string[];
   /** Notes (Markdown) for the hypervisor's interface: who is primary and who is spare. */

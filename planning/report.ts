@@ -1,5 +1,6 @@
 import type { Finding, GuestAddress, LossPlan, SitePlan, StorageUsage, Usage } from "./plan";
 import type { DeviceSpec } from "./schema";
+import { activeAddresses } from "./spare-networks";
 
 /** A guest as stack outputs show it; times in seconds. */
 export interface GuestReport {
@@ -67,11 +68,16 @@ function guestReport(guest: SitePlan["guests"][string]): GuestReport {
     ...(replica ? { method: replica.method } : {}),
     activeSide: guest.activeSide,
     activeServer: guest.activeServer,
-    addresses: guest.addresses,
+    addresses: activeAddresses(guest).map(withoutDns),
     ...(replica
       ? { recoveryPoint: withoutBasis(replica.recoveryPoint), recoveryTime: withoutBasis(replica.recoveryTime) }
       : {}),
   };
+}
+
+function withoutDns(card: GuestAddress & { dnsServers?: string[] }): GuestAddress {
+  const { dnsServers: _, ...rest } = card;
+  return rest;
 }
 
 function withoutBasis({ seconds, promisedSeconds }: { seconds: number; promisedSeconds?: number }) {

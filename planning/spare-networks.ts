@@ -1,12 +1,12 @@
 /** A guest's network cards as they are on its spare: other networks, and addresses with the same host part elsewhere. */
 import { contains, type Family, formatAddress, type Prefix, parseAddress, parsePrefix, unusable } from "./ip";
-import type { GuestAddress } from "./plan";
+import type { GuestAddress, GuestPlan, SpareAddress } from "./plan";
 import type { ColdReplicaSpec, NetworkSpec, SiteSpec } from "./schema";
 import type { ReIpRule } from "./schema-recovery";
 
 /** One card on the spare. */
 export interface SpareNetwork {
-  card: GuestAddress & { dnsServers: string[] };
+  card: SpareAddress;
   /** What keeps an address from being one of the network on the spare, in words; empty when all is well. */
   problems: { family: Family; address: string; problem: string }[];
   /** Rules that were applied, by their place in the list. */
@@ -102,4 +102,21 @@ export function sameCard(a: GuestAddress, b: GuestAddress): boolean {
   return (["network", "bridge", "vlan", "mac", "address", "address6", "gateway", "gateway6"] as const).every(
     (key) => a[key] === b[key],
   );
+}
+
+/** The cards on the spare; undefined where all are as they are on the primary. */
+export function planSpareAddresses(
+  spec: SiteSpec,
+  addresses: readonly GuestAddress[],
+  replica: ColdReplicaSpec | undefined,
+): SpareAddress[] | undefined {
+  if (replica === undefined || (Object.keys(replica.networks).length === 0 && replica.reIp.length === 0))
+    return undefined;
+  const cards = addresses.map((on) => ({ on, spare: spareNetwork(spec, on, replica).card }));
+  return cards.some(({ on, spare }) => !sameCard(on, spare)) ? cards.map(({ spare }) => spare) : undefined;
+}
+
+/** The cards that a guest has on its active side. */
+export function activeAddresses({ activeSide, addresses, spareAddresses }: GuestPlan): readonly GuestAddress[] {
+  return activeSide === "spare" ? (spareAddresses ?? addresses) : addresses;
 }

@@ -3,17 +3,31 @@ import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
 import { Site } from "../components";
 import { PlanError } from "../components/plan-error";
-import { type Finding, parseSite, planSite, type SitePlan, type SiteReport, type SiteSpec } from "../planning";
+import {
+  type Finding,
+  parseSite,
+  planSite,
+  type SiteManifest,
+  type SitePlan,
+  type SiteReport,
+  type SiteSpec,
+} from "../planning";
+import { accessOf } from "./access";
 import { readDeployed } from "./deployed";
 import { type StackSettings, secretFromConfig } from "./settings";
+
+/** Outputs of a stack: the site's report, and the manifest that the commands read. */
+export interface SiteOutputs extends SiteReport {
+  manifest: SiteManifest;
+}
 
 /**
  * Plans a site, compares the plan with what is deployed, and builds it.
  *
- * @returns the stack's outputs: see {@link SiteReport}
+ * @returns the stack's outputs: see {@link SiteOutputs}
  * @throws PlanError with every finding at once, before the first resource is registered
  */
-export async function buildSite(input: unknown, settings: StackSettings): Promise<SiteReport> {
+export async function buildSite(input: unknown, settings: StackSettings): Promise<SiteOutputs> {
   const parsed = parseSite(input);
   if (!parsed.spec) throw new PlanError("The site", parsed.findings);
   const plan = await planAgainstDeployed(parsed.spec, parsed.findings, settings);
@@ -28,11 +42,12 @@ export async function buildSite(input: unknown, settings: StackSettings): Promis
       site: plan.site,
       protect: settings.protect,
       secrets: secretsOf(parsed.spec),
+      access: accessOf(settings),
       ...(settings.refreshToken ? { refreshToken: settings.refreshToken } : {}),
     },
     { providers: { proxmoxve: provider } },
   );
-  return site.report;
+  return { ...site.report, manifest: site.manifest };
 }
 
 /** The plan, proved with the sizes that disks have now: a disk that would shrink is refused at preview. */

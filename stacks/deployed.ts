@@ -1,4 +1,4 @@
-/** What the hypervisors say before anything is registered: which answer, and how large the guests' disks are. */
+/** What the servers say before anything is registered: which answer, how large disks are, and where guests are active. */
 import * as pulumi from "@pulumi/pulumi";
 import { residence } from "../components/guest-inputs";
 import {
@@ -10,11 +10,14 @@ import {
   orderFindings,
   type SitePlan,
   serverUnreachable,
+  votersOf,
 } from "../planning";
 import { PveClient } from "../providers/pve/client";
 import { ConfigError, PveError } from "../providers/pve/errors";
 import type { ClusterRow } from "../providers/pve/types";
+import { compareActiveSides, type GuestRow, type ReadRecords } from "./active-sides";
 import type { StackSettings } from "./settings";
+import { voterRecords } from "./voter-records";
 
 /** What was read. */
 export interface Deployed {
@@ -32,17 +35,22 @@ const PATIENCE_SECONDS = 5;
  * Reads what the plan is compared with. A site that cannot be reached is planned all the same, with the warning
  * `SITE-UNREACHABLE`: a preview must be possible from a train.
  *
+ * @param records What the guests' voters hold; by default they are asked over SSH, where the stack says how
  * @throws RunError for a token that is wrong or a certificate that is not trusted: every later call would fail alike
  */
-export async function readDeployed(plan: SitePlan, settings: StackSettings): Promise<Deployed> {
+export async function readDeployed(
+  plan: SitePlan,
+  settings: StackSettings,
+  records = voterRecords(plan, settings),
+): Promise<Deployed> {
   try {
-    return await read(plan, settings);
+    return await read(plan, settings, records);
   } catch (error) {
     throw readable(error);
   }
 }
 
-async function read(plan: SitePlan, settings: StackSettings): Promise<Deployed> {
+async function read(plan: SitePlan, settings: StackSettings, records: ReadRecords | undefined): Promise<Deployed> {
   const { ca, fingerprints } = settings;
   const client = (endpoints: Record<string, string>, apiToken: string) =>
     new PveClient({
@@ -62,7 +70,7 @@ async function read(plan: SitePlan, settings: StackSettings): Promise<Deployed> 
   }
   const pve = client(settings.endpoints, apiToken);
   try {
-    return { endpoint: live.endpoint, ...(await readDisks(pve, Object.values(plan.guests))) };
+    return { endpoint: live.endpoint, ...(await readGuests(pve, plan, records)) };
   } catch (error) {
     return { endpoint: live.endpoint, disks: {}, findings: [unreachable((error as Error).message)] };
   } finally {
@@ -109,17 +117,35 @@ function unreachable(reason: string): Finding {
   );
 }
 
-interface GuestResource {
-  vmid: number;
-  node: string;
+interface GuestResource extends GuestRow {
   type: "qemu" | "lxc";
   name?: string;
-  tags?: string;
 }
 
-/** Reads the disks of every guest that exists; a server or a guest that cannot be read costs only itself. */
-async function readDisks(pve: PveClient, guests: GuestPlan[]): Promise<Pick<Deployed, "disks" | "findings">> {
+/** Reads the disks of every guest that exists, and where each is active; what cannot be read costs only itself. */
+async function readGuests(
+  pve: PveClient,
+  plan: SitePlan,
+  records: ReadRecords | undefined,
+): Promise<Pick<Deployed, "disks" | "findings">> {
+  const guests = Object.values(plan.guests);
   const resources = await pve.get<GuestResource[]>("/cluster/resources", { type: "vm" });
+  const ours = resources.filter(
+    (row) => !guests.some((guest) => row.vmid === guest.id && isForeign(row, guest, guests)),
+  );
+  const [{ disks, findings }, held] = await Promise.all([
+    readDisks(pve, guests, resources),
+    records?.(guests.filter(({ spare }) => spare !== undefined)) ?? {},
+  ]);
+  const sides = compareActiveSides(guests, ours, held, (guest) => votersOf(plan, guest));
+  return { disks, findings: orderFindings([...findings, ...sides]) };
+}
+
+async function readDisks(
+  pve: PveClient,
+  guests: GuestPlan[],
+  resources: readonly GuestResource[],
+): Promise<Pick<Deployed, "disks" | "findings">> {
   const disks: Deployed["disks"] = {};
   const findings: Finding[] = [];
   const dead = new Map<string, string[]>((await serversOff(pve)).map((server) => [server, []]));
@@ -164,7 +190,7 @@ function movedContainer({ node }: GuestResource, guest: GuestPlan): Finding {
   if (!isSpare) return finding;
   const side = guest.activeSide === "primary" ? "spare" : "primary";
   // Where its other side is, a failover is what most likely brought it there.
-  const record = `If ${guest.name} failed over, record it: \`pulumi config set --path coldspare:active.${guest.name} ${side}\`.`;
+  const record = `If ${guest.name} failed over, record it: \`pulumi config set --path 'coldspare:active.${guest.name}' ${side}\`.`;
   return { ...finding, fix: `${record} ${finding.fix}` };
 }
 

@@ -1,7 +1,7 @@
 /** The only reader of Pulumi config: everything a stack can be told, with what to type when it is missing. */
 import * as pulumi from "@pulumi/pulumi";
 import type { Side } from "../planning";
-import { projectPath, readCaFile } from "../providers/config";
+import { projectPath, readCaFile, type SshSettings, sshSettingsFromConfig } from "../providers/config";
 
 /** What `Pulumi.<stack>.yaml` says under `coldspare:`. */
 export interface StackSettings {
@@ -21,6 +21,8 @@ export interface StackSettings {
   protect: boolean;
   /** A changed value refreshes every `restore` replica. */
   refreshToken?: string;
+  /** The way to the servers over SSH. Servers without a host key in it are not reached, and get no guard. */
+  ssh?: SshSettings;
 }
 
 /** Reads the stack's settings. @throws RunError that names the missing key and the command that sets it. */
@@ -42,6 +44,7 @@ export function readSettings(config = new pulumi.Config("coldspare")): StackSett
   const siteFile = config.get("siteFile");
   const refreshToken = config.get("refreshToken");
   const ca = readCa(config);
+  const ssh = readSsh(config);
   return {
     layout: config.get("layout") ?? "smb-site",
     ...(siteFile ? { siteFile: projectPath(siteFile) } : {}),
@@ -52,6 +55,7 @@ export function readSettings(config = new pulumi.Config("coldspare")): StackSett
     active: readActive(config),
     protect: config.getBoolean("protect") ?? true,
     ...(refreshToken ? { refreshToken } : {}),
+    ...(ssh ? { ssh } : {}),
   };
 }
 
@@ -76,6 +80,14 @@ function readActive(config: pulumi.Config): Record<string, Side> {
 function readCa(config: pulumi.Config): string | undefined {
   try {
     return config.get("ca") ?? readCaFile(config.get("caFile"));
+  } catch (error) {
+    throw new pulumi.RunError((error as Error).message);
+  }
+}
+
+function readSsh(config: pulumi.Config): SshSettings | undefined {
+  try {
+    return sshSettingsFromConfig(() => config.get("ssh"));
   } catch (error) {
     throw new pulumi.RunError((error as Error).message);
   }

@@ -13,9 +13,10 @@ export const STACK_SETTINGS: readonly string[] = [
   "active",
   "protect",
   "refreshToken",
+  "ssh",
 ];
 
-/** Checks that no guest gets a setting of the stack, such as the cluster's token, as its password. */
+/** Checks that nothing gets a setting of the stack, such as the cluster's token, as its password. */
 export function checkSecrets(context: Context): void {
   for (const { name, spec } of context.guests) {
     const secret = spec.kind === "vm" ? spec.cloudInit?.passwordSecret : undefined;
@@ -25,6 +26,16 @@ export function checkSecrets(context: Context): void {
         `guests.${name}.cloudInit.passwordSecret`,
         `The password of ${name} is the secret '${secret}', which is a setting of the stack itself.`,
         `Name a secret of its own, for example ${name}-password.`,
+      );
+  }
+  for (const { name, spec } of context.servers) {
+    const secret = spec.power === undefined || spec.power.kind === "command" ? undefined : spec.power.passwordSecret;
+    if (secret !== undefined && STACK_SETTINGS.includes(secret))
+      context.add(
+        "SECRET-NAME-RESERVED",
+        `servers.${name}.power.passwordSecret`,
+        `The password that switches ${name} off is the secret '${secret}', which is a setting of the stack itself.`,
+        `Name a secret of its own, for example ${name}-bmc.`,
       );
   }
 }

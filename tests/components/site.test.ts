@@ -2,8 +2,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { parse } from "yaml";
-import { PlanError, Site } from "../../components";
-import type { SiteSpecInput } from "../../planning";
+import { PlanError, Site, type SiteArgs } from "../../components";
+import { manifestHash, type SiteSpecInput } from "../../planning";
 import { record, value } from "./recorder";
 
 const site = (): SiteSpecInput =>
@@ -11,6 +11,13 @@ const site = (): SiteSpecInput =>
 const secrets = { "docker-1-password": pulumi.secret("hunter2") };
 const build = (spec: SiteSpecInput, preview = false) =>
   record(() => new Site("smb", { site: spec, secrets }, {}), preview);
+
+/** Builds a site, and keeps the options of everything in it. */
+async function buildWithOptions(args: SiteArgs) {
+  const options = new Map<string, pulumi.CustomResourceOptions>();
+  const transformations: pulumi.ResourceTransformation[] = [({ name, opts }) => void options.set(name, opts)];
+  return { ...(await record(() => new Site("smb", args, { transformations }))), options };
+}
 
 /** URNs of everything the site holds, as the engine would name it. */
 function urns({ nodes }: Site): Promise<string[]> {
@@ -266,6 +273,110 @@ describe("Site", () => {
       expect.stringMatching(/^ACTIVE-STANDBY-NO-BACKUP guests\.remote-app\.coldReplica: .* 112, which is off/),
     ]);
     expect(built.recorder.one("remote-app-standby").inputs).not.toHaveProperty("active");
+  });
+
+  it("keeps the mark of an old side whose restored standby is active, and takes it away at home", async () => {
+    const { recorder } = await record(
+      () => new Site("smb", { site: site(), secrets, active: { "remote-app": "spare", "sql-erp": "spare" } }),
+    );
+    expect(recorder.one("remote-app-vm").inputs.tags).toContain("coldspare-diverged");
+    expect(recorder.one("remote-app-standby").inputs.tags).not.toContain("coldspare-diverged");
+    // There is one configuration only: it went over to the spare, and leaves nothing behind.
+    expect(recorder.one("sql-erp-vm").inputs.tags).not.toContain("coldspare-diverged");
+    expect(built.recorder.one("remote-app-vm").inputs.tags).not.toContain("coldspare-diverged");
+  });
+
+  it("has the networks of the spare while the spare is active, as the failover has set them", async () => {
+    const elsewhere = site();
+    elsewhere.networks!.branch = { vlan: 77, subnet: "10.77.0.0/24", gateway: "10.77.0.1", dnsServers: ["10.77.0.2"] };
+    for (const name of ["docker-1", "remote-app"]) {
+      const replica = elsewhere.guests![name]!.coldReplica!;
+      replica.networks = { servers: "branch" };
+      replica.reIp = [{ from: "192.168.20.0/24", to: "10.77.0.0/24" }];
+    }
+    const docker = elsewhere.guests!["docker-1"]!;
+    docker.networks = [{ network: "servers", address: "192.168.20.14" }];
+    const cards = async (active: Record<string, "primary" | "spare">) => {
+      const { recorder } = await record(() => new Site("smb", { site: elsewhere, secrets, active }));
+      return ["docker-1-vm", "remote-app-vm"].map((name) => recorder.one(name).inputs);
+    };
+    const [home, restoredHome] = await cards({});
+    expect(home).toMatchObject({ networkDevices: [{ vlanId: 20 }] });
+    const [away, restored] = await cards({ "docker-1": "spare", "remote-app": "spare" });
+    expect(away).toMatchObject({ networkDevices: [{ vlanId: 77 }] });
+    expect((away!.initialization as { value: unknown }).value).toMatchObject({
+      dns: { servers: ["10.77.0.2"] },
+      ipConfigs: [{ ipv4: { address: "10.77.0.14/24", gateway: "10.77.0.1" } }],
+    });
+    // The standby is another guest: the one that it was made from stays as it was.
+    expect(restored!.networkDevices).toEqual(restoredHome!.networkDevices);
+  });
+
+  describe("with SSH host keys", () => {
+    const key = ["ssh-ed25519 AAAA"];
+    const access = { endpoints: { srv1: "https://srv1:8006" }, ssh: { hostKeys: { srv1: key, "backup-1": key } } };
+    let guarded: Awaited<ReturnType<typeof buildWithOptions>>;
+    beforeAll(async () => {
+      guarded = await buildWithOptions({ site: site(), secrets, access });
+    });
+
+    it("leaves the guard's hook script at guests alone, which no token may set", () => {
+      for (const name of ["sql-erp-vm", "docker-1-vm"])
+        expect(guarded.options.get(name)?.ignoreChanges).toEqual([
+          "disks[0].speed",
+          "disks[1].speed",
+          "hookScriptFileId",
+        ]);
+    });
+
+    it("gives each server that has one a guard, and no other server", () => {
+      const added = guarded.recorder.identities().filter((name) => !built.recorder.identities().includes(name));
+      expect(added).toEqual([
+        "pulumi-nodejs:dynamic/coldspare:ServerGuard::backup-1-guard",
+        "pulumi-nodejs:dynamic/coldspare:ServerGuard::srv1-guard",
+      ]);
+      expect(Object.keys(guarded.result.nodes.guards)).toEqual(["backup-1", "srv1"]);
+    });
+
+    it("names guards by their server alone", async () => {
+      const urns = await Promise.all(Object.values(guarded.result.nodes.guards).map(({ urn }) => value(urn)));
+      expect(urns).toEqual([
+        "urn:pulumi:test::coldspare::coldspare:index:Site$pulumi-nodejs:dynamic/coldspare:ServerGuard::backup-1-guard",
+        "urn:pulumi:test::coldspare::coldspare:index:Site$pulumi-nodejs:dynamic/coldspare:ServerGuard::srv1-guard",
+      ]);
+    });
+
+    it("hands them the way to the server, and hashes", () => {
+      const hash = expect.stringMatching(/^[0-9a-f]{64}$/);
+      expect(guarded.recorder.one("srv1-guard").inputs).toEqual({
+        server: "srv1",
+        host: "192.168.10.11",
+        port: 22,
+        user: "root",
+        hypervisor: true,
+        manifest: manifestHash(guarded.result.manifest),
+        conf: hash,
+        hosts: hash,
+        programs: hash,
+      });
+      expect(guarded.recorder.one("backup-1-guard").inputs).toMatchObject({ hypervisor: false });
+    });
+
+    it("installs them after every guest that the server may run, as the hook script is set there", () => {
+      const { guests, servers } = guarded.result.nodes;
+      const waits = (name: string) => guarded.options.get(name)?.dependsOn;
+      expect(waits("srv1-guard")).toEqual([servers.srv1, ...Object.values(guests)]);
+      expect(waits("backup-1-guard")).toEqual([servers["backup-1"]]);
+    });
+
+    it("has the manifest of the plan, which does not change with the active side", async () => {
+      expect(guarded.result.manifest.servers.srv1?.ssh?.hostKeys).toEqual(key);
+      expect(guarded.result.manifest.servers.srv2).not.toHaveProperty("ssh");
+      const active = { "sql-erp": "spare" as const };
+      const away = await record(() => new Site("smb", { site: site(), secrets, access, active }));
+      expect(manifestHash(away.result.manifest)).toBe(manifestHash(guarded.result.manifest));
+      expect(away.recorder.one("srv1-guard").inputs).toEqual(guarded.recorder.one("srv1-guard").inputs);
+    });
   });
 
   it("refuses a site with mistakes before anything is registered, and shows all of them", async () => {

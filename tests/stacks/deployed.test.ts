@@ -1,6 +1,7 @@
 /** What is read of a cluster before a preview: against servers that answer as they are told. */
 import * as pulumi from "@pulumi/pulumi";
 import { type GuestSpecInput, planSite, type Side, type SiteSpecInput } from "../../planning";
+import type { ReadRecords } from "../../stacks/active-sides";
 import { readDeployed, sizeGiB } from "../../stacks/deployed";
 import type { StackSettings } from "../../stacks/settings";
 import { type Fake, type FakeAnswer, type FakeRequest, makeCertificate, startFake } from "../providers/fake-server";
@@ -213,7 +214,7 @@ describe("a container on another server", () => {
     expect(findings[0]).toMatchObject({
       severity: "error",
       message: expect.stringContaining("on srv2, and is to be on srv1"),
-      fix: expect.stringMatching(/config set --path coldspare:active\.web spare.*pct migrate 120 srv1/),
+      fix: expect.stringMatching(/config set --path 'coldspare:active\.web' spare.*pct migrate 120 srv1/),
     });
     expect(disks.web).toEqual([8]);
   });
@@ -224,15 +225,63 @@ describe("a container on another server", () => {
 
   test("is refused as well where it stays behind the record", async () => {
     const { findings } = await read({}, { web: "spare" });
-    expect(findings[0]?.fix).toMatch(/coldspare:active\.web primary.*pct migrate 120 srv2/);
+    expect(findings[0]?.fix).toMatch(/coldspare:active\.web' primary.*pct migrate 120 srv2/);
   });
 
-  test("a machine is not: the engine moves it", async () => {
+  test("a machine is not: on a third server the engine moves it", async () => {
     const { findings } = await read({
-      "/cluster/resources": { data: [{ ...sql, node: "srv2" }, web] },
-      "/nodes/srv2/qemu/110/config": { data: sqlConfig },
+      "/cluster/resources": { data: [{ ...sql, node: "srv3" }, web] },
+      "/nodes/srv3/qemu/110/config": { data: sqlConfig },
     });
     expect(findings).toEqual([]);
+  });
+});
+
+describe("the active side", () => {
+  const onSpare = {
+    "/cluster/resources": { data: [{ ...sql, node: "srv2" }, web] },
+    "/nodes/srv2/qemu/110/config": { data: sqlConfig },
+  };
+
+  test("a machine on its spare is moved by no update: its record is refused, with what to type", async () => {
+    const { disks, findings } = await read(onSpare);
+    expect(told(findings)).toEqual(["ACTIVE-MISMATCH guests.sql"]);
+    expect(findings[0]).toMatchObject({
+      severity: "error",
+      message: "sql is active on its spare (srv2), and coldspare:active.sql says primary: guest 110 is on srv2.",
+      fix: "Record it: `pulumi config set --path 'coldspare:active.sql' spare`. Or bring it home: `coldspare failback sql`.",
+    });
+    expect(disks.sql).toEqual([40, 100]);
+    expect((await read(onSpare, { sql: "spare" })).findings).toEqual([]);
+  });
+
+  test("neither does a reverted record move it back", async () => {
+    const { findings } = await read({}, { sql: "spare" });
+    expect(told(findings)).toEqual(["ACTIVE-MISMATCH guests.sql"]);
+    expect(findings[0]?.fix).toContain("coldspare:active.sql' primary`");
+  });
+
+  test("a guest that is not there yet is on neither side", async () => {
+    expect((await read({ "/cluster/resources": { data: [] } }, { sql: "spare", web: "spare" })).findings).toEqual([]);
+  });
+
+  test("somebody else's guest says nothing about it", async () => {
+    const { findings } = await read({ "/cluster/resources": { data: [{ ...sql, node: "srv2", name: "web" }, web] } });
+    expect(told(findings)).toEqual(["GUEST-ID-TAKEN guests.sql.id"]);
+  });
+
+  test("voters are asked for every guest with a spare, and what they say counts as well", async () => {
+    const asked: string[][] = [];
+    const records: ReadRecords = async (guests) => {
+      asked.push(guests.map(({ name }) => name));
+      return { sql: ["srv1", "vote"].map((voter) => ({ voter, epoch: 4, server: "srv2" })) };
+    };
+    const fake = await start(cluster());
+    const { findings } = await readDeployed(plan(), settings(fake), records);
+    expect(asked).toEqual([["sql", "web"]]);
+    expect(findings.map(({ code, message }) => `${code}: ${message}`)).toEqual([
+      "ACTIVE-MISMATCH: sql is active on its spare (srv2), and coldspare:active.sql says primary: so say srv1 and vote.",
+    ]);
   });
 });
 

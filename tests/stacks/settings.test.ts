@@ -54,6 +54,7 @@ test("what is set is taken over", () => {
     active: JSON.stringify({ "sql-erp": "spare", "dc-1": "primary" }),
     protect: "false",
     refreshToken: "2026-11-22",
+    ssh: JSON.stringify({ port: 2222, hostKeys: { srv1: ["ssh-ed25519 AAAA"] } }),
   });
   expect(readSettings()).toMatchObject({
     layout: "smb-site-too-large",
@@ -62,6 +63,7 @@ test("what is set is taken over", () => {
     active: { "sql-erp": "spare", "dc-1": "primary" },
     protect: false,
     refreshToken: "2026-11-22",
+    ssh: { port: 2222, hostKeys: { srv1: ["ssh-ed25519 AAAA"] } },
   });
 });
 
@@ -73,6 +75,11 @@ test.each([
     "a side that does not exist",
     { ...complete, active: '{"sql-erp":"sapre"}' },
     /active\.sql-erp is 'sapre', .*\n {2}fix: pulumi config set --path 'coldspare:active\.sql-erp' spare/,
+  ],
+  [
+    "a way over SSH without host keys",
+    { ...complete, ssh: '{"user":"root"}' },
+    /coldspare:ssh\.hostKeys.*pulumi config set/s,
   ],
   ["a CA file that is not there", { ...complete, caFile: "/nowhere/ca.pem" }, /\/nowhere\/ca\.pem/],
 ])("%s is said, with what to type", (_case, values, message) => {

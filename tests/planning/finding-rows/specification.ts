@@ -130,6 +130,12 @@ export const specificationRows: Row[] = [
     message: "'zzzzzzzzzz' is no key of servers.one.",
   },
   {
+    code: "SECRET-NAME-RESERVED",
+    set: ['servers.one.power={"kind":"ipmi","address":"10.0.9.1","username":"a","passwordSecret":"ssh"}'],
+    subject: "servers.one.power.passwordSecret",
+    message: "The password that switches one off is the secret 'ssh', which is a setting of the stack itself.",
+  },
+  {
     code: "ACTIVE-SIDE-INVALID",
     set: [],
     options: { active: { ghost: "spare" } },
