@@ -253,3 +253,13 @@ export function encodeBy(by: string): string {
   const percent = (byte: number) => `%${byte.toString(16).toUpperCase().padStart(2, "0")}`;
   return by.replace(/[^A-Za-z0-9._@+-]/gu, (letter) => [...Buffer.from(letter)].map(percent).join(""));
 }
+
+/** Text by which a claim is known as this operation's, on every voter and to everybody: `<operation id>+<operator>`. */
+export function claimText(operation: { id: string; by: string }): string {
+  return `${operation.id}+${operation.by}`;
+}
+
+/** The operation that a claim belongs to; absent for claims of the guard or of a person by hand. */
+export function operationOf(by: string): string | undefined {
+  return /^([A-Za-z0-9._-]+-\d{8}T\d{6}Z(?:-\d+)?)\+/.exec(by)?.[1];
+}
