@@ -27,7 +27,7 @@ sub apply_operation {
     if ($kind eq 'release') {
         my @to = ($op->{epoch} + 1, $op->{to});
         return ('ok', $state) if $is->(@to) && $state->{by} eq $op->{by};
-        return ('refused', $state) unless $is->($op->{epoch}, $op->{self}) && !$op->{running} && !$op->{starting};
+        return ('refused', $state) unless $is->($op->{epoch}, $op->{self}) && !$op->{running} && !$op->{starting} && !$op->{kept};
         return $becomes->(epoch => $to[0], server => $to[1], by => $op->{by});
     }
     # What the voter promised before it restarted lasts no longer than one term from the new clock's zero.

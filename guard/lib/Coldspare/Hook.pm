@@ -54,6 +54,8 @@ sub pre_start {
     if (!$guest || $q->{migrated} || $q->{lock} eq 'backup') {
         my $why = decide($q)->{reason};
         write_mark('passed', $vmid, why => $why, at => uptime()) if $guest;
+        # What an earlier run here was granted is not this run's.
+        remove_mark('validity', $guest->{name}) if $q->{migrated} && $guest && !running_ids($conf, $guest);
         note('notice', "start of $vmid passes: $why");
         return 1;
     }
@@ -94,6 +96,7 @@ sub by_votes {
         my $verdict = decide($q);
         if ($verdict->{verdict} eq 'adopt') {
             my $own = vote($conf, $guest, { op => 'claim', epoch => $verdict->{epoch}, server => $self, by => $verdict->{by} });
+            $q->{silent}{$self} = $own->{reason};
             return refuse('self') unless defined $own->{epoch};
             $q->{answers}{$self} = $own;
         }
@@ -134,7 +137,7 @@ sub take_grants {
         ($answers, $silent) = consult($conf, $guest, $own, ['grant', $self, 'start', "$name=$verdict->{epoch}"], $enough);
         $answers = $granted->($answers);
     }
-    elsif ($own->{reason}) { $silent = { $self => $own->{reason} } }
+    elsif ($own->{reason}) { $silent = { $self => "no vote: $own->{reason}" } }
     $q->{silent} = { %{ $q->{silent} }, %$silent };
     $q->{heard} = $q->{answers};
     $q->{answers} = $answers;
@@ -192,15 +195,20 @@ sub refusal {
     my ($reason, $name) = ($verdict->{reason}, $guest->{name});
     my @lines = ("$conf->{self} must not start $name ($vmid): $WHY{$reason}");
     $lines[0] .= " ($q->{other})" if $reason eq 'other-id';
-    for my $voter ($reason =~ /^(?:other-id|no-agent)$/ ? () : @{ $guest->{voters} }) {
-        my $answer = $q->{stage} eq 'granted' && !$q->{answers}{$voter} ? ($q->{heard} // {})->{$voter} : $q->{answers}{$voter};
-        push @lines, sprintf '  %-12s %s', $voter, $answer ? record_words($answer) : 'no answer: ' . (($q->{silent} // {})->{$voter} // 'not asked');
-    }
+    my @asked = $reason =~ /^(?:other-id|no-agent)$/ ? () : @{ $guest->{voters} };
+    push @lines, map { sprintf '  %-12s %s', $_, voter_words($q, $_) } @asked;
     push @lines, "  $q->{no_consent}" if $q->{no_consent};
     push @lines, "  What to do: $WHAT_NOW{$reason}";
     push @lines, "  To override, when you have made sure yourself that it is off on every other server:",
         "  coldspare-node allow $name --because \"<what you saw>\"   and start it within 10 minutes" unless $reason =~ /^(?:other-id|no-agent)$/;
     return join "\n", @lines;
+}
+
+sub voter_words {
+    my ($q, $voter) = @_;
+    my $answer = ($q->{heard} // $q->{answers})->{$voter};
+    my $silence = $q->{silent}{$voter};
+    return $answer ? record_words($answer) . ($silence ? "; $silence" : '') : $silence // 'not asked';
 }
 
 sub record_words {

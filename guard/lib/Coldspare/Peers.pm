@@ -80,7 +80,7 @@ sub ask_finish {
 # Whole or nothing: an answer that was cut, or has one line that is not understood, is none.
 sub parse_answer {
     my ($text) = @_;
-    die "no answer\n" if $text eq '';
+    die "nothing came back\n" if $text eq '';
     $text =~ s/^end\n\z//m or die "the answer was cut off\n";
     my %answers;
     for my $line (split /\n/, $text) {
@@ -118,7 +118,7 @@ sub consult {
     my $sort = sub {
         my ($voter, $answer, $silence) = @_;
         if ($answer && defined $answer->{epoch}) { $answers{$voter} = $answer }
-        else { $silent{$voter} = $silence // ($answer ? $answer->{reason} : undef) // 'no answer' }
+        else { $silent{$voter} = $answer ? 'no vote: ' . ($answer->{reason} // 'no reason given') : 'no answer: ' . ($silence // 'not understood') }
     };
     $sort->($conf->{self}, $own);
     my $collect = sub {

@@ -9,7 +9,7 @@ use Coldspare::Conf;
 use Coldspare::Decisions;
 use Coldspare::Guests;
 
-our @EXPORT = qw(locked vote consent);
+our @EXPORT = qw(locked vote vote_locked consent);
 
 sub record_file { return path("/var/lib/coldspare/records/$_[0]") }
 sub hold_file { return path("/var/lib/coldspare/holds/$_[0]") }
@@ -82,18 +82,31 @@ sub vote_locked {
     return $answer // { verdict => 'refused', reason => $@ =~ s/\n+$//r };
 }
 
-sub vote { my ($conf, $guest, $op) = @_; return eval { locked($guest->{name}, sub { vote_locked($conf, $guest, $op) }) } // { verdict => 'refused', reason => $@ =~ s/\n+$//r } }
+sub vote {
+    my ($conf, $guest, $op) = @_;
+    my $answer = eval { locked($guest->{name}, sub { vote_locked($conf, $guest, $op) }) };
+    return $answer // { verdict => 'refused', reason => $@ =~ s/\n+$//r };
+}
 
-# Consent of the server that may run the guest: it gives that up, as nothing of the guest runs or starts here.
+# Consent of the server that may run the guest: it gives that up, as nothing of the guest runs or starts here. A guard that asks
+# for its own start gets it only when Proxmox VE has moved the guest away, configuration and all. Where each side keeps a
+# configuration of its own, whose data is the right one is for the operator's command to say: else an old side that comes back
+# would take the guest over while this server is still starting.
 sub consent {
     my ($conf, $guest, $epoch, $to, $by) = @_;
     my $answer = eval {
         locked($guest->{name}, sub {
             my @running = running_ids($conf, $guest);
             my $start = start_in_progress($guest);
-            my $answer = vote_locked($conf, $guest, { op => 'release', self => $conf->{self}, epoch => $epoch, to => $to, by => $by, running => scalar @running, starting => $start ? 1 : 0 });
+            my @kept = $by =~ /^guard\@/ ? grep { config($conf, $guest, $_) } all_ids($guest) : ();
+            my %op = (self => $conf->{self}, epoch => $epoch, to => $to, by => $by, running => scalar @running, starting => $start ? 1 : 0, kept => scalar @kept);
+            my $answer = vote_locked($conf, $guest, { op => 'release', %op });
             return $answer if $answer->{verdict} eq 'ok' || $answer->{reason};
-            $answer->{reason} = @running ? "$running[0] runs on $conf->{self}" : $start ? "a start of $start->{vmid} is in progress on $conf->{self}" : "the record of $conf->{self} is another";
+            $answer->{reason}
+                = @running ? "$running[0] runs on $conf->{self}"
+                : $start ? "a start of $start->{vmid} is in progress on $conf->{self}"
+                : @kept ? "$kept[0] has its place on $conf->{self}; a planned switch is for the operator's command"
+                : "the record of $conf->{self} is another";
             return $answer;
         });
     };

@@ -1,0 +1,202 @@
+package Coldspare::Person;
+# Commands for a person on the server, and for the operator's commands over SSH.
+use strict;
+use warnings;
+use Exporter 'import';
+use Fcntl qw(:flock O_RDWR O_CREAT O_APPEND O_DIRECTORY O_RDONLY);
+use IO::Handle ();
+use Coldspare::System;
+use Coldspare::Conf;
+use Coldspare::Decisions;
+use Coldspare::Voter;
+use Coldspare::Peers;
+use Coldspare::Guests;
+use Coldspare::Reconcile qw(read_voters);
+
+our @EXPORT = qw(allow status take_config journal);
+
+sub refused { my ($text) = @_; print STDERR "coldspare: $text\n"; return 1 }
+sub wrong_use { my ($text) = @_; print STDERR "use: coldspare-node $text\n"; return 2 }
+
+# ---- allow ----------------------------------------------------------------------------------------------------------
+
+sub allow {
+    my ($which, $option, $because, @more) = @_;
+    return wrong_use('allow GUEST --because "what you saw"') unless ($which // '') =~ /^(?:$NAME|\d+)$/ && ($option // '') eq '--because' && !@more;
+    return refused('say what you saw: --because "srv2 has no power, I pulled the plug"') unless ($because // '') =~ /\S/;
+    my $conf = eval { conf() } // return refused($@);
+    my $guest = $which =~ /^\d+$/ ? guest_of($conf, $which) : $conf->{guests}{$which};
+    return refused("$which is not in node.conf: nothing holds its start back") unless $guest;
+    return refused("$conf->{self} has no vote on $guest->{name}: it can run on " . join(' or ', map { $_->{server} } @{ $guest->{ids} })) unless is_voter($conf->{self}, @{ $guest->{voters} });
+    my $name = $guest->{name};
+    my $by = 'allow@' . $conf->{self} . '-' . (time_of_day() =~ s/[^0-9TZ]//gr) . "-$$";
+    my $answers = read_voters($conf, $guest)->{$name};
+    my $epoch = 0;
+    for my $voter (sort keys %$answers) {
+        my $record = $answers->{$voter};
+        $epoch = $record->{epoch} if $record->{epoch} > $epoch;
+        next unless $voter ne $conf->{self} && $record->{server} eq $voter;
+        # Who answers is not off: it has to say that nothing of the guest runs there.
+        my ($ask) = ask_all($conf, $ANSWER_SECONDS, { $voter => ['release', $by, $conf->{self}, "$name=$record->{epoch}"] });
+        my $answer = $ask->{answers} && $ask->{answers}{$name} || {};
+        return refused("$voter answers, so it is not off, and says: $answer->{reason}. Stop it there first; then start it here: $voter will give it up, no permission is needed")
+            if ($answer->{verdict} // 'ok') ne 'ok';
+    }
+    return permit_start($conf, $guest, $epoch + 1, $by, $because, $answers);
+}
+
+sub permit_start {
+    my ($conf, $guest, $epoch, $by, $because, $answers) = @_;
+    my $name = $guest->{name};
+    my $own = vote($conf, $guest, { op => 'claim', epoch => $epoch, server => $conf->{self}, by => $by });
+    return refused("the own record cannot be written: " . ($own->{reason} // "it is at epoch $own->{epoch} by now; run the command again")) unless $own->{verdict} eq 'ok';
+    my @others = grep { $_ ne $conf->{self} } @{ $guest->{voters} };
+    my %told = map { $_->{peer} => (($_->{answers} // {})->{$name} // {})->{verdict} // 'no answer' } ask_all($conf, $ANSWER_SECONDS, { map { $_ => ['claim', $by, "$name=$epoch\@$conf->{self}"] } @others });
+    my $who = $ENV{SUDO_USER} // getpwuid($<) // $<;
+    my $line = time_of_day() . " $who allowed $name on $conf->{self} (epoch $epoch): " . ($because =~ s/[^\x20-\x7e\x80-\xff]/ /gr);
+    my $done = eval {
+        write_file(permit_file($name), 'boot=' . boot_id() . ' at=' . uptime() . " epoch=$epoch\n", 1);
+        append_lines(path('/var/lib/coldspare/allowed'), $line);
+        1;
+    };
+    return refused($@) unless $done;
+    note('warning', $line);
+    print "$name may be started on $conf->{self} within 10 minutes, once.\n";
+    print "  $_: " . ($told{$_} eq 'ok' ? "knows that only $conf->{self} may run it" : "could not be told ($told{$_}); it may still let another server start it") . "\n" for @others;
+    return 0;
+}
+
+# ---- status ---------------------------------------------------------------------------------------------------------
+
+sub status {
+    my ($option) = @_;
+    my $conf = eval { conf() } // return refused($@);
+    my $plain = ($option // '') eq '--plain';
+    print_header($conf) unless $plain;
+    for my $guest (sort { $a->{order} <=> $b->{order} || $a->{name} cmp $b->{name} } values %{ $conf->{guests} }) {
+        my $record = is_voter($conf->{self}, @{ $guest->{voters} }) ? vote($conf, $guest, { op => 'read' }) : {};
+        my @ids = map { id_status($conf, $guest, $_) } ids_here($conf, $guest);
+        if ($plain) { print map { plain_line($guest, $_, $record) . "\n" } @ids }
+        else { print_guest($guest, $record, \@ids) }
+    }
+    return 0;
+}
+
+sub id_status {
+    my ($conf, $guest, $vmid) = @_;
+    my $config = config($conf, $guest, $vmid);
+    return { vmid => $vmid, running => runs($guest, $vmid) ? 1 : 0, config => $config ? 1 : 0, onboot => ($config // {})->{onboot} // 0, lock => ($config // {})->{lock} // '', tags => ($config // {})->{tags} // '' };
+}
+
+sub plain_line {
+    my ($guest, $id, $record) = @_;
+    my %words = (guest => $guest->{name}, %$id, lock => encode($id->{lock}), tags => encode($id->{tags}), epoch => $record->{epoch} // '', server => $record->{server} // '', by => $record->{by} // '', grants => $record->{grants} // '', fresh => $record->{fresh} // '');
+    return join ' ', map { "$_=$words{$_}" } qw(guest vmid running config onboot lock tags epoch server by grants fresh);
+}
+
+sub print_header {
+    my ($conf) = @_;
+    print "$conf->{self}, site " . ($conf->{site} // '?') . ", fencing $conf->{fencing}, agent " . (agent_alive() ? 'runs' : 'does not run') . "\n";
+}
+
+sub print_guest {
+    my ($guest, $record, $ids) = @_;
+    my $who = !defined $record->{epoch} ? 'no vote here' . ($record->{reason} ? ": $record->{reason}" : '')
+        : "epoch $record->{epoch}: " . ($record->{server} eq $NOBODY ? 'no server may run it' : "$record->{server} may run it") . ($record->{by} eq $NOBODY ? '' : ', by ' . decode($record->{by}) . " since $record->{since}");
+    print "$guest->{name}: $who\n";
+    print "  granted to $record->{holder} for $record->{hold} s more\n" if $record->{hold};
+    my $lease = read_validity($guest->{name});
+    printf "  lease here: %s\n", $lease->{until} > uptime() ? short($lease->{until} - uptime()) . ' s left' : 'over' if $lease && grep { $_->{running} } @$ids;
+    for my $id (@$ids) {
+        print "  $id->{vmid}: " . join(', ', $id->{running} ? 'runs' : 'off', $id->{config} ? () : 'configuration is not here', $id->{onboot} ? 'starts with the server' : (), $id->{lock} eq '' ? () : "locked ($id->{lock})", $id->{tags} eq '' ? () : "tags $id->{tags}") . "\n";
+    }
+}
+
+# ---- take-config ----------------------------------------------------------------------------------------------------
+
+# Moves a guest's configuration here from a server that is gone. Its volumes have to be here already.
+sub take_config {
+    my ($vmid, $from) = @_;
+    return wrong_use('take-config VMID SERVER') unless ($vmid // '') =~ /^\d{3,9}$/ && ($from // '') =~ /^$NAME$/;
+    my $conf = eval { conf() } // return refused($@);
+    my $guest = guest_of($conf, $vmid) // return refused("$vmid is not in node.conf of $conf->{self}");
+    my $name = $guest->{name};
+    return refused("$vmid has no place on $conf->{self}: its servers are " . join(', ', map { "$_->{vmid}\@$_->{server}" } @{ $guest->{ids} })) unless grep { $_ == $vmid } ids_here($conf, $guest);
+    return refused("$from is this server") if $from eq $conf->{self};
+    my $where = eval { locked($name, sub { move_config($conf, $guest, $vmid, $from) }) };
+    return refused("$name ($vmid): " . ($@ =~ s/\n+$//r)) unless defined $where;
+    print "$where\n";
+    return 0;
+}
+
+sub move_config {
+    my ($conf, $guest, $vmid, $from) = @_;
+    my ($there, $here) = (config_path($guest, $vmid, $from), config_path($guest, $vmid, $conf->{self}));
+    my $own = vote_locked($conf, $guest, { op => 'read' });
+    die "the own record cannot be used: $own->{reason}\n" unless defined $own->{epoch};
+    die "the record says that " . ($own->{server} eq $NOBODY ? 'no server' : $own->{server}) . " may run it, not $conf->{self}. Run the operator's command again, or see: coldspare-node allow\n" if $own->{server} ne $conf->{self} || $own->{fresh};
+    my @running = running_ids($conf, $guest);
+    die "$running[0] runs here\n" if @running;
+    die "a start of it is in progress here\n" if start_in_progress($guest);
+    return $here if -e $here && !-e $there;
+    die "there are two configurations, $here and $there: one of them has to go, look at both\n" if -e $here;
+    die "there is no configuration $there" . (-d path('/etc/pve/nodes') ? '' : ' (/etc/pve is not mounted: systemctl status pve-cluster)') . "\n" unless -e $there;
+    rename($there, $here) or die "cannot move $there to $here: $!. /etc/pve can be written only in a cluster with quorum: pvecm status; when the other server is certainly off: pvecm expected 1\n";
+    note('notice', "$guest->{name} ($vmid): configuration moved from $from to $conf->{self}");
+    return $here;
+}
+
+# ---- journal --------------------------------------------------------------------------------------------------------
+
+sub journal {
+    my ($action, $operation, @more) = @_;
+    my $use = 'journal append OPERATION < lines | journal list [OPERATION]';
+    return wrong_use($use) if @more || defined $operation && $operation !~ /^[A-Za-z0-9][A-Za-z0-9._-]{0,150}$/;
+    my $folder = path('/var/lib/coldspare/journal');
+    if (($action // '') eq 'append' && defined $operation) {
+        local $/;
+        my $text = <STDIN> // '';
+        my @lines = grep { /\S/ } split /\n/, $text;
+        for my $line (@lines) { return refused('a line of a journal is a JSON object of at most 64 KiB') unless $line =~ /^\{.*\}$/ && length $line <= 65536 }
+        return 0 if eval { make_folder($folder); append_lines("$folder/$operation.jsonl", @lines); 1 };
+        return refused($@);
+    }
+    return wrong_use($use) unless ($action // '') eq 'list';
+    my @files = defined $operation ? "$folder/$operation.jsonl" : journal_files($folder);
+    for my $file (@files) {
+        my $text = slurp($file) // next;
+        # A last line without an end was torn by a power cut.
+        $text =~ s/[^\n]+\z//;
+        print $text;
+    }
+    return 0;
+}
+
+# Oldest first, the newest 200.
+sub journal_files {
+    my ($folder) = @_;
+    opendir(my $handle, $folder) or return ();
+    my @files = map { "$folder/$_" } grep { /\.jsonl$/ } readdir $handle;
+    my %age = map { $_ => (stat $_)[9] // 0 } @files;
+    @files = sort { $age{$a} <=> $age{$b} || $a cmp $b } @files;
+    return @files > 200 ? @files[-200 .. -1] : @files;
+}
+
+# Appends what is not there yet: who was interrupted sends everything again.
+sub append_lines {
+    my ($file, @lines) = @_;
+    sysopen(my $handle, $file, O_RDWR | O_CREAT | O_APPEND, 0600) or die "cannot open $file: $!\n";
+    flock($handle, LOCK_EX) or die "cannot lock $file: $!\n";
+    my $text = do { local $/; <$handle> } // '';
+    my %there = map { $_ => 1 } split /\n/, $text;
+    my $new = join '', map { "$_\n" } grep { !$there{$_}++ } @lines;
+    # After a line that a power cut tore, the next one begins on its own.
+    $new = "\n$new" if $text ne '' && $text !~ /\n\z/;
+    my $done = $new eq '' || print {$handle} $new;
+    die "cannot write $file: $!\n" unless $done && $handle->flush && $handle->sync && close $handle;
+    my ($folder) = $file =~ m{^(.*)/};
+    sysopen(my $directory, $folder, O_RDONLY | O_DIRECTORY) or die "cannot open $folder: $!\n";
+    $directory->sync or die "cannot write $folder: $!\n";
+}
+
+1;
