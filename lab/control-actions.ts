@@ -1,16 +1,16 @@
 import * as fs from "node:fs";
 import { moveConfig } from "./config-move";
 import type { Domain } from "./domain";
+import { dataVolume } from "./guest-data";
 import { regroup } from "./membership";
 import { killNode, reviveNode } from "./node-power";
 import { heal, setWitness, split } from "./partition";
 import { hasBooted } from "./power";
 import { strayProcesses } from "./processes";
-import { ownVolumes } from "./qemu-config";
 import type { Router } from "./router";
 import type { Guest } from "./state";
 import type { Validator } from "./validation";
-import { findVolume, volumeFile } from "./volumes";
+import { volumeFile } from "./volumes";
 import type { World } from "./world";
 
 /** One call of the control interface. */
@@ -56,13 +56,7 @@ function names(world: World, value: unknown, name: string): string[] {
 /** The first disk of a guest: where its data is. */
 function dataFile(world: World, vmid: string): { file: string; grow: (bytes: number) => void; read: boolean } {
   const { domain, guest } = guestOf(world, vmid);
-  const volid =
-    guest.type === "qemu"
-      ? ownVolumes(guest.config, false).find(
-          ({ volid: id, key }) => !id.includes("cloudinit") && !/^(efidisk|tpmstate)/.test(key),
-        )?.volid
-      : guest.config.rootfs?.split(",")[0];
-  const volume = volid ? findVolume(domain, guest.node, volid) : undefined;
+  const volume = dataVolume(domain, guest);
   if (!volume) throw new Error(`guest ${vmid} has no disk`);
   return {
     file: volumeFile(domain, volume),
@@ -211,14 +205,43 @@ export function controlActions(world: World, router: Router, validator: Validato
       domain.save();
       return { vmid: guest.vmid, lock: guest.config.lock };
     }),
-    action("POST", "/guests/{vmid}/write {text, bytes?}", ([vmid], body) => {
+    action("POST", "/guests/{vmid}/write {text, bytes?}", async ([vmid], body) => {
       const { file, grow, read } = dataFile(world, vmid!);
       if (!read) throw new Error(`guest ${vmid} does not run, it cannot write`);
       const line = text(body.text, "text");
-      fs.appendFileSync(file, `${line}\n`);
+      const { runtime } = world;
+      if (runtime) {
+        const { guest } = guestOf(world, vmid!);
+        const { status } = await runtime.request(guest.vmid, "POST", "/write", line, guest.node);
+        if (status !== 200) throw new Error(`guest ${vmid} could not write`);
+      } else fs.appendFileSync(file, `${line}\n`);
       grow(body.bytes === undefined ? line.length + 1 : number(body.bytes, "bytes"));
       return { vmid: Number(vmid) };
     }),
+    action("POST", "/guests/{vmid}/request {method?, path?, body?, node?}", ([vmid], body) => {
+      if (!world.runtime) throw new Error("the lab has no real hosts: its guests answer nobody");
+      const word = (name: string, fallback: string) => (body[name] === undefined ? fallback : text(body[name], name));
+      return world.runtime.request(
+        Number(vmid),
+        word("method", "GET"),
+        word("path", "/"),
+        typeof body.body === "string" ? body.body : "",
+        body.node === undefined ? undefined : text(body.node, "node"),
+      );
+    }),
+    action("POST", "/guests/{vmid}/network {address}", ([vmid], body) => {
+      world.state.guestAddresses = { ...world.state.guestAddresses, [vmid!]: text(body.address, "address") };
+      world.save();
+      return { vmid: Number(vmid), address: body.address };
+    }),
+    action("POST", "/nodes/{node}/boot-time {seconds}", ([node], body) => {
+      const seconds = number(body.seconds, "seconds");
+      world.state.hostBootSeconds = { ...world.state.hostBootSeconds, [node!]: seconds };
+      world.save();
+      return { node, seconds };
+    }),
+    action("GET", "/hooks", () => world.hookCalls),
+    action("GET", "/hosts", () => world.hosts?.describe() ?? {}),
     action("GET", "/guests/{vmid}/data", ([vmid]) => ({ text: fs.readFileSync(dataFile(world, vmid!).file, "utf8") })),
     action("GET", "/calls", () => world.calls.report()),
     action("POST", "/calls/reset", () => {

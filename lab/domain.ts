@@ -78,7 +78,8 @@ export class Domain {
   }
 
   address(name: string): string {
-    return `10.99.0.${this.nodeNames().indexOf(name) + 1}`;
+    const given = this.world.topology.addresses?.[name]?.split("/")[0];
+    return given ?? `10.99.0.${this.nodeNames().indexOf(name) + 1}`;
   }
 
   /** Whether `/etc/pve` can be written on this node. */

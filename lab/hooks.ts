@@ -80,6 +80,8 @@ export async function runHook(
   };
   const found = scriptPath(domain, node, volid);
   if ("refused" in found) return failed(found.refused);
+  // The script reads the guest's file.
+  await domain.world.hosts?.reconcile();
   const { code, stdout, stderr } = await runtime.exec(node, [found.path, String(vmid), phase], options.env);
   call.code = code;
   for (const line of `${stdout}${stderr}`.split("\n")) if (line !== "") handle?.log(line);

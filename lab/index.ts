@@ -3,6 +3,8 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { type LabTokens, labTokens } from "./authentication";
 import { ControlServer } from "./control";
+import { makeReal, type RealHostsOptions } from "./hosts/guests-lab";
+import type { LabHosts } from "./hosts/types";
 import { Router } from "./router";
 import { routes } from "./routes";
 import { NodeServer } from "./server";
@@ -12,6 +14,8 @@ import { openValidator } from "./validation";
 import { World } from "./world";
 
 export type { LabTokens } from "./authentication";
+export type { RealHostsOptions } from "./hosts/guests-lab";
+export type { LabHosts } from "./hosts/types";
 export type { LabExport, LabNode, LabNodeStorage, LabSharedStorage, LabTopology } from "./topology";
 
 export interface LabOptions {
@@ -24,6 +28,12 @@ export interface LabOptions {
   controlPort?: number;
   /** Virtual seconds per real second. @default 20 */
   clock?: { speed: number };
+  /**
+   * Makes nodes and witnesses real hosts, and running guests real processes on them. Needs Linux and root.
+   *
+   * @default false
+   */
+  hosts?: boolean | RealHostsOptions;
   /** Published API schema. Without it requests are not validated, and the lab says so. */
   schemaFile?: string;
 }
@@ -38,6 +48,8 @@ export interface Lab {
   /** The CA that signed the nodes' certificates. */
   caFile: string;
   tokens: LabTokens;
+  /** The real hosts, if the lab has some. */
+  hosts?: LabHosts;
   stop(): Promise<void>;
 }
 
@@ -66,7 +78,19 @@ export async function startLab(options: LabOptions): Promise<Lab> {
   // Each node needs a port of its own even while it is down, so all listen once.
   for (const server of servers) await server.listen();
   for (const server of servers) await server.follow();
+  const giveUp = async (error: Error): Promise<never> => {
+    for (const server of servers) await server.close();
+    world.close();
+    throw error;
+  };
+  const real = options.hosts
+    ? await makeReal(world, servers, certificates, options.hosts === true ? {} : options.hosts).catch(giveUp)
+    : undefined;
   world.startSchedulers();
+  await real?.powerOn().catch(async (error: Error) => {
+    await real.stop();
+    return giveUp(error);
+  });
   const control = new ControlServer(world, router, validator, controlToken(options.folder));
   const controlUrl = await control.listen(options.controlPort ?? 0);
   return {
@@ -75,7 +99,9 @@ export async function startLab(options: LabOptions): Promise<Lab> {
     controlToken: control.token,
     caFile: certificates.caFile,
     tokens,
+    ...(real ? { hosts: real.hosts } : {}),
     stop: async () => {
+      await real?.stop();
       await Promise.all([...servers.map((server) => server.close()), control.close()]);
       world.close();
     },

@@ -107,8 +107,7 @@ export function bootSeconds(guest: Guest): number {
 
 export function hasBooted(domain: Domain, guest: Guest): boolean {
   const { runtime } = domain.world;
-  if (runtime && guest.running)
-    return Date.now() - (guest.running.realStart ?? 0) >= runtime.bootSeconds(guest) * 1000;
+  if (runtime && guest.running) return Date.now() - (guest.running.realStart ?? 0) >= runtime.bootSeconds(guest) * 1000;
   return guest.running !== undefined && domain.world.clock.now() - guest.running.startedAt >= bootSeconds(guest);
 }
 

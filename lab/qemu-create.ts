@@ -2,8 +2,8 @@ import type { Call } from "./call";
 import { flag } from "./call";
 import type { Domain } from "./domain";
 import { badParameters, fail } from "./errors";
-import { checkHookscript } from "./hooks";
 import { discard, readVmid, refuseTaken, setPlainValues } from "./guest-values";
+import { checkHookscript } from "./hooks";
 import { checkCreatePrivileges, checkSpacePrivileges } from "./option-privileges";
 import { startGuest } from "./power";
 import { parseQemuNet } from "./property-string";
@@ -23,7 +23,7 @@ export function checkConfigValues(domain: Domain, node: string, params: Record<s
   if (params.lock !== undefined && !isRoot) throw fail("only root can set 'lock' config");
   if (params.sshkeys) checkSshKeys(params.sshkeys);
   if (params.hookscript) checkHookscript(domain, node, params.hookscript, isRoot);
-  checkDrives(domain, node, params);
+  checkDrives(domain, node, params, isRoot);
 }
 
 /** `POST /nodes/{node}/qemu`: a new guest, or one from a backup. */

@@ -1,7 +1,8 @@
+import * as fs from "node:fs";
 import type { Domain } from "./domain";
 import { badParameters, fail } from "./errors";
 import { isDisk, isDriveKey, isUnusedKey, parseDrive, printDrive } from "./qemu-config";
-import type { Guest, GuestConfig } from "./state";
+import type { Guest, GuestConfig, Volume } from "./state";
 import { gib } from "./topology";
 import {
   addVolume,
@@ -12,6 +13,7 @@ import {
   parseSize,
   removeVolume,
   splitVolid,
+  volumeFile,
   volumePath,
 } from "./volumes";
 
@@ -24,7 +26,7 @@ const TPM_BYTES = 4 * 1024 * 1024;
 const CLOUD_INIT_BYTES = 4 * 1024 * 1024;
 
 /** What PVE checks of the drives before any task begins. */
-export function checkDrives(domain: Domain, node: string, params: Record<string, string>): void {
+export function checkDrives(domain: Domain, node: string, params: Record<string, string>, isRoot: boolean): void {
   for (const [key, text] of Object.entries(params)) {
     if (!isDriveKey(key)) continue;
     const values = parseDrive(text);
@@ -36,7 +38,11 @@ export function checkDrives(domain: Domain, node: string, params: Record<string,
       if (!entry.content.split(",").includes("images"))
         throw badParameters({ storage: `storage '${storage}' does not support vm images` });
       const source = values["import-from"];
-      if (source && !findVolume(domain, node, source))
+      if (source?.startsWith("/")) {
+        if (!isRoot) throw badParameters({ [key]: "Only root can pass arbitrary filesystem paths." });
+        if (!importFile(domain, node, source))
+          throw badParameters({ [key]: `error with import source '${source}': no such file` });
+      } else if (source && !findVolume(domain, node, source))
         throw badParameters({ [key]: `error with import source '${source}': volume '${source}' does not exist` });
     } else if (file.includes(":")) {
       const { storage: existing } = splitVolid(file);
@@ -54,23 +60,52 @@ function bytesFor(key: string, gibs: string): number {
   return gib(Number(gibs));
 }
 
+/** A file or device of a node that a disk may be made from, given by its absolute path. */
+export interface ImportFile {
+  size: number;
+  copyTo(volume: Volume): void;
+}
+
+/** What lies behind an absolute path on the node: one of its volumes, or a file of its real host. */
+export function importFile(domain: Domain, node: string, path: string): ImportFile | undefined {
+  const copyTo = (from: string, used: number) => (volume: Volume) => {
+    fs.copyFileSync(from, volumeFile(domain, volume));
+    volume.used = Math.max(volume.used, Math.min(used, volume.size));
+  };
+  for (const entry of Object.values(domain.state.storages)) {
+    if (!domain.active(entry, node)) continue;
+    const backing = domain.backing(entry, node);
+    const known = domain.state.volumes.find(
+      (each) => each.backing === backing && volumePath(entry, each.name) === path,
+    );
+    if (known) return { size: known.virtualSize ?? known.size, copyTo: copyTo(volumeFile(domain, known), known.used) };
+  }
+  const real = domain.world.runtime?.file(node, path);
+  if (!real) return undefined;
+  const { size } = fs.statSync(real.outside);
+  return { size: Math.max(512, Math.ceil(size / 512) * 512), copyTo: copyTo(real.outside, size) };
+}
+
 function allocate(domain: Domain, guest: Guest, key: string, values: Record<string, string>, log: Log): string {
   const [, storage, size] = NEW_VOLUME.exec(values.file!)!;
   const from = values["import-from"];
   const source = from ? findVolume(domain, guest.node, from) : undefined;
-  const bytes = source ? (source.virtualSize ?? source.size) : bytesFor(key, size!);
+  const file = from?.startsWith("/") ? importFile(domain, guest.node, from) : undefined;
+  const bytes = source ? (source.virtualSize ?? source.size) : (file?.size ?? bytesFor(key, size!));
   const { volid, volume, entry } = allocateDisk(domain, guest.node, storage!, guest.vmid, {
     size: bytes,
     format: values.format,
     ...(source ? { source } : {}),
   });
+  file?.copyTo(volume);
   if (isDirectory(entry))
     log(`Formatting '${volumePath(entry, volume.name)}', fmt=${volume.format} size=${bytes} preallocation=off`);
   const rest = Object.fromEntries(
     Object.entries(values).filter(([name]) => !["format", "import-from", "size"].includes(name)),
   );
   const stored = { ...rest, file: volid, size: formatSize(bytes) };
-  if (source) log(`${key}: successfully created disk '${volid},size=${formatSize(bytes)}' from import of '${from}'`);
+  if (source || file)
+    log(`${key}: successfully created disk '${volid},size=${formatSize(bytes)}' from import of '${from}'`);
   else log(`${key}: successfully created disk '${volid},size=${formatSize(bytes)}'`);
   return printDrive(stored);
 }

@@ -14,6 +14,8 @@ export interface HostPower {
   restart(name: string, command: "reboot" | "shutdown"): Promise<void>;
   split(a: string[], b: string[]): Promise<void>;
   heal(): Promise<void>;
+  /** What somebody outside needs to reach the hosts, by name. */
+  describe(): Promise<Record<string, unknown>>;
   /** Brings files of the hosts and the simulator's state together, e.g. after somebody moved a file below `/etc/pve`. */
   reconcile(): Promise<void>;
 }
@@ -36,6 +38,14 @@ export interface GuestRuntime {
   end(node: string, vmid: number, pid: number, how: "shutdown" | "kill", seconds?: number): Promise<boolean>;
   /** `reset` boots it again, `pause` and `resume` as for a machine. */
   signal(pid: number, what: "reset" | "pause" | "resume"): void;
+  /** Asks the guest's service: from a place in its network, or on the given node from the guest itself. */
+  request(
+    vmid: number,
+    method: string,
+    path: string,
+    body: string,
+    node?: string,
+  ): Promise<{ status: number; body: string }>;
   /** Real seconds from the guest's start until it answers. */
   bootSeconds(guest: Guest): number;
 }

@@ -95,7 +95,16 @@ export class NodeServer {
     this.world.calls.count(method, found.route.template);
     const fault = this.world.faults.forRequest(method, path);
     if (fault) throw new ApiError(fault.status, fault.reason);
-    return this.handle(method, found.route, found.path, body, identity, request);
+    await this.world.hosts?.reconcile();
+    return this.handle(method, found.route, found.path, body, identity, request.socket.remoteAddress ?? "");
+  }
+
+  /** A call that a command on the node itself makes, as root@pam and without the network. */
+  async asRoot(method: string, path: string, params: Record<string, string> = {}): Promise<unknown> {
+    const found = this.router.find(method, path);
+    if (!found) throw new ApiError(501, `Method '${method} ${path}' not implemented`);
+    const answer = await this.handle(method, found.route, found.path, { params, contentType: "form" }, ROOT, "");
+    return answer instanceof AnswerWith ? answer.data : answer;
   }
 
   private async handle(
@@ -104,7 +113,7 @@ export class NodeServer {
     path: Record<string, string>,
     body: Body,
     identity: Identity,
-    request: http.IncomingMessage,
+    remote: string,
   ): Promise<unknown> {
     const node = this.resolve(path.node);
     const call: Call = {
@@ -118,7 +127,7 @@ export class NodeServer {
       params: body.params,
       identity,
       ...(body.file ? { file: body.file } : {}),
-      remote: request.socket.remoteAddress ?? "",
+      remote,
     };
     this.validate(call, body);
     if (route.permission) checkPermission(call, route.permission);
@@ -152,6 +161,7 @@ export class NodeServer {
   }
 }
 
+const ROOT: Identity = { user: "root@pam", full: "root@pam", isRoot: true };
 const NOBODY: Identity = { user: "", full: "", isRoot: false };
 
 /** The reason phrase must be one line of printable characters. */

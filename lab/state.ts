@@ -207,6 +207,10 @@ export interface LabState {
   witnesses: Record<string, boolean>;
   /** Machines that do not see each other, and `operator` for the clients of the APIs. */
   splits?: { a: string[]; b: string[] }[];
+  /** Addresses of guests by id, as the control interface was told. */
+  guestAddresses?: Record<string, string>;
+  /** Real seconds that a host takes to boot, beside what its making takes. */
+  hostBootSeconds?: Record<string, number>;
   domains: DomainState[];
   ticketKey: string;
 }

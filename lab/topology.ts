@@ -60,6 +60,12 @@ export interface LabTopology {
   nodes: LabNode[];
   shared: LabSharedStorage[];
   exports?: LabExport[];
+  /** Management address with prefix length of nodes and witnesses, for real hosts. @default `10.99.0.1/24` and so on */
+  addresses?: Record<string, string>;
+  /** Address with prefix length by MAC address in lower case, of guests that PVE does not tell the address of. */
+  guestAddresses?: Record<string, string>;
+  /** Real seconds from power-on until the guest answers, by MAC address in lower case. Real guests only. @default 1 */
+  guestBootSeconds?: Record<string, number>;
   /** Content types of the storage `local`. @default `backup`, `import`, `iso`, `vztmpl`, as the installer sets it */
   localContent?: string[];
 }

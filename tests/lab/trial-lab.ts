@@ -2,7 +2,7 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import { Agent, fetch } from "undici";
-import { type Lab, startLab } from "../../lab";
+import { type Lab, type LabOptions, startLab } from "../../lab";
 import type { LabTopology } from "../../lab/topology";
 
 /** What a call came back with. */
@@ -37,24 +37,30 @@ export class TrialLab {
     private readonly topology: LabTopology,
     private readonly speed: number,
     private readonly agent: Agent,
+    private readonly more: Pick<LabOptions, "hosts">,
   ) {}
 
-  static async start(topology: LabTopology = twoNodes, speed = 400, folder?: string): Promise<TrialLab> {
+  static async start(
+    topology: LabTopology = twoNodes,
+    speed = 400,
+    folder?: string,
+    more: Pick<LabOptions, "hosts"> = {},
+  ): Promise<TrialLab> {
     const place = folder ?? fs.mkdtempSync(path.join(os.tmpdir(), "lab-"));
     const silent = process.stderr.write;
     // The lab says aloud that nothing is validated; a hundred tests need not repeat it.
     process.stderr.write = () => true;
-    const lab = await startLab({ folder: place, topology, clock: { speed } }).finally(() => {
+    const lab = await startLab({ folder: place, topology, clock: { speed }, ...more }).finally(() => {
       process.stderr.write = silent;
     });
     const agent = new Agent({ connect: { ca: fs.readFileSync(lab.caFile, "utf8") } });
-    return new TrialLab(lab, place, topology, speed, agent);
+    return new TrialLab(lab, place, topology, speed, agent, more);
   }
 
   /** Ends the lab and starts it again on the same folder. */
   async restart(): Promise<TrialLab> {
     await this.end();
-    return TrialLab.start(this.topology, this.speed, this.folder);
+    return TrialLab.start(this.topology, this.speed, this.folder, this.more);
   }
 
   async end(): Promise<void> {
