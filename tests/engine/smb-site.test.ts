@@ -279,10 +279,26 @@ it("goes on after a spare was activated by hand: nothing is deleted or replaced"
   expect(changed(fine(await site.stack.up()))).toEqual([]);
 });
 
-it("brings the guest home again: an update in place, and every URN is what it was", async () => {
+it("moves no guest because of a record: a config that was reverted is refused, with what to type", async () => {
+  site.stack.writeConfig(site.config({ "coldspare:refreshToken": "second" }));
+  await resetCalls();
+  const run = await site.stack.preview();
+  expect(run.code).not.toBe(0);
+  expect(run.log).toMatch(/ACTIVE-MISMATCH guests\.sql-erp: sql-erp is active on its spare \(srv1\)/);
+  expect(run.log).toContain("pulumi config set --path 'coldspare:active.sql-erp' spare");
+  expect(await changingCalls()).toBe(0);
+});
+
+it("records that the guest is home again: an update in place, and every URN is what it was", async () => {
   const urns = async () => (await site.stack.state()).resources.map(({ urn }: StateResource) => urn).sort();
   const before = await urns();
-  site.stack.writeConfig(site.config({ "coldspare:refreshToken": "second" }));
+  await site.pve.task(
+    "srv1",
+    "POST",
+    "/nodes/srv1/qemu/113/migrate",
+    { target: "srv2", online: true, "with-local-disks": true },
+    { doing: "migrate guest 113" },
+  );
   const run = fine(await site.stack.up());
   expect(run.steps.filter((step) => /delete|replace/.test(step))).toEqual([]);
   expect(changed(run)).toContain("update sql-erp-vm");
