@@ -1,4 +1,4 @@
-import type { SitePlan } from "../planning";
+import type { ServerPlan, SitePlan } from "../planning";
 import type { LabExport, LabNode, LabTopology } from "./topology";
 
 /**
@@ -35,11 +35,31 @@ export function labTopology(plan: SitePlan): LabTopology {
     const exporter = spec.servers[storage.server] ?? spec.devices[storage.server];
     return { server: exporter?.address ?? storage.server, path: storage.export, sizeGiB: storage.sizeGiB };
   });
+  const cards = Object.values(plan.guests).flatMap((guest) => guest.addresses.map((card) => ({ guest, card })));
   return {
     ...(spec.site.cluster ? { cluster: spec.site.cluster } : {}),
     witnesses: servers.filter(([, server]) => server.roles.includes("witness")).map(([name]) => name),
     nodes,
     shared: [],
     exports,
+    addresses: Object.fromEntries(
+      servers
+        .filter(([, { roles }]) => roles.includes("hypervisor") || roles.includes("witness"))
+        .flatMap(([name, server]) => (server.address ? [[name, managementAddress(server)]] : [])),
+    ),
+    guestAddresses: Object.fromEntries(
+      cards.flatMap(({ card }) => (card.address ? [[card.mac.toLowerCase(), card.address]] : [])),
+    ),
+    guestBootSeconds: Object.fromEntries(
+      cards.map(({ guest, card }) => [card.mac.toLowerCase(), guest.spec.boot.seconds]),
+    ),
   };
+}
+
+const DEFAULT_PREFIX = 24;
+
+/** The server's address with the prefix length of the bridge that carries it. */
+function managementAddress(server: ServerPlan["spec"]): string {
+  const carrier = Object.values(server.bridges).find(({ address }) => address?.split("/")[0] === server.address);
+  return carrier?.address ?? `${server.address}/${DEFAULT_PREFIX}`;
 }
