@@ -32,7 +32,7 @@ export const power = z
   .discriminatedUnion("kind", [
     z.strictObject({
       kind: z.literal("redfish"),
-      url: z.url({ protocol: /^https?$/, error: "must be a URL like https://10.0.9.11" }).describe("The BMC's address"),
+      url: z.url({ protocol: /^https$/, error: "must be a URL like https://10.0.9.11" }).describe("The BMC's address"),
       username,
       passwordSecret,
       system: z.string().optional().describe("Path or id of the system. Default: the only one that the BMC names"),

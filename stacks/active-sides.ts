@@ -64,19 +64,23 @@ function seenSide(guest: GuestPlan, rows: readonly GuestRow[]): { side: Side; be
     const side = own.node === primary ? "primary" : own.node === spare ? "spare" : undefined;
     return side && { side, because: `guest ${id} is on ${own.node}` };
   }
-  const standby = rows.find(
-    ({ vmid, node, status, tags }) =>
-      replica.standbyIds?.includes(vmid) && node === spare && status === "running" && isOurs(tags),
+  const standbys = rows.filter(
+    ({ vmid, node, tags }) => replica.standbyIds?.includes(vmid) && node === spare && hasTag(tags, "coldspare"),
   );
-  if (standby !== undefined)
-    return { side: "spare", because: `its standby, guest ${standby.vmid}, runs on ${standby.node}` };
-  return own?.status === "running" && own.node === primary
-    ? { side: "primary", because: `guest ${id} runs on ${own.node}, and none of its standbys does` }
-    : undefined;
+  const running = standbys.find(({ status }) => status === "running");
+  if (running !== undefined)
+    return { side: "spare", because: `its standby, guest ${running.vmid}, runs on ${running.node}` };
+  if (own?.status === "running" && own.node === primary)
+    return { side: "primary", because: `guest ${id} runs on ${own.node}, and none of its standbys does` };
+  // A failover marks the standby that it starts, which may be off for a moment.
+  const marked = standbys.find(({ tags }) => hasTag(tags, "coldspare-active"));
+  return (
+    marked && { side: "spare", because: `its standby, guest ${marked.vmid} on ${marked.node}, is marked as active` }
+  );
 }
 
-function isOurs(tags: string | undefined): boolean {
-  return (tags ?? "").split(/[;, ]/).includes("coldspare");
+function hasTag(tags: string | undefined, wanted: string): boolean {
+  return (tags ?? "").split(/[;, ]/).includes(wanted);
 }
 
 interface AgreedRecord {

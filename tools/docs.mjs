@@ -5,6 +5,11 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const checkout = dirname(dirname(fileURLToPath(import.meta.url)));
-const { renderFindings } = createRequire(import.meta.url)(join(checkout, "dist/planning/index.js"));
+const require = createRequire(import.meta.url);
+const { renderFindings } = require(join(checkout, "dist/planning/index.js"));
+const { operationFindings } = require(join(checkout, "dist/operations/refusals.js"));
 
-writeFileSync(join(checkout, "docs/findings.md"), renderFindings());
+writeFileSync(
+  join(checkout, "docs/findings.md"),
+  renderFindings(operationFindings === undefined ? {} : { "Commands that move guests": operationFindings }),
+);

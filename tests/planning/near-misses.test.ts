@@ -92,6 +92,14 @@ test("a third hypervisor is a third voter", () => {
   expect(witness("hypervisor")).not.toContain("VOTERS-TWO");
 });
 
+test("passwords travel encrypted only: a BMC is asked over https", () => {
+  const bmc = (url: string) =>
+    codes([`servers.one.power={"kind":"redfish","url":"${url}","username":"a","passwordSecret":"bmc"}`]);
+  expect(bmc("https://[fd00:9::1]:8443")).toEqual([]);
+  expect(bmc("http://10.0.9.1")).toEqual(["SPEC-INVALID"]);
+  expect(bmc("10.0.9.1")).toEqual(["SPEC-INVALID"]);
+});
+
 test("a disk that is remapped is not told to keep its size as well", () => {
   expect(codes([], { deployedDisks: { mail: [600, 100] } })).toEqual(["DISK-REMAPPED"]);
   expect(codes([], { deployedDisks: { mail: [100, 100] } })).toEqual(["DISK-REMOVED"]);

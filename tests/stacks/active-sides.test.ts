@@ -60,6 +60,14 @@ test.each<[string, GuestRow[], Record<string, Side>, string[]]>([
       "wiki is active on its primary (two), and coldspare:active.wiki says spare: guest 102 runs on two, and none of its standbys does.",
     ],
   ],
+  [
+    "a standby that a failover has marked, and that is off just now",
+    [mail, { ...wiki, ...off }, { ...standby, tags: "coldspare;coldspare-active;coldspare-spare" }],
+    {},
+    [
+      `wiki is active on its spare (one), and coldspare:active.wiki says primary: its standby, guest ${ids[1]} on one, is marked as active.`,
+    ],
+  ],
   ["both are off: nobody can tell", [mail, { ...wiki, ...off }, standby], { wiki: "spare" }, []],
   ["its server is dead: nobody can tell", [mail, { ...wiki, status: "unknown" }, standby], { wiki: "spare" }, []],
   ["a standby's id that is somebody else's guest", [mail, wiki, { ...running, tags: "" }], {}, []],
