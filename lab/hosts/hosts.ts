@@ -34,6 +34,7 @@ export class Hosts implements LabHosts {
   private readonly folder: string;
   private strip: PowerStrip | undefined;
   private stopping = false;
+  private owns = false;
   private password = "";
   private caFile = "";
 
@@ -46,6 +47,7 @@ export class Hosts implements LabHosts {
   /** Everything but the hosts' own boot. */
   async open(): Promise<void> {
     takeFolder(this.folder);
+    this.owns = true;
     // A Unix socket's path may have 107 characters, which a lab's folder alone can exceed.
     const sockets = fs.mkdtempSync(path.join(os.tmpdir(), "coldspare-hosts-"));
     writeOwner(this.folder, sockets);
@@ -185,7 +187,8 @@ export class Hosts implements LabHosts {
     await Promise.all(all.flatMap(({ door, bmc }) => [door.close(), bmc.close()]));
     await this.strip?.close();
     await this.network.close();
-    releaseFolder(this.folder);
+    // A start that was refused because of another lab must leave that lab's notes alone.
+    if (this.owns) releaseFolder(this.folder);
   }
 
   private of(name: string): Parts {

@@ -50,6 +50,8 @@ export class Machine {
   private running: Running | undefined;
   private booting: Promise<void> | undefined;
   private ready = false;
+  /** The end of the boot before, with all that is told about it. */
+  private closing: Promise<void> = Promise.resolve();
   private ending: Ending = { why: "self", again: false };
   private watchdog: NodeJS.Timeout | undefined;
   private spawns = 0;
@@ -117,7 +119,9 @@ export class Machine {
     const [verb, , word] = await answer;
     if (verb === "failed") throw new Error(`${this.name} could not start ${argv[0]}: ${word}`);
     const outside = childByInnerPid(pid, Number(word));
+    const started = channel.next((words) => (words[0] === "started" && words[1] === id ? true : undefined));
     channel.tell("release", id);
+    await started;
     if (outside === undefined) throw new Error(`${argv[0]} of ${this.name} ended before it began`);
     return outside;
   }
@@ -139,6 +143,7 @@ export class Machine {
   }
 
   private async bootOnce(): Promise<void> {
+    await this.closing;
     this.ending = { why: "self", again: false };
     this.options.beforeBoot();
     const { outer, channel, gone } = this.start();
@@ -192,6 +197,7 @@ export class Machine {
       outer.on("error", () => resolve());
       outer.on("exit", () => resolve(this.end()));
     });
+    this.closing = gone;
     setTimeoutOf(gone, BOOT_SECONDS, () => {
       if (!this.ready && outer.pid !== undefined && outer.exitCode === null) kill(outer.pid, "SIGKILL");
     });

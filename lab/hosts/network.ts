@@ -156,24 +156,35 @@ export class Network {
     const shared = [...this.segments.values()].filter(
       (each) => !each.isolated && each.members.has(a) && each.members.has(b),
     );
-    await this.ip(
-      a,
-      shared.map((segment) => `link set ${cable(to.index, segment)} ${state}`),
-    );
+    const ends: [string, Member][] = [
+      [a, to],
+      [b, from],
+    ];
+    for (const [name, peer] of ends) {
+      const lines = shared.map((segment) => `link set ${cable(peer.index, segment)} ${state}`);
+      await this.ip(name, lines).catch((error: Error) => {
+        if (this.alive(a) && this.alive(b)) throw error;
+      });
+    }
   }
 
   private async plug(a: string, b: string, segment: Segment): Promise<void> {
     const [from, to] = [this.index(a), this.index(b)];
-    const end = (port: string, state: string) => [
+    const state = this.connected(a, b) ? "up" : "down";
+    const end = (port: string) => [
       `link set ${port} master ${segment.bridge}`,
       `link set dev ${port} type bridge_slave isolated on`,
       `link set ${port} ${state}`,
     ];
     const [here, there] = [cable(to, segment), cable(from, segment)];
     await this.ip(b, [`link del ${there}`], true);
-    const add = `link add name ${here} type veth peer name ${there} netns ${this.members.get(b)!.pid}`;
-    await this.ip(a, [add, ...end(here, this.connected(a, b) ? "up" : "down")]);
-    await this.ip(b, end(there, "up"));
+    const ends = [
+      `name ${here} index ${interfaceIndex(to, segment)}`,
+      `name ${there} index ${interfaceIndex(from, segment)}`,
+    ];
+    const add = `link add ${ends[0]} type veth peer ${ends[1]} netns ${this.members.get(b)!.pid}`;
+    await this.ip(a, [add, ...end(here)]);
+    await this.ip(b, end(there));
   }
 
   private segment(bridge: string, vlan: number | undefined, isolated: boolean): Segment {
@@ -227,6 +238,14 @@ function pair(a: string, b: string): string {
 /** Interface of the cable that leads to the member of this index. */
 function cable(peer: number, segment: Segment): string {
   return `x${peer}-${segment.index}`;
+}
+
+/**
+ * Interface numbers of a cable's two ends must differ: where they are equal by chance, the kernel takes the pair for a plain
+ * interface and lets a bridge know of its carrier up to a second late (linkwatch_urgent_event in net/core/link_watch.c).
+ */
+function interfaceIndex(peer: number, segment: Segment): number {
+  return 1000 * (segment.index + 1) + peer;
 }
 
 /** The same in every boot, so that nobody's neighbour table is wrong afterwards. */

@@ -10,6 +10,7 @@ use Unit;
 # name => { unit, state, sub, pid, role, steps, result, since, restart_at, kill_at, stopping, waiting, starts, restarts }
 my %units;
 my %name_of; # pid => unit name
+my %reloads; # pid of an ExecReload => who waits for it
 my @queue; # names that wait for what stands before them
 my $leaving; # 'poweroff' or 'reboot' once the host goes down
 my $leave_at;
@@ -120,25 +121,31 @@ sub next_step {
 
 sub run_step {
   my ($it, $step) = @_;
+  my $pid = fork_step($it, $step->{argv}, $step->{environment} // $it->{environment}) or return failed($it, 'resources');
+  @$it{qw(pid role ignore)} = ($pid, $step->{role}, $step->{ignore});
+  $name_of{$pid} = $it->{name};
+}
+
+sub fork_step {
+  my ($it, $argv, $environment) = @_;
   my $unit = $it->{unit};
   my $pid = fork;
-  return failed($it, 'resources') unless defined $pid;
-  if ($pid == 0) {
+  if (defined $pid && $pid == 0) {
     POSIX::setsid();
-    %ENV = (%ENV, %{ $it->{environment} });
+    %ENV = (%ENV, %$environment);
     # Only the lab's own units may speak to the lab.
     if ($unit->{'Service.LabPipe'} && open(my $lab, '>&=', 3)) { fcntl($lab, F_SETFD, fcntl($lab, F_GETFD, 0) & ~FD_CLOEXEC) }
     chdir($unit->{'Service.WorkingDirectory'} // '/') or POSIX::_exit(200);
     mkdir '/var/log/units';
-    become("/var/log/units/$it->{name}.log", $step->{argv});
+    become("/var/log/units/$it->{name}.log", $argv);
   }
-  @$it{qw(pid role ignore)} = ($pid, $step->{role}, $step->{ignore});
-  $name_of{$pid} = $it->{name};
+  return $pid;
 }
 
 # A process of the host ended; $status as in $?.
 sub ended {
   my ($pid, $status) = @_;
+  if (my $done = delete $reloads{$pid}) { return $done->($status == 0, 'the reload failed') }
   my $name = delete $name_of{$pid} or return;
   my $it = $units{$name};
   return unless $it->{pid} && $it->{pid} == $pid;
@@ -195,8 +202,8 @@ sub stop {
   return end_main($it, $main) unless $first;
   $it->{stop_main} = $main;
   $name_of{$main} = $it->{name};
-  local $ENV{MAINPID} = $main;
-  run_step($it, { role => 'stop', %{ Unit::command($first, { %{ $it->{environment} }, MAINPID => $main }) } });
+  my $environment = { %{ $it->{environment} }, MAINPID => $main };
+  run_step($it, { role => 'stop', environment => $environment, %{ Unit::command($first, $environment) } });
 }
 
 sub end_main {
@@ -209,6 +216,16 @@ sub end_main {
   # A process that was stopped by a signal would not notice the first.
   kill 'CONT', $only ? $pid : -$pid;
   $it->{kill_at} = now() + (Unit::seconds($it->{unit}{'Service.TimeoutStopSec'} // '90') // 90);
+}
+
+# Runs the first ExecReload beside the main process, whose number it finds in MAINPID.
+sub reload_unit {
+  my ($name, $done) = @_;
+  my $it = $units{$name};
+  my $environment = { %{ $it->{environment} }, MAINPID => $it->{pid} };
+  my $command = Unit::command($it->{unit}{'Service.ExecReload'}[0], $environment);
+  my $pid = fork_step($it, $command->{argv}, $environment) or return $done->(0, 'resources');
+  $reloads{$pid} = $done;
 }
 
 sub stopped {

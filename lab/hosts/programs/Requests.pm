@@ -6,7 +6,7 @@ use Unit;
 
 my %verbs = (
   'daemon-reload' => \&daemon_reload, 'daemon-reexec' => \&daemon_reload, enable => \&enable, disable => \&disable,
-  start => \&start_all, stop => \&stop_all, restart => \&restart_all, 'reload-or-restart' => \&restart_all,
+  start => \&start_all, stop => \&stop_all, restart => \&restart_all, reload => \&reload_all, 'reload-or-restart' => \&reload_all,
   'try-restart' => \&restart_all, 'is-active' => \&is_active, 'is-enabled' => \&is_enabled, 'is-failed' => \&is_failed,
   status => \&status, show => \&show, 'list-timers' => \&list_timers, 'list-units' => \&list_units, cat => \&cat_files,
   'reset-failed' => \&reset_failed, 'is-system-running' => \&running, poweroff => \&leave, reboot => \&leave, halt => \&leave,
@@ -107,6 +107,17 @@ sub restart_all {
     my ($name, $done) = @_;
     return $done->(0, 'not-found') unless Manager::unit($name);
     return $done->(1) if $call->{verb} eq 'try-restart' && Manager::unit($name)->{state} ne 'active';
+    Manager::stop($name, sub { Manager::start($name, $done) });
+  });
+}
+
+sub reload_all {
+  my ($call) = @_;
+  for_all($call, sub {
+    my ($name, $done) = @_;
+    my $it = Manager::unit($name) or return $done->(0, 'not-found');
+    return Manager::reload_unit($name, $done) if $it->{state} eq 'active' && @{ $it->{unit}{'Service.ExecReload'} // [] };
+    return $done->(0, 'it cannot be reloaded') if $call->{verb} eq 'reload';
     Manager::stop($name, sub { Manager::start($name, $done) });
   });
 }
