@@ -76,7 +76,7 @@ export function serverGuardHandler(connect: Connect = overSsh): Handler<ServerGu
     async delete(context, _id, props) {
       const settings = context.ssh();
       const make = (targets: Record<string, SshTarget>) => connect(targets, settings.keyFile);
-      await removeGuard({ ...context, make, own: targetOf(props, settings) }, props.server);
+      await removeGuard({ progress: context.progress, make, own: targetOf(props, settings) }, props.server);
     },
   };
 }

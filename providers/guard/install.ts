@@ -1,5 +1,5 @@
 /** The scripts that change a server: each can be run again, and writes files whole or not at all. */
-import { quote, type SshRunner } from "../ssh";
+import { quote, type SshResult, type SshRunner } from "../ssh";
 import { AGENT, CONF_FOLDER, HOOKSCRIPT, type InstalledFile, NODE_PROGRAM, UNITS } from "./programs";
 import { ROOT } from "./survey";
 
@@ -33,6 +33,51 @@ const KEEP = `keep() {
 "
 }`;
 
+/**
+ * In Perl, which the guard needs anyway, as it is one process for all files. It reads `path mode length`, a line break and so
+ * many bytes, again and again. Base modules only.
+ */
+const INSTALLER = `
+use strict; use warnings; use IO::Handle;
+my ($server, $number, $hash) = @ARGV;
+my $root = $ENV{COLDSPARE_ROOT} // '';
+my $conf = "$root${CONF_FOLDER}";
+binmode STDIN;
+sub made { my ($path, $mode) = @_; my $at = ''; for (split m{/}, substr $path, 1) { $at .= "/$_"; next if -d $at; mkdir($at, $mode // 0755) or die "$at: $!\\n" } }
+sub put {
+  my ($path, $mode, $text) = @_;
+  my ($folder) = $path =~ m{^(.*)/}; made($folder);
+  my $new = "$folder/.coldspare.$$";
+  my $out;
+  my $ok = open($out, '>', $new) && print({$out} $text) && $out->flush && chmod($mode, $new) && $out->sync && close($out) && rename($new, $path);
+  my $why = $!; unlink $new unless $ok; die "$path: $why\\n" unless $ok;
+}
+sub got { my ($path) = @_; open(my $in, '<', $path) or return ''; local $/; return scalar(<$in>) // '' }
+sub run { open(my $in, '-|', @_) or die "$_[0]: $!\\n"; local $/; my $text = <$in> // ''; close $in or die "$_[0] ended with $?\\n"; return $text }
+made($conf);
+made("$root/var/lib");
+made("$root/var/lib/coldspare", 0700);
+while (defined(my $line = <STDIN>)) {
+  my ($path, $mode, $length) = split ' ', $line;
+  read(STDIN, my $text, $length) == $length or die "$path: the input ended\\n";
+  put("$root$path", oct $mode, $text);
+}
+if (!-s "$conf/id_ed25519") {
+  unlink "$conf/.id", "$conf/.id.pub";
+  run('ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-C', "coldspare\\@$server", '-f', "$conf/.id");
+  unlink "$conf/id_ed25519.pub";
+  rename("$conf/.id", "$conf/id_ed25519") or die "$conf/id_ed25519: $!\\n";
+  unlink "$conf/.id.pub";
+}
+put("$conf/id_ed25519.pub", 0644, run('ssh-keygen', '-y', '-f', "$conf/id_ed25519")) unless -s "$conf/id_ed25519.pub";
+my ($before, $now) = (got("$conf/generation"), "$number $hash\\n");
+if ($before ne $now) {
+  put("$conf/history", 0644, got("$conf/history") . $before) if $before ne '';
+  put("$conf/generation", 0644, $now);
+}
+unlink "$conf/retired";
+`;
+
 /** Writes files, makes the server's own key where there is none, and notes the generation. */
 export async function installFiles(
   ssh: SshRunner,
@@ -40,26 +85,9 @@ export async function installFiles(
   files: readonly InstalledFile[],
   generation: { number: number; hash: string },
 ): Promise<void> {
-  const script = `${PRELUDE}
-mkdir -p "$r${CONF_FOLDER}"
-mkdir -p -m 700 "$r/var/lib/coldspare"
-${files.map(({ path, mode, text }) => `put "$r${path}" ${mode} <<'${END}'\n${lines(text)}\n${END}`).join("\n")}
-cd "$r${CONF_FOLDER}"
-if [ ! -s id_ed25519 ]; then
-  rm -f .id_ed25519 .id_ed25519.pub
-  ssh-keygen -q -t ed25519 -N '' -C ${quote([`coldspare@${server}`])} -f .id_ed25519 </dev/null
-  mv .id_ed25519.pub id_ed25519.pub
-  mv .id_ed25519 id_ed25519
-fi
-[ -s id_ed25519.pub ] || { ssh-keygen -y -f id_ed25519 </dev/null >.pub; mv .pub id_ed25519.pub; }
-line='${generation.number} ${generation.hash}'
-if [ "$(cat generation 2>/dev/null || :)" != "$line" ]; then
-  [ ! -s generation ] || cat generation >>history
-  printf '%s\\n' "$line" | base64 | put "$PWD/generation" 644
-fi
-rm -f retired
-`;
-  await must(ssh, server, script, "write its files");
+  const input = files.map(({ path, mode, text }) => `${path} ${mode} ${Buffer.byteLength(text)}\n${text}`).join("");
+  const argv = ["perl", "-e", INSTALLER, server, String(generation.number), generation.hash];
+  answered(await ssh.run(server, argv, { input }), server, "write its files");
 }
 
 /** Lets the keys of peers ask the guard, and nothing else: whatever line a peer had before goes. */
@@ -115,6 +143,12 @@ export async function retire(ssh: SshRunner, server: string): Promise<void> {
 date -u +%FT%TZ | base64 | put "$r${CONF_FOLDER}/retired" 644
 `;
   await must(ssh, server, script, "note that it is no part of the site any more");
+}
+
+/** The text of the manifest on a server; empty when there is none. */
+export async function readManifest(ssh: SshRunner, server: string): Promise<string> {
+  const { stdout } = await ssh.run(server, ["sh", "-s"], { input: `${ROOT}\ncat "$r${CONF_FOLDER}/site.json"\n` });
+  return stdout;
 }
 
 /** Takes away everything but the records and the keys. */
@@ -185,7 +219,10 @@ main </dev/null
 
 /** @throws InstallError with what the server said */
 async function must(ssh: SshRunner, server: string, script: string, doing: string): Promise<void> {
-  const { code, stderr } = await ssh.run(server, ["sh", "-s"], { input: script, timeoutSeconds: 60 });
+  answered(await ssh.run(server, ["sh", "-s"], { input: script }), server, doing);
+}
+
+function answered({ code, stderr }: SshResult, server: string, doing: string): void {
   if (code !== 0) throw new InstallError(server, doing, stderr.trim().split("\n").slice(-3).join("; ").slice(-300));
 }
 

@@ -1,5 +1,5 @@
 /** What is installed on a server: the programs of this package and the texts that follow from the manifest. */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { SiteManifest } from "../../planning/manifest";
 import { manifestText } from "../../planning/manifest-text";
@@ -23,6 +23,9 @@ export const CONF_FOLDER = "/etc/coldspare";
 export const AGENT = "coldspare-agent.service";
 export const UNITS = [AGENT, "coldspare-boot.service"] as const;
 
+/** `guard/` lies beside `providers/`, in the sources as in the package. */
+const FOLDER = join(__dirname, "..", "..", "guard");
+
 interface Program {
   file: string;
   path: string;
@@ -31,15 +34,29 @@ interface Program {
   hypervisorOnly: boolean;
 }
 
+/** In the order in which they are installed: what a program needs before the program. */
 const PROGRAMS: readonly Program[] = [
+  ...modules().map((file) => ({
+    file: `lib/Coldspare/${file}`,
+    path: `/usr/local/lib/coldspare/Coldspare/${file}`,
+    mode: "644",
+    hypervisorOnly: false,
+  })),
   { file: "coldspare-node", path: NODE_PROGRAM, mode: "755", hypervisorOnly: false },
   { file: "coldspare-drill", path: "/usr/local/sbin/coldspare-drill", mode: "755", hypervisorOnly: true },
   { file: "coldspare-guard", path: "/var/lib/vz/snippets/coldspare-guard", mode: "755", hypervisorOnly: true },
   ...UNITS.map((unit) => ({ file: unit, path: `/etc/systemd/system/${unit}`, mode: "644", hypervisorOnly: true })),
 ];
 
-/** `guard/` lies beside `providers/`, in the sources as in the package. */
-const FOLDER = join(__dirname, "..", "..", "guard");
+/** Perl modules that coldspare-node loads when it needs them. */
+function modules(): string[] {
+  const folder = join(FOLDER, "lib", "Coldspare");
+  return existsSync(folder)
+    ? readdirSync(folder)
+        .filter((name) => name.endsWith(".pm"))
+        .sort()
+    : [];
+}
 
 /** The programs of this release for a server, in the order in which they are installed. */
 export function programFiles(hypervisor: boolean): InstalledFile[] {

@@ -3,7 +3,7 @@ import { parseManifest } from "../../planning/manifest-text";
 import { ConfigError } from "../pve/errors";
 import { SshError, type SshRunner, type SshTarget } from "../ssh";
 import { inTurn, surveyAll } from "./exchange";
-import { retire, uninstall } from "./install";
+import { readManifest, retire, uninstall } from "./install";
 import { CONF_FOLDER, guardedIds, HOOKSCRIPT, peersOf, programFiles } from "./programs";
 import { type Survey, survey } from "./survey";
 
@@ -23,11 +23,12 @@ export interface Removal {
 export function removeGuard(removal: Removal, server: string): Promise<void> {
   return inTurn(async () => {
     const first = removal.make({ [server]: removal.own });
+    let own: Survey;
     let manifestText: string;
     try {
-      await survey(first, server, []);
+      own = await survey(first, server, []);
       await retire(first, server);
-      manifestText = (await first.run(server, ["cat", `${CONF_FOLDER}/site.json`])).stdout;
+      manifestText = await readManifest(first, server);
     } catch (error) {
       if (!(error instanceof SshError) || error.kind !== "unreachable") throw error;
       // A server that is gone for good must not stand in the way; one that comes back goes on refusing, which is safe.
@@ -39,7 +40,9 @@ export function removeGuard(removal: Removal, server: string): Promise<void> {
     const targets = { ...targetsOf(manifestText), [server]: removal.own };
     const ssh = removal.make(targets);
     try {
-      await removeUnneeded(ssh, Object.keys(targets), server, removal.progress);
+      // Peers to which no way is known cannot be asked either.
+      const peers = peersOf(own.conf).map(({ name }) => name);
+      await removeUnneeded(ssh, [...new Set([...Object.keys(targets), ...peers])], server, removal.progress);
     } finally {
       await ssh.close();
     }

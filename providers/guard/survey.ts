@@ -39,12 +39,11 @@ export async function survey(ssh: SshRunner, server: string, paths: readonly str
 }
 
 function script(server: string, paths: readonly string[]): string {
+  const relative = paths.length === 0 ? "." : paths.map((path) => `.${path}`).join(" ");
   return `${ROOT}
 c="$r${CONF_FOLDER}"
 main() {
-  for f in ${paths.join(" ")}; do
-    [ -f "$r$f" ] && echo "file $f $(sha256sum <"$r$f" | cut -d' ' -f1) $(stat -c %a "$r$f")"
-  done
+  ( cd "\${r:-/}"; sha256sum ${relative} 2>/dev/null | sed 's/^/hash /'; stat -c 'mode %a  %n' ${relative} 2>/dev/null )
   [ -f "$c/node.conf" ] && sed 's/^/conf /' "$c/node.conf"
   [ -f "$c/generation" ] && sed 's/^/generation /' "$c/generation"
   [ -s "$c/id_ed25519" ] && [ -s "$c/id_ed25519.pub" ] && sed 's/^/key /' "$c/id_ed25519.pub"
@@ -75,9 +74,12 @@ function parse(text: string): Survey {
     hookscripts: new Map(),
     isRetired: false,
   };
+  const hashes: Record<string, string> = {};
   for (const line of text.split("\n")) {
     const [word, a = "", b = "", c = ""] = line.split(" ");
-    if (word === "file") found.files[a] = { hash: b, mode: c };
+    if (word === "hash") hashes[c.slice(1)] = a;
+    else if (word === "mode" && hashes[c.slice(1)] !== undefined)
+      found.files[c.slice(1)] = { hash: hashes[c.slice(1)] ?? "", mode: a };
     else if (word === "conf") found.conf += `${line.slice(5)}\n`;
     else if (word === "generation" && /^\d+$/.test(a)) found.generation = { number: Number(a), hash: b };
     else if (word === "key") found.publicKey = `${a} ${b}`;
