@@ -15,7 +15,7 @@ export class ControlServer {
   private readonly actions: ControlAction[];
 
   constructor(
-    world: World,
+    private readonly world: World,
     router: Router,
     validator: Validator | undefined,
     readonly token: string,
@@ -55,7 +55,9 @@ export class ControlServer {
       for (const action of this.actions) {
         const match = action.pattern.exec(path);
         if (action.method !== request.method || !match) continue;
-        return answer(200, await action.run(match.slice(1).map(decodeURIComponent), body));
+        const result = await action.run(match.slice(1).map(decodeURIComponent), body);
+        if (action.method === "POST") await this.world.hosts?.reconcile();
+        return answer(200, result);
       }
       answer(404, {
         error: `the control interface has no ${request.method} ${path}`,
