@@ -14,9 +14,15 @@ describe("the hook", () => {
   test("lets the primary start on a new site, and remembers that it did", () => {
     make();
     expect(site.hook("srv2", 113)).toMatchObject({ code: 0, stderr: "" });
-    const grants = ["srv1", "srv2", "backup-1"].map((server) => Number(site.ask(server, "read", "sql-erp")["sql-erp"]?.grants));
+    const grants = ["srv1", "srv2", "backup-1"].map((server) =>
+      Number(site.ask(server, "read", "sql-erp")["sql-erp"]?.grants),
+    );
     expect(grants.filter((count) => count === 1).length).toBeGreaterThanOrEqual(2);
-    expect(site.ask("srv2", "read", "sql-erp")["sql-erp"]).toMatchObject({ epoch: "0", server: "srv2", holder: "srv2" });
+    expect(site.ask("srv2", "read", "sql-erp")["sql-erp"]).toMatchObject({
+      epoch: "0",
+      server: "srv2",
+      holder: "srv2",
+    });
   });
 
   test("refuses the spare while the primary runs it, and says who said what and what to do", () => {
@@ -38,7 +44,11 @@ describe("the hook", () => {
     expect(site.run("srv2", ["hook", "113", "post-stop"]).code).toBe(0);
     expect(site.hook("srv1", 113).code).toBe(0);
     for (const server of ["srv1", "srv2"]) {
-      expect(site.ask(server, "read", "sql-erp")["sql-erp"]).toMatchObject({ epoch: "1", server: "srv1", by: "guard@srv1" });
+      expect(site.ask(server, "read", "sql-erp")["sql-erp"]).toMatchObject({
+        epoch: "1",
+        server: "srv1",
+        by: "guard@srv1",
+      });
     }
     // and back, by the same way, once the start is over
     site.run("srv1", ["hook", "113", "post-stop"]);
@@ -52,9 +62,15 @@ describe("the hook", () => {
     site.claim("op", "remote-app=1@-", "srv1", "backup-1");
     site.claim("op", "remote-app=2@srv1", "srv1", "backup-1");
     site.config("srv1", 9112, "onboot: 0\n");
-    expect(site.hook("srv2", 112).stderr).toContain("9112 has its place on srv1; a planned switch is for the operator's command");
+    expect(site.hook("srv2", 112).stderr).toContain(
+      "9112 has its place on srv1; a planned switch is for the operator's command",
+    );
     // the operator's command may ask for it
-    expect(site.ask("srv1", "release", "op2", "srv2", "remote-app=2")["remote-app"]).toMatchObject({ verdict: "ok", epoch: "3", server: "srv2" });
+    expect(site.ask("srv1", "release", "op2", "srv2", "remote-app=2")["remote-app"]).toMatchObject({
+      verdict: "ok",
+      epoch: "3",
+      server: "srv2",
+    });
   });
 
   test("a start in progress is no moment to give the guest up", () => {
@@ -142,12 +158,16 @@ describe("the hook", () => {
     site.claim("op", "remote-app=1@srv1", "srv1", "srv2", "backup-1");
     const both = await Promise.all([9112, 9212].map((vmid) => site.runAside("srv1", ["hook", `${vmid}`, "pre-start"])));
     expect(both.map((result) => result.code).sort()).toEqual([0, 1]);
-    expect(both.find((result) => result.code === 1)?.stderr).toContain("another copy of it runs or starts on this server already");
+    expect(both.find((result) => result.code === 1)?.stderr).toContain(
+      "another copy of it runs or starts on this server already",
+    );
   });
 
   test("two servers that start at once: one at most", async () => {
     make();
-    const both = await Promise.all(["srv1", "srv2"].map((server) => site.runAside(server, ["hook", "113", "pre-start"])));
+    const both = await Promise.all(
+      ["srv1", "srv2"].map((server) => site.runAside(server, ["hook", "113", "pre-start"])),
+    );
     expect(both.filter((result) => result.code === 0).length).toBeLessThanOrEqual(1);
   });
 
@@ -217,9 +237,17 @@ describe("the hook", () => {
 
   test("loads nothing but Perl's base modules", () => {
     make();
-    const modules = ["Agent", "Batch", "Boot", "Hook", "Person", "Reconcile", "Serve"].map((name) => `-MColdspare::${name}`);
-    const loaded = execFileSync("perl", [`-I${join(NODE_PROGRAM, "../lib")}`, ...modules, "-e", "print join qq(\\n), values %INC"], { encoding: "utf8" });
-    const foreign = loaded.split("\n").filter((file) => !file.includes("guard/lib/Coldspare/") && !file.includes("perl-base/"));
+    const modules = ["Agent", "Batch", "Boot", "Hook", "Person", "Reconcile", "Serve"].map(
+      (name) => `-MColdspare::${name}`,
+    );
+    const loaded = execFileSync(
+      "perl",
+      [`-I${join(NODE_PROGRAM, "../lib")}`, ...modules, "-e", "print join qq(\\n), values %INC"],
+      { encoding: "utf8" },
+    );
+    const foreign = loaded
+      .split("\n")
+      .filter((file) => !file.includes("guard/lib/Coldspare/") && !file.includes("perl-base/"));
     expect(foreign).toEqual([]);
   });
 });

@@ -12,18 +12,21 @@ const NODE = resolve(__dirname, "../../guard/coldspare-node");
 const SSH = `#!/bin/sh
 while [ "$1" != "--" ]; do shift; done
 peer=$2; shift 2
-case "$(cat "$SERVERS/$peer.mode" 2>/dev/null)" in
+mode=up
+[ -e "$SERVERS/$peer.mode" ] && read -r mode < "$SERVERS/$peer.mode"
+case "$mode" in
   fail) echo "ssh: connect to host $peer port 22: No route to host" >&2; exit 255 ;;
   hang) exec sleep 30 ;;
   cut) COLDSPARE_ROOT="$SERVERS/$peer" SSH_ORIGINAL_COMMAND="$*" "$NODE" serve | head -c 30; exit 0 ;;
   deaf) COLDSPARE_ROOT="$SERVERS/$peer" SSH_ORIGINAL_COMMAND="$*" "$NODE" serve >/dev/null; exit 255 ;;
 esac
-exec env COLDSPARE_ROOT="$SERVERS/$peer" SSH_ORIGINAL_COMMAND="$*" "$NODE" serve
+export COLDSPARE_ROOT="$SERVERS/$peer" SSH_ORIGINAL_COMMAND="$*"
+exec "$NODE" serve
 `;
 
 // 'start' runs the hook as Proxmox VE does and leaves a process behind; 'stop' ends it, unless the server is told to hang.
 const TOOL = `#!/bin/sh
-echo "$(basename "$0") $*" >> "$COLDSPARE_ROOT/tool.log"
+echo "$0 $*" >> "$COLDSPARE_ROOT/tool.log"
 case "$1" in
   start) "$NODE" hook "$2" pre-start || exit 1; echo "$2" >> "$COLDSPARE_ROOT/started" ;;
   stop) [ -e "$COLDSPARE_ROOT/tool.hangs" ] && exec sleep 30
@@ -101,7 +104,7 @@ export class Servers {
 
   /** How the server answers its peers from now on. */
   mode(server: string, mode: Mode): void {
-    this.put(`${server}.mode`, mode);
+    this.put(`${server}.mode`, `${mode}\n`);
   }
 
   /** Puts a server's clock since boot, which otherwise is this machine's; `boot` is another boot. */

@@ -22,7 +22,6 @@ our @EXPORT = qw(agent);
 
 my $TICK = 0.5;
 my $RECONCILE_SECONDS = 60;
-my $STOP_SECONDS = 5;
 
 sub agent {
     my ($option) = @_;
@@ -223,9 +222,11 @@ sub within_lease {
 sub stop {
     my ($self, $guest, $vmid) = @_;
     return if grep { $_->{what} eq "stop $vmid" } values %{ $self->{children} };
-    child($self, "stop $vmid", $STOP_SECONDS * 3, sub {
-        return 10 if read_mark('passed', $vmid) && !really_runs($self->{conf}, $guest, $vmid);
-        my ($code, $text) = run($STOP_SECONDS + 1, tool($guest), 'stop', $vmid, '--skiplock', $guest->{kind} eq 'qemu' ? ('--timeout', $STOP_SECONDS) : ());
+    my ($conf, $patience) = ($self->{conf}, $self->{conf}{stop});
+    child($self, "stop $vmid", $patience + 10, sub {
+        return 10 if read_mark('passed', $vmid) && !really_runs($conf, $guest, $vmid);
+        my @argv = (tool($guest), 'stop', $vmid, '--skiplock', $guest->{kind} eq 'qemu' ? ('--timeout', $patience) : ());
+        my ($code, $text) = run($patience + 1, @argv);
         kill_hard($guest, $vmid) if runs($guest, $vmid);
         note($code ? 'error' : 'notice', "$guest->{name} ($vmid) " . (runs($guest, $vmid) ? 'still runs' : 'is off') . ($code ? ": $text" : ''));
         return 0;

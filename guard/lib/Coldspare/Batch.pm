@@ -10,6 +10,7 @@ our @EXPORT = qw(batch batch_apply batch_decide batch_renewal);
 
 sub batch {
     my ($sub) = @_;
+    $| = 1;
     while (defined(my $line = <STDIN>)) {
         chomp $line;
         my $answer = eval { $sub->($line) };

@@ -11,7 +11,7 @@ sub conf_file { return path('/etc/coldspare/node.conf') }
 
 sub read_conf {
     my ($text) = @_;
-    my %conf = (term => 60, renew => 10, margin => 75, watchdog => 60, hypervisor => 0, fencing => 'confirm', peers => {}, guests => {});
+    my %conf = (term => 60, renew => 10, margin => 75, watchdog => 60, stop => 5, hypervisor => 0, fencing => 'confirm', peers => {}, guests => {});
     for my $line (grep { /\S/ && !/^#/ } split /\n/, $text) {
         my ($key, @rest) = split ' ', $line;
         if ($key eq 'peer') {
@@ -19,7 +19,7 @@ sub read_conf {
             $conf{peers}{ $rest[0] } = { address => $rest[1], port => $rest[2] };
         }
         elsif ($key eq 'guest') { my $guest = read_guest(@rest); $conf{guests}{ $guest->{name} } = $guest }
-        elsif ($key =~ /^(?:term|renew|margin|watchdog|hypervisor)$/) { $conf{$key} = number($rest[0], $key) }
+        elsif ($key =~ /^(?:term|renew|margin|watchdog|stop|hypervisor)$/) { $conf{$key} = number($rest[0], $key) }
         elsif ($key =~ /^(?:format|site|self|fencing)$/) { $conf{$key} = $rest[0] // die "line '$line' has no value\n" }
     }
     die 'its format is ' . ($conf{format} // 'missing') . ", this program reads 1\n" unless ($conf{format} // '') eq '1';

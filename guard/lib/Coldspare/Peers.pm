@@ -3,7 +3,6 @@ package Coldspare::Peers;
 use strict;
 use warnings;
 use Exporter 'import';
-use POSIX qw(WNOHANG);
 use Coldspare::System;
 use Coldspare::Conf;
 
@@ -29,15 +28,16 @@ sub ask_begin {
     if ($pid == 0) {
         setpgrp(0, 0);
         $SIG{$_} = 'DEFAULT' for qw(TERM INT HUP PIPE);
-        open(STDIN, '<', '/dev/null') and open(STDOUT, '>&', $out) and open(STDERR, '>&', $err) or POSIX::_exit(126);
+        open(STDIN, '<', '/dev/null') and open(STDOUT, '>&', $out) and open(STDERR, '>&', $err) or leave(126);
         my @argv = ssh_argv($peer, @words);
         { no warnings 'exec'; exec { $argv[0] } @argv }
-        POSIX::_exit(127);
+        leave(127);
     }
     $ask->{pid} = $pid;
     return $ask;
 }
 
+my $WNOHANG = 1;
 my @to_reap;
 
 sub ask_end {
@@ -47,7 +47,7 @@ sub ask_end {
     close $ask->{err};
     kill 'KILL', -$ask->{pid}, $ask->{pid};
     push @to_reap, $ask->{pid};
-    @to_reap = grep { waitpid($_, WNOHANG) == 0 } @to_reap;
+    @to_reap = grep { waitpid($_, $WNOHANG) == 0 } @to_reap;
 }
 
 # Reads what came from the peers, waiting at most so long for something to come.

@@ -187,6 +187,7 @@ sub append_lines {
     my ($file, @lines) = @_;
     sysopen(my $handle, $file, O_RDWR | O_CREAT | O_APPEND, 0600) or die "cannot open $file: $!\n";
     flock($handle, LOCK_EX) or die "cannot lock $file: $!\n";
+    seek($handle, 0, 0);
     my $text = do { local $/; <$handle> } // '';
     my %there = map { $_ => 1 } split /\n/, $text;
     my $new = join '', map { "$_\n" } grep { !$there{$_}++ } @lines;

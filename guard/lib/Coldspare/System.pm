@@ -1,14 +1,12 @@
 package Coldspare::System;
-# Text, files, clocks, log, and running programs.
+# Text, files, clocks, log, and running programs. IO::Handle, POSIX and Socket are loaded where they are needed: answering a peer
+# takes none of them, and is what this program does most.
 use strict;
 use warnings;
 use Exporter 'import';
 use Fcntl qw(O_RDONLY O_WRONLY O_CREAT O_TRUNC O_DIRECTORY);
-use IO::Handle ();
-use POSIX ();
-use Socket qw(AF_UNIX SOCK_DGRAM MSG_DONTWAIT sockaddr_un);
 
-our @EXPORT = qw($ROOT $NAME $NOBODY path encode decode words number integer short slurp make_folder write_file uptime boot_id time_of_day note say_and_note run kernel_file);
+our @EXPORT = qw($ROOT $NAME $NOBODY path encode decode words number integer short slurp make_folder write_file uptime boot_id time_of_day note say_and_note run leave kernel_file);
 
 our $ROOT = $ENV{COLDSPARE_ROOT} // '';
 our $NAME = qr/[a-z0-9][a-z0-9-]{0,62}/;
@@ -57,9 +55,9 @@ sub write_file {
     my ($folder) = $file =~ m{^(.*)/[^/]+$};
     make_folder($folder);
     sysopen(my $handle, "$file.new", O_WRONLY | O_CREAT | O_TRUNC, 0600) or die "cannot write $file: $!\n";
+    require IO::Handle if $durable;
     my $done = print {$handle} $text;
-    $done &&= $handle->flush;
-    $done &&= $handle->sync if $durable;
+    $done &&= $handle->flush && $handle->sync if $durable;
     $done &&= close $handle;
     die "cannot write $file: $!\n" unless $done;
     rename("$file.new", $file) or die "cannot write $file: $!\n";
@@ -72,19 +70,25 @@ sub write_file {
 sub kernel_file { my ($file) = @_; return $ROOT ne '' && -e "$ROOT$file" ? "$ROOT$file" : $file }
 sub uptime { my $text = slurp(kernel_file('/proc/uptime')) // ''; $text =~ /^(\d+\.\d+)/ or die "no uptime in /proc\n"; return $1 + 0 }
 sub boot_id { my $text = slurp(kernel_file('/proc/sys/kernel/random/boot_id')) // ''; $text =~ /^([0-9a-f-]{8,64})$/m or die "no boot id in /proc\n"; return $1 }
-sub time_of_day { return POSIX::strftime('%Y-%m-%dT%H:%M:%SZ', gmtime) }
+sub time_of_day { my @now = gmtime; return sprintf '%d-%02d-%02dT%02d:%02d:%02dZ', $now[5] + 1900, $now[4] + 1, @now[3, 2, 1, 0] }
 
 # Straight to the system's log: a fork per line would cost the agent more than the line.
 sub note {
     my ($level, $text) = @_;
     my $severity = { crit => 2, error => 3, warning => 4, notice => 5 }->{$level} // 5;
-    socket(my $log, AF_UNIX, SOCK_DGRAM, 0) or return;
+    my $device = path('/dev/log');
+    return unless -S $device;
+    require Socket;
+    socket(my $log, Socket::AF_UNIX(), Socket::SOCK_DGRAM(), 0) or return;
     my $line = substr($text, 0, 1800);
     $line =~ s/\n/ | /g;
-    connect($log, sockaddr_un(path('/dev/log'))) and send($log, '<' . (3 * 8 + $severity) . ">coldspare[$$]: $line", MSG_DONTWAIT);
+    connect($log, Socket::sockaddr_un($device)) and send($log, '<' . (3 * 8 + $severity) . ">coldspare[$$]: $line", Socket::MSG_DONTWAIT());
 }
 
 sub say_and_note { my ($level, $text) = @_; print STDERR "coldspare: $text\n"; note($level, $text) }
+
+# Ends a child without running anything of its parent's.
+sub leave { my ($code) = @_; require POSIX; STDERR->flush; POSIX::_exit($code) }
 
 # Runs a program without a shell and ends it after so many seconds. Returns its exit code and what it printed.
 sub run {
@@ -94,8 +98,10 @@ sub run {
     if ($pid == 0) {
         setpgrp(0, 0);
         open(STDIN, '<', '/dev/null');
-        open(STDOUT, '>&', $in) and open(STDERR, '>&', $in) or POSIX::_exit(126);
-        exec { $argv[0] } @argv or POSIX::_exit(127);
+        open(STDOUT, '>&', $in) and open(STDERR, '>&', $in) or leave(126);
+        { no warnings 'exec'; exec { $argv[0] } @argv }
+        print STDERR "$argv[0]: $!\n";
+        leave(127);
     }
     close $in;
     my ($text, $end) = ('', uptime() + $seconds);
