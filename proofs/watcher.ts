@@ -20,7 +20,9 @@ export interface Life {
 
 const PATTERN = /^coldspare-lab-guest (\d+) (\S+) (\S+)/;
 const TICKS_PER_SECOND = 100;
-const LOOK_EVERY = 10;
+const LOOK_EVERY = 20;
+/** A guest names itself within its first moments: what has not done so by then is something else. */
+const MAY_STILL_NAME_ITSELF = 30_000;
 
 function uptime(): number {
   return Number(readFileSync("/proc/uptime", "utf8").split(" ")[0]) * 1000;
@@ -42,6 +44,7 @@ function look(pid: number): { command: string; startedAt: number } | undefined {
 
 /** Looks at the machine's processes again and again; calls `report` for each life that begins, goes on or ends. */
 export class Watch {
+  /** When processes that are no guests were started. */
   private readonly others = new Map<number, number>();
   readonly lives: Life[] = [];
   private readonly alive = new Map<number, Life>();
@@ -62,14 +65,13 @@ export class Watch {
 
   private lookAt(pid: number, now: number, report: (life: Life) => void): void {
     const known = this.alive.get(pid);
-    // A process that was something else stays so for a while after it began: the guest names itself within its first moments.
-    const age = this.others.get(pid);
-    if (!known && age !== undefined && now - age > 2000) return;
+    const startedAt = this.others.get(pid);
+    if (startedAt !== undefined && now - startedAt > MAY_STILL_NAME_ITSELF) return;
     const found = look(pid);
     const match = found ? PATTERN.exec(found.command) : null;
     if (!found || !match) {
       if (known) this.end(pid, known, report);
-      if (found && !this.others.has(pid)) this.others.set(pid, now);
+      if (found) this.others.set(pid, found.startedAt);
       return;
     }
     if (known && Math.abs(known.from - found.startedAt) < 1) {
