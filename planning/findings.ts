@@ -64,8 +64,8 @@ export function activeMismatch(guest: string, recorded: Side, found: ActiveEvide
     `guests.${guest}`,
     `${guest} is active on its ${found.side} (${found.server}), and coldspare:active.${guest} says ${recorded}: ${found.because}.`,
     found.side === "spare"
-      ? `Record it: ${record}. Or bring it home: \`coldspare failback ${guest}\`.`
-      : `Record it: ${record}. Nothing is moved by a record.`,
+      ? `Record it: ${record}, then \`pulumi up --refresh\`. Or bring it home: \`coldspare failback ${guest}\`.`
+      : `Record it: ${record}, then \`pulumi up --refresh\`. Nothing is moved by a record.`,
   );
 }
 

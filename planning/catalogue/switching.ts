@@ -136,6 +136,6 @@ export const switchingFindings = {
     explanation:
       "Commands move guests, and the stack's config records where they are. If the two disagree, an update would move a guest by itself or build on the wrong side, so nothing is registered.",
     example: "mail is active on its spare (two), and coldspare:active.mail says primary: guest 101 is on two.",
-    fix: "Record where it is (`pulumi config set --path 'coldspare:active.<guest>' spare`), or bring it home (`coldspare failback <guest>`).",
+    fix: "Record where it is (`pulumi config set --path 'coldspare:active.<guest>' spare`) and run `pulumi up --refresh`, or bring it home (`coldspare failback <guest>`).",
   },
 } as const satisfies Record<string, CatalogueEntry>;

@@ -249,7 +249,7 @@ describe("the active side", () => {
     expect(findings[0]).toMatchObject({
       severity: "error",
       message: "sql is active on its spare (srv2), and coldspare:active.sql says primary: guest 110 is on srv2.",
-      fix: "Record it: `pulumi config set --path 'coldspare:active.sql' spare`. Or bring it home: `coldspare failback sql`.",
+      fix: "Record it: `pulumi config set --path 'coldspare:active.sql' spare`, then `pulumi up --refresh`. Or bring it home: `coldspare failback sql`.",
     });
     expect(disks.sql).toEqual([40, 100]);
     expect((await read(onSpare, { sql: "spare" })).findings).toEqual([]);
