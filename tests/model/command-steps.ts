@@ -1,0 +1,234 @@
+/** The operator's commands, step by step; each may end (crash) after any step and be given again under the same name. */
+import type { Emit, State } from "./checker";
+import {
+  BY,
+  byCommand,
+  CHANGED,
+  CONFIG,
+  COUNTED,
+  count,
+  EPOCH,
+  FRESH,
+  HOLD,
+  HOLDER,
+  MASK,
+  NOBODY,
+  PERMIT,
+  RUNS,
+  SERVER,
+  STAGE,
+  TARGET,
+  UP,
+  WAIT,
+} from "./layout";
+import { consent, nameOf, powerOff } from "./server-steps";
+import type { Command } from "./run";
+import type { World } from "./world";
+
+/** Where a command is. */
+export const AT = { idle: 0, read: 1, confirmed: 2, blocking: 3, blocked: 4, waiting: 5, claiming: 6, claimed: 7 } as const;
+
+export function commandSteps(world: World, state: State, emit: Emit): void {
+  world.run.commands.forEach((command, index) => {
+    const stage = state[STAGE + index]!;
+    const say = (text: string, next: State) => emit(`${index + 1} (${command.kind} ${nameOf(command.from)}-${nameOf(command.to)}): ${text}`, next);
+    const step = new CommandStep(world, command, index, state, say);
+    if (stage !== AT.idle) step.crash();
+    if (stage === AT.idle) step.read();
+    else if (command.kind === "planned") planned(step, stage);
+    else failover(step, stage);
+  });
+}
+
+function failover(step: CommandStep, stage: number): void {
+  const { fencing } = step.world.run;
+  if (stage === AT.read && fencing === "confirm") step.confirm();
+  if (stage === AT.read && fencing !== "confirm") step.begin(AT.blocking, "begins to block");
+  if (stage === AT.confirmed) step.begin(AT.blocking, "begins to block");
+  if (stage === AT.blocking) step.block();
+  if (stage === AT.blocked) step.fence();
+  if (stage === AT.waiting) step.waited();
+  if (stage === AT.claiming) step.claim();
+  if (stage === AT.claimed) step.prepare();
+}
+
+function planned(step: CommandStep, stage: number): void {
+  if (stage === AT.read) step.stopGuest();
+  if (stage === AT.confirmed) step.release();
+  if (stage === AT.claiming) step.claim();
+  if (stage === AT.claimed) step.prepare();
+}
+
+class CommandStep {
+  private readonly by: number;
+
+  constructor(
+    readonly world: World,
+    private readonly command: Command,
+    private readonly index: number,
+    private readonly state: State,
+    private readonly say: (text: string, next: State) => void,
+  ) {
+    this.by = byCommand(index);
+  }
+
+  private next(stage: number): State {
+    const next = this.state.slice();
+    next[STAGE + this.index] = stage;
+    return next;
+  }
+
+  private ended(): State {
+    const next = this.next(AT.idle);
+    for (const field of [TARGET, MASK, COUNTED, CHANGED, WAIT]) next[field + this.index] = 0;
+    return next;
+  }
+
+  /** It crashed, or stopped because of what it saw. */
+  crash(): void {
+    this.say("ends early", this.ended());
+  }
+
+  /** Reads the records and the counters of grants at every voter that it reaches. */
+  read(): void {
+    const up = this.world.upVoters(this.state);
+    const needed = this.command.kind === "planned" ? this.world.majority : this.world.blocking;
+    for (let heard = 1; heard <= up; heard++) {
+      if ((heard & up) === heard && count(heard) >= needed) this.readAt(heard);
+    }
+  }
+
+  private readAt(heard: number): void {
+    const { command, index, state, world } = this;
+    let epoch = 0;
+    let mine = false;
+    for (const voter of world.run.voters) {
+      if (!(heard & (1 << voter)) || state[EPOCH + voter]! < epoch) continue;
+      const higher = state[EPOCH + voter]! > epoch;
+      epoch = state[EPOCH + voter]!;
+      mine = (higher || mine) && state[SERVER + voter] === this.firstClaim && state[BY + voter] === this.by;
+    }
+    const next = this.next(AT.read);
+    // Its own block, of the time before it crashed, it goes on with.
+    next[TARGET + index] = mine && epoch > 0 ? epoch : epoch + 1;
+    if (next[TARGET + index]! + 1 > world.run.epochs) return;
+    if (command.kind === "failover" && world.run.fencing === "confirm") next[COUNTED + index] = heard;
+    this.say(`reads ${["A", "B", "C"].filter((_, voter) => heard & (1 << voter)).join("")}`, next);
+  }
+
+  private get firstClaim(): number {
+    if (this.command.kind === "planned") return this.command.to;
+    return this.world.run.rules.blockNamesNobody ? NOBODY : this.command.to;
+  }
+
+  /** A person says: it is off now, and nobody has switched it on since I looked. */
+  confirm(): void {
+    if (!this.state[UP + this.command.from]) this.say(`a person confirms that ${nameOf(this.command.from)} is off`, this.next(AT.confirmed));
+  }
+
+  begin(stage: number, text: string): void {
+    const { rules, fencing } = this.world.run;
+    const fenceFirst = !rules.blockFirst && fencing === "power";
+    this.say(text, fenceFirst ? this.poweredOff(stage) : this.next(stage));
+  }
+
+  private poweredOff(stage: number): State {
+    const next = powerOff(this.world, this.state, this.command.from);
+    next[STAGE + this.index] = stage;
+    return next;
+  }
+
+  /** One voter after the other. A voter that denies it ends the command; one that does not answer is left out. */
+  block(): void {
+    this.claimEach(this.state[TARGET + this.index]!, this.firstClaim, "blocks at");
+    if (count(this.state[MASK + this.index]!) < this.world.blocking) return;
+    const grantedSince = this.state[CHANGED + this.index]! & this.state[MASK + this.index]!;
+    const uncounted = this.state[MASK + this.index]! & ~this.state[COUNTED + this.index]!;
+    const compare = this.world.run.fencing === "confirm" && this.world.run.rules.compareGrants;
+    if (compare && (grantedSince || uncounted)) return;
+    const next = this.next(AT.blocked);
+    next[COUNTED + this.index] = 0;
+    next[CHANGED + this.index] = 0;
+    this.say("has blocked", next);
+  }
+
+  private claimEach(epoch: number, server: number, text: string): void {
+    const mask = this.state[MASK + this.index]!;
+    for (const voter of this.world.run.voters) {
+      if (!this.state[UP + voter] || mask & (1 << voter)) continue;
+      const next = this.state.slice();
+      if (this.world.vote(next, voter, { op: "claim", epoch, server, by: this.by })) {
+        next[MASK + this.index] = mask | (1 << voter);
+        this.say(`${text} ${nameOf(voter)}`, next);
+      }
+    }
+  }
+
+  fence(): void {
+    const { fencing, rules } = this.world.run;
+    if (fencing === "confirm") this.fenced(this.next(AT.claiming), "goes on");
+    if (fencing === "power") {
+      const next = rules.blockFirst ? this.poweredOff(AT.claiming) : this.next(AT.claiming);
+      this.fenced(next, `powers ${nameOf(this.command.from)} off`);
+    }
+    if (fencing === "lease" && (this.holdsAreOver() || !rules.waitForHolds)) {
+      const next = this.next(AT.waiting);
+      next[WAIT + this.index] = rules.margin;
+      this.say("sees the holds end", next);
+    }
+  }
+
+  /** At every voter of the blocked majority. */
+  private holdsAreOver(): boolean {
+    return this.world.run.voters.every((voter) => {
+      if (!(this.state[MASK + this.index]! & (1 << voter))) return true;
+      return this.state[UP + voter] === 1 && (this.state[HOLD + voter] === 0 || this.state[HOLDER + voter] !== this.command.from);
+    });
+  }
+
+  waited(): void {
+    if (this.state[WAIT + this.index] === 0) this.fenced(this.next(AT.claiming), "has waited the margin");
+  }
+
+  private fenced(next: State, text: string): void {
+    next[TARGET + this.index]! += 1;
+    next[MASK + this.index] = 0;
+    this.say(text, next);
+  }
+
+  /** Now for the server that shall run it. */
+  claim(): void {
+    const { index, state, world, command } = this;
+    this.claimEach(state[TARGET + index]!, command.to, "claims at");
+    const needed = command.kind === "planned" ? world.majority : world.blocking;
+    if (count(state[MASK + index]!) >= needed && state[MASK + index]! & (1 << command.to)) this.say("has claimed", this.next(AT.claimed));
+  }
+
+  /** Configuration and, where two voters cannot be a majority without the dead one, the permit; then it asks for the start. */
+  prepare(): void {
+    const { command, index, state, world } = this;
+    if (!state[UP + command.to]) return;
+    const next = this.ended();
+    next[CONFIG + command.to] = 1;
+    if (command.kind === "planned") next[CONFIG + command.from] = 0;
+    if (command.kind === "failover" && count(state[MASK + index]!) < world.majority) next[PERMIT + command.to] = 1;
+    this.say(`hands over to ${nameOf(command.to)}`, next);
+  }
+
+  /** planned: the guest is shut down first. */
+  stopGuest(): void {
+    if (!this.state[UP + this.command.from]) return;
+    const next = this.next(AT.confirmed);
+    next[RUNS + this.command.from] = 0;
+    this.say("shuts the guest down", next);
+  }
+
+  /** planned: the old side consents. */
+  release(): void {
+    const { command, index, state, world } = this;
+    const next = this.next(AT.claiming);
+    if (state[FRESH + command.from] || !consent(world, next, command.from, state[TARGET + index]! - 1, command.to, this.by)) return;
+    next[MASK + index] = 1 << command.from;
+    this.say(`${nameOf(command.from)} releases`, next);
+  }
+}

@@ -1,0 +1,57 @@
+/** The model of a run: what can happen, what must never be, and where one must always be able to get. */
+import type { System } from "./checker";
+import {
+  BY,
+  beginning,
+  BUDGET,
+  EPOCH,
+  FRESH,
+  NOBODY,
+  RUNS,
+  SERVER,
+  CONFIG,
+} from "./layout";
+import { commandSteps } from "./command-steps";
+import type { Book } from "./replay";
+import type { Run } from "./run";
+import { nameOf, serverSteps } from "./server-steps";
+import { World } from "./world";
+
+export function modelOf(run: Run, book: Book): System {
+  const world = new World(run, book);
+  const first = beginning(run.voters, run.fresh);
+  first[BUDGET] = run.reinstalls;
+  return {
+    initial: [first],
+    successors(state, emit) {
+      serverSteps(world, state, emit);
+      commandSteps(world, state, emit);
+    },
+    judge(from, to) {
+      const running = run.hosts.filter((host) => to[RUNS + host]);
+      if (running.length > 1) return `two active: ${running.map(nameOf).join(" and ")}`;
+      for (const voter of run.voters) {
+        if (to[FRESH + voter] || from[FRESH + voter]) continue;
+        const same = to[SERVER + voter] === from[SERVER + voter] && to[BY + voter] === from[BY + voter];
+        const [before, after] = [from[EPOCH + voter]!, to[EPOCH + voter]!];
+        if (after < before) return `the record of ${nameOf(voter)} goes back`;
+        if (after === before && !same) return `${nameOf(voter)} accepts two records of epoch ${after}`;
+      }
+      for (const host of run.hosts) {
+        if (!to[RUNS + host] || from[RUNS + host] || from[CONFIG + host] !== to[CONFIG + host]) continue;
+        const named = world.named(to);
+        if (named !== undefined && named !== NOBODY && named !== host) return `${nameOf(host)} starts what belongs to ${nameOf(named)}`;
+      }
+      return undefined;
+    },
+    /** Exactly one runs, and it is the one that the voters name. */
+    good(state) {
+      const running = run.hosts.filter((host) => state[RUNS + host]);
+      return running.length === 1 && world.named(state) === running[0];
+    },
+    /** A command needs two more epochs than there are. */
+    excused(state) {
+      return run.voters.some((voter) => state[EPOCH + voter]! > run.epochs - 2);
+    },
+  };
+}

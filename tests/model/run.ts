@@ -1,0 +1,74 @@
+/** What one exploration is about: which servers, which way of fencing, which commands, and which rules hold. */
+
+export type Fencing = "confirm" | "power" | "lease";
+
+/** A command that an operator may give at any moment, crash at any step and give again. */
+export interface Command {
+  kind: "failover" | "planned";
+  from: number;
+  to: number;
+}
+
+/** The rules that make it safe. Each can be switched off, to show that the model then finds what goes wrong. */
+export interface Rules {
+  /** The block comes before the fence: nobody may run the guest while the other side is being switched off. */
+  blockFirst: boolean;
+  /** The block names nobody, not the spare. */
+  blockNamesNobody: boolean;
+  /** A start needs identical records at a majority; otherwise the highest epoch that answers counts. */
+  identicalMajority: boolean;
+  /** confirm: the command stops when a voter has granted a start since it was read first. */
+  compareGrants: boolean;
+  /** confirm: a command that is run again asks the person again. */
+  confirmAgain: boolean;
+  /** lease: wait for the holds of the blocked voters to end. */
+  waitForHolds: boolean;
+  /** lease: ticks on the operator's clock after the holds have ended. */
+  margin: number;
+  /** lease: a voter that restarted counts its hold from boot for a whole term. */
+  holdAfterReboot: boolean;
+  /** A server's own vote must be among those that let it start. */
+  ownRecord: boolean;
+  /** A voter without memory does not count until all answer. */
+  doubtFresh: boolean;
+  /** A server consents to a release only while nothing runs or starts there. */
+  releaseWhenStopped: boolean;
+  /** lease: a start that outlives its lease ends with it, like a guest that runs. */
+  startEndsWithLease: boolean;
+}
+
+export const ALL_RULES: Rules = {
+  blockFirst: true,
+  blockNamesNobody: true,
+  identicalMajority: true,
+  compareGrants: true,
+  confirmAgain: true,
+  waitForHolds: true,
+  margin: 4,
+  holdAfterReboot: true,
+  ownRecord: true,
+  doubtFresh: true,
+  releaseWhenStopped: true,
+  startEndsWithLease: true,
+};
+
+export interface Run {
+  name: string;
+  fencing: Fencing;
+  voters: readonly number[];
+  /** Servers that guests may run on. */
+  hosts: readonly number[];
+  commands: readonly Command[];
+  /** Records with a higher epoch are not explored. */
+  epochs: number;
+  rules: Rules;
+  /** lease: ticks of a grant, and ticks that a guest may outlive its lease (watchdog and stop). */
+  term: number;
+  overrun: number;
+  /** Voters begin without memory. */
+  fresh: boolean;
+  /** Somebody moves the guest with PVE's own migration. */
+  migrations: boolean;
+  /** How many voters may be installed anew, all told. */
+  reinstalls: number;
+}
