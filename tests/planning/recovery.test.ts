@@ -234,6 +234,31 @@ describe("the order of starts", () => {
     ]);
   });
 
+  test("everything starts exactly once, groups in one piece, whatever the order in which they are given", () => {
+    const names = ["a", "b", "c", "d", "e", "f"];
+    const any = fc.record({
+      guests: fc.tuple(...names.map((name) => fc.integer({ min: 1, max: 4 }).map((order) => guest(name, order)))),
+      one: fc.shuffledSubarray(names),
+      order: fc.integer({ min: 1, max: 4 }),
+      delaySeconds: fc.nat(9),
+    });
+    fc.assert(
+      fc.property(any, ({ guests, one, order, delaySeconds }) => {
+        const groups = {
+          office: { guests: one, order, delaySeconds },
+          other: { guests: ["zebra"], order, delaySeconds },
+        };
+        const steps = startOrder(guests, groups);
+        expect(steps.map((step) => step.guest).sort()).toEqual(names);
+        const first = steps.findIndex(({ group }) => group === "office");
+        if (one.length > 0) expect(steps.slice(first, first + one.length).map((step) => step.guest)).toEqual(one);
+        expect(steps.filter(({ untilUp }) => untilUp)).toHaveLength(one.length > 0 ? 1 : 0);
+        expect(startOrder([...guests].reverse(), groups)).toEqual(steps);
+      }),
+      { numRuns: 40 },
+    );
+  });
+
   test("a guest that is named twice starts once", () => {
     const groups = {
       a: { guests: ["x", "x"], order: 50, delaySeconds: 0 },

@@ -26,6 +26,26 @@ describe("reading a specification", () => {
     expect(parseSite(spec)).toEqual({ spec, findings: [] });
   });
 
+  test("what is new is optional, has defaults, and is parsed again without a change", () => {
+    const spec = overrideSite(cleanSite(), [
+      "site.lease.termSeconds=30",
+      'servers.one.power={"kind":"command","off":["plug","off"],"status":["plug"]}',
+      'guests.mail.commands=[{"when":"before-stop","run":["say","bye"]}]',
+      'guests.mail.coldReplica.reIp=[{"from":"10.0.2.0/24","to":"10.0.2.0/24"}]',
+      'groups.office={"guests":["mail"]}',
+      'drills.all={"schedule":"monthly"}',
+    ]);
+    const { spec: parsed, findings } = parseSite(spec);
+    expect(findings).toEqual([]);
+    expect(parsed?.site.lease).toEqual({ termSeconds: 30, renewSeconds: 10, marginSeconds: 75, watchdogSeconds: 60 });
+    expect(parsed?.guests.mail?.commands).toEqual([
+      { when: "before-stop", on: "operator", run: ["say", "bye"], timeoutSeconds: 60, required: false },
+    ]);
+    expect(parsed?.groups.office).toEqual({ guests: ["mail"], order: 50, delaySeconds: 0, commands: [] });
+    expect(parsed?.guests.wiki).toMatchObject({ commands: [], coldReplica: { networks: {}, reIp: [] } });
+    expect(parseSite(parsed)).toEqual({ spec: parsed, findings: [] });
+  });
+
   test("all mistakes at once, those of the schema and those of the plan", () => {
     const wrong = overrideSite(cleanSite(), [
       "guests.mail.memroyGiB=9",
@@ -80,8 +100,10 @@ describe("reading a specification", () => {
     const { properties, $id } = siteJsonSchema() as { properties: object; $id: string };
     expect($id).toContain("site.schema.json");
     expect(Object.keys(properties)).toEqual(
-      expect.arrayContaining(["site", "servers", "guests", "backups", "policies"]),
+      expect.arrayContaining(["site", "servers", "guests", "groups", "drills", "backups", "policies"]),
     );
+    const text = JSON.stringify(properties);
+    for (const key of ["lease", "power", "probes", "commands", "reIp"]) expect(text).toContain(`"${key}":{`);
   });
 });
 
