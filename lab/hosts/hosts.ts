@@ -200,7 +200,7 @@ export class Hosts implements LabHosts {
   private machine(files: HostFiles): Machine {
     const { host } = files;
     const { hosts, binds = [], environment = {}, watchdogSeconds = WATCHDOG_SECONDS } = this.options;
-    const machine: Machine = new Machine({
+    return new Machine({
       files,
       environment,
       watchdogSeconds,
@@ -214,26 +214,21 @@ export class Hosts implements LabHosts {
       },
       ready: () => this.of(host.name).door.attach(this.network.enter(host.name)),
       up: () => this.options.onUp?.(host.name),
-      ended: async ({ why, again }) => {
+      ended: async (why) => {
         this.of(host.name).door.detach();
         await this.network.detach(host.name);
         this.options.onDown?.(host.name, why);
-        if (again && !this.stopping) void machine.boot().catch(complain);
       },
     });
-    return machine;
   }
 
   private power(machine: Machine): PowerOver {
     return {
       host: machine.name,
-      isOn: () => machine.pid !== undefined,
+      isOn: () => machine.on,
       on: () => this.boot(machine.name),
       off: () => machine.cut("power"),
-      restart: async () => {
-        await machine.cut("power");
-        await this.boot(machine.name);
-      },
+      restart: () => (machine.up ? machine.cut("power", true) : this.boot(machine.name)),
       shutDown: () => machine.shutDown(),
     };
   }
@@ -248,11 +243,6 @@ export class Hosts implements LabHosts {
       open: () => this.connected(host.name, OPERATOR),
     });
   }
-}
-
-/** A host that does not come back after a reset has nobody who waits for it. */
-function complain(error: Error): void {
-  process.stderr.write(`lab: ${error.message}\n`);
 }
 
 /** A generated secret, the same after a restart. */

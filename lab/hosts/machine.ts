@@ -8,7 +8,7 @@ import { childByInnerPid, childrenOf, kill, MARK, processesOf } from "./processe
 import { HOST_PATH, runCommand } from "./run";
 import type { DownReason, ExecOptions, ExecResult } from "./types";
 
-/** What ended a host: the reason that is told, and whether it comes back by itself. */
+/** What ends a host: the reason that is told, and whether it comes back by itself. */
 interface Ending {
   why: DownReason;
   again: boolean;
@@ -38,18 +38,24 @@ export interface MachineOptions {
   /** It counts as up. */
   up: () => void;
   /** After everything of the host ended. */
-  ended: (ending: Ending) => Promise<void>;
+  ended: (why: DownReason) => Promise<void>;
 }
 
 const BOOT_SECONDS = 30;
 /** Share of the client's time-out after which an unfed watchdog resets: 10 of 60 seconds on PVE. */
 const WATCHDOG_SHARE = 1 / 6;
+/** Seconds below which a busy machine would reset hosts that are well. */
+const WATCHDOG_LEAST = 1;
 
 /** One host: its namespaces, its pid 1, and the watchdog that sits outside of both. */
 export class Machine {
   private running: Running | undefined;
   private booting: Promise<void> | undefined;
   private ready = false;
+  /** Whether it shall run: what is switched off stays off, also if a reset or a boot was under way. */
+  private powered = false;
+  /** `unshare` from its start to its end. */
+  private starting: ChildProcess | undefined;
   /** The end of the boot before, with all that is told about it. */
   private closing: Promise<void> = Promise.resolve();
   private ending: Ending = { why: "self", again: false };
@@ -67,6 +73,11 @@ export class Machine {
     return this.running?.pid;
   }
 
+  /** What a BMC says: false only when nothing of the host runs and nothing is about to. */
+  get on(): boolean {
+    return this.powered || this.starting !== undefined;
+  }
+
   /** Whether it booted and runs. */
   get up(): boolean {
     return this.ready;
@@ -74,19 +85,28 @@ export class Machine {
 
   boot(): Promise<void> {
     if (this.ready) return Promise.resolve();
-    this.booting ??= this.bootOnce().finally(() => {
-      this.booting = undefined;
-    });
-    return this.booting;
+    const before = this.booting;
+    // A boot that a power cut is just ending is no boot to wait for.
+    if (before && this.powered) return before;
+    this.powered = true;
+    const attempt = (before ?? Promise.resolve())
+      .catch(() => undefined)
+      .then(() => this.bootOnce())
+      .finally(() => {
+        if (this.booting === attempt) this.booting = undefined;
+      });
+    this.booting = attempt;
+    return attempt;
   }
 
   /** Ends everything of the host at once. */
   async cut(why: DownReason, again = false): Promise<void> {
-    const running = this.running;
-    if (!running) return;
     this.ending = { why, again };
-    kill(running.pid, "SIGKILL");
-    await running.gone;
+    this.ready = false;
+    if (!again) this.powered = false;
+    if (this.running) kill(this.running.pid, "SIGKILL");
+    else this.starting?.kill("SIGKILL");
+    await this.closing;
   }
 
   /** Asks the host to shut down as its own `poweroff` would. */
@@ -101,9 +121,13 @@ export class Machine {
     for (const each of [...processesOf(pid), ...processesOf(pid)]) kill(each, signal);
   }
 
-  exec(argv: string[], options: ExecOptions = {}): Promise<ExecResult> {
+  async exec(argv: string[], options: ExecOptions = {}): Promise<ExecResult> {
     const env = { ...this.environment(), ...options.env };
-    return runCommand([...this.enter(), ...argv], { ...options, env });
+    const { pid } = this.mustRun();
+    const result = await runCommand([...this.enter(), ...argv], { ...options, env });
+    // The host ended before the command began: that is no answer of the command's.
+    if (this.pid !== pid && result.stderr.startsWith("nsenter:")) throw new Error(`${this.name} is down`);
+    return result;
   }
 
   async spawn(argv: string[], options: { env?: Record<string, string>; log?: string } = {}): Promise<number> {
@@ -144,6 +168,7 @@ export class Machine {
 
   private async bootOnce(): Promise<void> {
     await this.closing;
+    if (!this.powered) throw new Error(`${this.name} was switched off while it booted`);
     this.ending = { why: "self", again: false };
     this.options.beforeBoot();
     const { outer, channel, gone } = this.start();
@@ -161,7 +186,8 @@ export class Machine {
       this.ready = true;
       this.options.up();
     } catch (error) {
-      await this.cut("self");
+      kill(pid, "SIGKILL");
+      await gone;
       throw error;
     }
   }
@@ -198,6 +224,7 @@ export class Machine {
       outer.on("exit", () => resolve(this.end()));
     });
     this.closing = gone;
+    this.starting = outer;
     setTimeoutOf(gone, BOOT_SECONDS, () => {
       if (!this.ready && outer.pid !== undefined && outer.exitCode === null) kill(outer.pid, "SIGKILL");
     });
@@ -207,9 +234,19 @@ export class Machine {
   private async end(): Promise<void> {
     clearTimeout(this.watchdog);
     const known = this.running !== undefined;
+    const { why, again } = this.ending;
+    if (why === "self" && !again) this.powered = false;
     this.running = undefined;
+    this.starting = undefined;
     this.ready = false;
-    if (known) await this.options.ended(this.ending);
+    if (known) await this.options.ended(why);
+    if (again && this.powered) void this.comeBack();
+  }
+
+  /** A reset; a host that does not come back has nobody who waits for it. */
+  private async comeBack(): Promise<void> {
+    this.powered = false;
+    await this.boot().catch((error: Error) => process.stderr.write(`lab: ${error.message}\n`));
   }
 
   private hear([what, detail]: string[]): void {
@@ -220,10 +257,12 @@ export class Machine {
   private feed(detail: string | undefined): void {
     clearTimeout(this.watchdog);
     if (detail === "close") return;
-    this.watchdog = setTimeout(
-      () => void this.cut("watchdog", true),
-      this.options.watchdogSeconds * WATCHDOG_SHARE * 1000,
-    );
+    const seconds = Math.max(WATCHDOG_LEAST, this.options.watchdogSeconds * WATCHDOG_SHARE);
+    const reset = () => void this.cut("watchdog", true);
+    // The lab may have been busy itself: then the host's pings lie in the pipe, and are read before the second look.
+    this.watchdog = setTimeout(() => {
+      this.watchdog = setTimeout(reset, 50);
+    }, seconds * 1000);
   }
 
   /** What the host's console says last. */

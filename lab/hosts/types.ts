@@ -31,8 +31,8 @@ export interface HostsOptions {
   /** Environment of everything that runs on the hosts (units, sshd's sessions, `exec`). */
   environment?: Record<string, string>;
   /**
-   * Seconds of silence of a client after which a host's watchdog-mux feeds the watchdog no more; a sixth of it later the
-   * watchdog resets the host (60 and 10 on a real one). @default 60
+   * Seconds of silence of a client after which a host's watchdog-mux feeds the watchdog no more; a sixth of it later, but
+   * at least a second, the watchdog resets the host (60 and 10 on a real one). @default 60
    */
   watchdogSeconds?: number;
   /** What a forwarded port does while its host cannot be reached: closes at once, or takes the connection and stays silent as a dead server would. @default "closed" */

@@ -65,6 +65,20 @@ withHosts("power of real hosts", () => {
     await until("it is off", async () => (await state()) === "Off");
   });
 
+  test("what was said last holds, whatever was under way", async () => {
+    await reset("ForceOff");
+    await reset("On");
+    await until("it is up", () => hosts.isUp("srv1"));
+    await reset("ForceRestart");
+    await reset("ForceOff");
+    await until("it is off", async () => (await state()) === "Off");
+    const boot = hosts.boot("srv1");
+    const refused = expect(boot).rejects.toThrow(/srv1/);
+    await hosts.cut("srv1");
+    await refused;
+    expect([await state(), hosts.isUp("srv1"), hosts.pid("srv1")]).toEqual(["Off", false, undefined]);
+  });
+
   test("Redfish: a wrong password, a wrong type and a wrong path are refused and change nothing", async () => {
     expect((await call("GET", "/redfish/v1/Systems/1", { password: "wrong" })).status).toBe(401);
     expect((await reset("Explode")).status).toBe(400);

@@ -9,6 +9,8 @@ const check = canRunHosts();
 
 /** `describe` where real hosts can run; elsewhere the tests are skipped, aloud. */
 export const withHosts: jest.Describe = check.ok ? describe : describe.skip;
+// Boots and pings are quick, but not on a machine that others keep busy.
+jest.setTimeout(40_000);
 if (!check.ok) process.stderr.write(`tests/hosts: SKIPPED: ${check.why}\n`);
 
 export const SITE = [

@@ -1,7 +1,7 @@
 import type { LabHosts } from "../../lab/hosts";
 import { bootedHosts, on, SITE, until, withHosts } from "./hosts-support";
 
-const WATCHDOG_SECONDS = 1.2;
+const WATCHDOG_SECONDS = 2;
 
 withHosts("units and the watchdog of a host", () => {
   let hosts: LabHosts;
@@ -141,7 +141,7 @@ withHosts("units and the watchdog of a host", () => {
       events.length = 0;
       await cause();
       await until(what, () => events.join() === "watchdog,up");
-      expect(await on(hosts, "srv1", "cut -d. -f1 /proc/uptime")).toMatch(/^[0-3]$/);
+      expect(await on(hosts, "srv1", "cut -d. -f1 /proc/uptime")).toMatch(/^[0-9]$/);
     };
     await reset("a client died", () => hosts.spawn("srv1", ["perl", "-e", `${WATCH} print $w "."`]));
     await reset("a client was silent", () => hosts.spawn("srv1", ["perl", "-e", `${WATCH} print $w "."; sleep 1000`]));

@@ -89,7 +89,7 @@ withHosts("real hosts", () => {
     await hosts.cut("srv2");
     const cut = performance.now() - started;
     expect(fs.existsSync(`/proc/${pid}`)).toBe(false);
-    expect((await running).code).toBe(137);
+    expect(await running).toEqual({ code: 137, stdout: "", stderr: "" });
     expect(hosts.isUp("srv2")).toBe(false);
     expect(hosts.pid("srv2")).toBeUndefined();
     await expect(hosts.exec("srv2", ["true"])).rejects.toThrow("srv2 is down");
