@@ -195,20 +195,17 @@ describe("the hook", () => {
     expect(site.ask("backup-1", "read", "sql-erp")["sql-erp"]).toMatchObject({ epoch: "0" });
   });
 
-  test.each([
-    ["torn counter", "epoch=0 server=srv2 by=- since=- grants=\n"],
-    ["no counter", "epoch=0 server=srv2 by=-\n"],
-    ["torn record", "epo"],
-    ["empty", ""],
-  ])("a broken record (%s) has no vote, and says so", (_what, text) => {
+  test("a broken record has no vote, and says so", () => {
     make();
-    site.run("srv2", ["reconcile"]);
-    site.put("srv2/var/lib/coldspare/records/sql-erp", text);
+    const torn = ["epoch=0 server=srv2 by=- since=- grants=\n", "epoch=0 server=srv2 by=-\n", "epo", ""];
+    for (const text of torn) {
+      site.put("srv2/var/lib/coldspare/records/sql-erp", text);
+      expect(site.ask("srv2", "grant", "srv2", "start", "sql-erp=0")["sql-erp"]?.verdict).toBe("refused");
+    }
     const refused = site.hook("srv2", 113);
     expect(refused.code).toBe(1);
     expect(refused.stderr).toContain("this server's own record cannot be used");
     expect(refused.stderr).toContain("Way out: remove the file");
-    expect(site.ask("srv2", "grant", "srv2", "start", "sql-erp=0")["sql-erp"]?.verdict).toBe("refused");
   });
 
   test("without node.conf, or with a broken one, a guarded guest does not start", () => {

@@ -88,7 +88,8 @@ sub begin_start {
 sub by_votes {
     my ($conf, $guest, $q) = @_;
     my ($name, $self) = ($guest->{name}, $conf->{self});
-    my $early = sub { my ($answers) = @_; return decide({ %$q, permit => 0, answers => $answers })->{verdict} ne 'refuse' };
+    # A start that may go on does not wait for a dead voter; a refusal tells what every voter said.
+    my $early = sub { my ($answers) = @_; return decide({ %$q, permit => 0, answers => $answers })->{verdict} =~ /^(?:grant|adopt)$/ };
     my $first = decide({ %$q, permit => 0 });
     return $first if $first->{verdict} eq 'refuse' && $first->{reason} =~ /^(?:other-id|no-agent)$/;
     @$q{qw(answers silent)} = consult($conf, $guest, vote($conf, $guest, { op => 'read' }), ['read', $name], $early);
@@ -156,7 +157,7 @@ sub passed {
         note('notice', "$name ($vmid) starts on $conf->{self}, epoch $verdict->{epoch}");
     }
     # After a power cut the boot helper starts the id that ran last.
-    write_file(path("/var/lib/coldspare/active/$name"), "vmid=$vmid epoch=" . ($verdict->{epoch} // 0) . "\n", 1);
+    eval { write_file(path("/var/lib/coldspare/active/$name"), "vmid=$vmid epoch=" . ($verdict->{epoch} // 0) . "\n", 1) };
     return unless $conf->{fencing} eq 'lease' && $verdict->{verdict} eq 'start';
     my $lease = renew({ voters => $guest->{voters}, now => uptime(), term => $conf->{term}, until => 0, held => {}, answers => $answers });
     write_validity($name, $lease);
