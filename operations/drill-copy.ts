@@ -31,8 +31,9 @@ async function cloneStandby({ manifest, pve }: Operator, unit: DrillUnit, copy: 
     { newid: copy.drillId, full: true, ...name, description: `Drill of ${copy.guest}. Managed by coldspare.` },
     about,
   );
+  // A clone gets hardware addresses of its own, and a system with a fixed address would not know its card any more.
   const config = await pve.get<Record<string, string | number>>(
-    `/nodes/${server}/${guest.kind}/${copy.drillId}/config`,
+    `/nodes/${server}/${guest.kind}/${copy.standbyId}/config`,
   );
   const cards: Record<string, string> = {};
   for (const [key, value] of Object.entries(config)) {
