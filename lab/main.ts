@@ -18,8 +18,9 @@ interface StartOptions {
   topology?: string;
   folder: string;
   schema?: string;
-  speed: string;
+  speed?: string;
   detach?: boolean;
+  hosts?: boolean;
   json?: boolean;
 }
 
@@ -54,23 +55,31 @@ async function start(options: StartOptions): Promise<void> {
   fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
   const running = await findRunning(folder);
   if (running) return say(options, running, describe(running));
+  const speed = options.speed ?? (options.hosts ? "1" : "20");
   const topologyFile = options.topology ?? path.join(folder, "topology.json");
   if (!fs.existsSync(topologyFile))
     throw new Error(`there is no topology file ${topologyFile}; name one with --topology`);
   if (options.detach) {
-    const args = ["start", "--topology", path.resolve(topologyFile), "--folder", folder, "--speed", options.speed];
+    const args = ["start", "--topology", path.resolve(topologyFile), "--folder", folder, "--speed", speed];
     if (options.schema) args.push("--schema", path.resolve(options.schema));
+    if (options.hosts) args.push("--hosts");
     const lab = await startDetached(folder, args);
     return say(options, lab, describe(lab));
   }
-  await serve(options, folder, topologyFile);
+  await serve({ ...options, speed }, folder, topologyFile);
 }
 
-async function serve(options: StartOptions, folder: string, topologyFile: string): Promise<void> {
+async function serve(options: StartOptions & { speed: string }, folder: string, topologyFile: string): Promise<void> {
   const topology = JSON.parse(fs.readFileSync(topologyFile, "utf8")) as LabTopology;
   const speed = Number(options.speed);
   if (!(speed > 0)) throw new Error(`--speed ${options.speed}: must be a number above 0`);
-  const base = { folder, topology, clock: { speed }, ...(options.schema ? { schemaFile: options.schema } : {}) };
+  const base = {
+    folder,
+    topology,
+    clock: { speed },
+    ...(options.hosts ? { hosts: true } : {}),
+    ...(options.schema ? { schemaFile: options.schema } : {}),
+  };
   const { control, ...ports } = rememberedPorts(folder);
   const lab = await startLab({ ...base, ports, ...(control ? { controlPort: control } : {}) }).catch(
     (error: NodeJS.ErrnoException) => {
@@ -140,7 +149,8 @@ common(program.command("start").description("start the lab, or show it when it r
     "published API schema; without it requests are not validated. Default: the file that COLDSPARE_PVE_SCHEMA names",
     process.env.COLDSPARE_PVE_SCHEMA,
   )
-  .option("--speed <n>", "virtual seconds per real second", "20")
+  .option("--speed <n>", "virtual seconds per real second; default: 20, with --hosts 1")
+  .option("--hosts", "nodes are real hosts (namespaces, sshd), guests real processes; needs Linux and root")
   .option("--detach", "run on in the background")
   .action(start);
 
@@ -174,6 +184,51 @@ for (const [verb, description, plain] of [
       say(options, answer, `${name} ${plain}.`);
     },
   );
+
+common(
+  program
+    .command("split <names> <others>")
+    .description("cut the network between two sides; each is a list such as srv1,backup-1, 'operator' stands for you"),
+).action(async (names: string, others: string, options: CommonOptions) => {
+  const view = await control(options, "POST", "/partition", { a: names.split(","), b: others.split(",") });
+  say(options, view, overviewText(view as Overview));
+});
+
+common(program.command("heal").description("everybody sees everybody again")).action(async (options: CommonOptions) => {
+  const view = await control(options, "POST", "/heal");
+  say(options, view, overviewText(view as Overview));
+});
+
+common(program.command("request <vmid> [method] [path] [body]").description("ask the service of a running guest"))
+  .option("--node <node>", "the guest's process on this node, if there are two")
+  .action(
+    async (
+      vmid: string,
+      method = "GET",
+      target = "/",
+      body = "",
+      options: CommonOptions & { node?: string } = { folder: "" },
+    ) => {
+      const { folder: _folder, json: _json, ...more } = options;
+      const call = { method, path: target, body, ...more };
+      const answer = (await control(options, "POST", `/guests/${vmid}/request`, call)) as { body: string };
+      say(options, answer, answer.body.trimEnd());
+    },
+  );
+
+common(program.command("hosts").description("how the real hosts are reached")).action(
+  async (options: CommonOptions) => {
+    const hosts = (await control(options, "GET", "/hosts")) as Record<
+      string,
+      { up: boolean; ssh: string; keyFile: string }
+    >;
+    const lines = Object.entries(hosts).map(
+      ([name, { up, ssh, keyFile }]) =>
+        `${name.padEnd(14)} ${up ? "up  " : "DOWN"} ssh -i ${keyFile} -p ${ssh.split(":")[1]} root@${ssh.split(":")[0]}`,
+    );
+    say(options, hosts, lines.join("\n") || "The lab has no real hosts: start it with --hosts.");
+  },
+);
 
 common(
   program.command("move-config <vmid> <from> <to>").description("move a guest's configuration file to another node"),

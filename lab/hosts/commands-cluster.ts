@@ -1,3 +1,4 @@
+import * as fs from "node:fs";
 import { component, presentVotes, regroup } from "../membership";
 import { DEFAULT_SCHEDULE, nextSync, runJob, stateOf } from "../replication";
 import type { ReplicationJob, StorageEntry } from "../state";
@@ -190,6 +191,18 @@ export async function pvesm(command: HostCommand, words: string[]): Promise<void
       `${String(row.storage).padEnd(width)} ${String(row.type).padStart(10)} ${state.padStart(10)} ${kib(row.total)} ${kib(row.used)} ${kib(row.avail)} ${`${share}%`.padStart(8)}\n`,
     );
   }
+}
+
+/** `lxc-info -n ID -p -H`: the first process of a running container, by its pid on this host. */
+export async function lxcInfo({ domain, node, out }: HostCommand, words: string[]): Promise<void> {
+  const vmid = words[words.indexOf("-n") + 1] ?? "";
+  const pid = domain.guestOn(node, "lxc", vmid).running?.pid;
+  if (pid === undefined) throw new CommandFailed(`${vmid} doesn't exist`, 1);
+  const inside = /^NSpid:\s+(.*)$/m
+    .exec(fs.readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]
+    ?.split(/\s+/)
+    .at(-1);
+  out(words.includes("-H") ? `${inside}\n` : `PID:            ${inside}\n`);
 }
 
 /** `zfs list [-H] [-t snapshot] [-o name]`: the names of volumes or of their snapshots on this node. */

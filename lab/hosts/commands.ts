@@ -4,7 +4,7 @@ import * as path from "node:path";
 import { countVersion } from "../membership";
 import type { NodeServer } from "../server";
 import type { World } from "../world";
-import { pvecm, pvesh, pvesm, pvesr, zfs } from "./commands-cluster";
+import { lxcInfo, pvecm, pvesh, pvesm, pvesr, zfs } from "./commands-cluster";
 import { guestCommand } from "./commands-guest";
 import { CommandFailed, errorText, type HostCommand } from "./commands-io";
 
@@ -17,6 +17,7 @@ export const HOST_COMMANDS: Record<string, (command: HostCommand, words: string[
   pvecm,
   pvesm,
   zfs,
+  "lxc-info": lxcInfo,
 };
 
 /** Answers the host commands of one node over a Unix socket that the host sees; whoever reaches it is root there. */

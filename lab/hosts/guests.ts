@@ -91,9 +91,9 @@ export class RealGuests implements GuestRuntime {
     const volume = dataVolume(domain, guest, node);
     const file = volume ? path.relative(this.world.volumes, volumeFile(domain, volume)) : undefined;
     const argv = [
-      ...["/usr/bin/perl", `${PROGRAMS_INSIDE}/guest`, String(vmid), nameOf(guest), node],
+      ...["/usr/bin/perl", `${PROGRAMS_INSIDE}/guest`, guest.type, String(vmid), nameOf(guest), node],
       ...[String(booted ? 0 : this.bootSeconds(guest)), file ? `${VOLUMES_INSIDE}/${file}` : "/dev/null"],
-      ...[guest.type === "qemu" ? pidFile(vmid) : "-", ...cards],
+      ...cards,
     ];
     const pid = await this.hosts.spawn(node, argv, { log: `/var/log/lab-guest-${vmid}.log` });
     this.tracked.set(key(node, vmid), { node, vmid, pid, start: startTime(pid) });
