@@ -1,0 +1,410 @@
+/** What a failback or a commit would do, guest by guest, and why not. Pure. */
+import { type Finding, formatGiB } from "../planning";
+import type { ManifestGuest, SiteManifest } from "../planning/manifest";
+import type { LiveGuest, LiveSite } from "./live-types";
+import { startOrder } from "./power-order";
+import { caution, refusal } from "./refusals";
+
+/** What becomes of data that only the old side has. */
+export type DivergedChoice = "discard" | "keep" | "extract";
+export const DIVERGED_CHOICES: readonly DivergedChoice[] = ["discard", "keep", "extract"];
+
+export interface ReturnRequest {
+  /** `failback`: home again. `commit`: where it is becomes its home. */
+  kind: "failback" | "commit";
+  /** Guests, or servers: then everything that has its home there and is away. */
+  subjects: readonly string[];
+  diverged?: DivergedChoice;
+  /** Seconds for a guest to shut down. */
+  stopSeconds: number;
+  /** A guest that does not shut down in time is stopped hard. */
+  forceStop: boolean;
+}
+
+/** One guest that returns (or stays for good). Plain data: it is kept in the journal, so that it can be resumed. */
+export interface ReturnGuest {
+  guest: string;
+  method: "storage-replication" | "restore";
+  kind: "qemu" | "lxc";
+  /** The old primary's server, and the one where it is active. */
+  home: string;
+  away: string;
+  /** Id at home, and the one that is active now. */
+  vmid: number;
+  activeId: number;
+  wasRunning: boolean;
+  /** `none`: the old side has nothing that is not on the active one. */
+  diverged: "none" | DivergedChoice;
+  /** Id of the guest that keeps the old data. */
+  divergedId?: number;
+  jobId?: string;
+  /** With `restore`: where backups lie, and the storage at home that the guest is restored to. */
+  backupStorage?: string;
+  storage?: string;
+  /** The old primary is there: it is restored over, never removed. */
+  oldPrimary: boolean;
+}
+
+export interface ReturnPlan {
+  kind: ReturnRequest["kind"];
+  subject: string;
+  guests: ReturnGuest[];
+  stopSeconds: number;
+  forceStop: boolean;
+  refusals: Finding[];
+  warnings: Finding[];
+}
+
+/** All findings at once; a plan with refusals is not carried out. */
+export function planReturn(manifest: SiteManifest, live: LiveSite, request: ReturnRequest): ReturnPlan {
+  const refusals: Finding[] = [];
+  const warnings: Finding[] = [];
+  const chosen = chosenGuests(manifest, live, request, refusals);
+  const taken = new Set(live.takenIds);
+  const guests: ReturnGuest[] = [];
+  for (const guest of chosen) {
+    const state = live.guests[guest.name]!;
+    const problems = problemsOf(live, guest, state, request);
+    refusals.push(...problems);
+    if (problems.length > 0) continue;
+    guests.push(returnOf(guest, state, request, taken));
+    warnings.push(...warningsOf(guest, state, request));
+  }
+  if (request.kind === "failback") refusals.push(...noRoom(manifest, live, guests));
+  const { stopSeconds, forceStop, kind } = request;
+  return { kind, subject: request.subjects.join("+"), guests, stopSeconds, forceStop, refusals, warnings };
+}
+
+function chosenGuests(
+  manifest: SiteManifest,
+  live: LiveSite,
+  { subjects, kind }: ReturnRequest,
+  refusals: Finding[],
+): ManifestGuest[] {
+  const names = new Set<string>();
+  for (const subject of subjects) {
+    const guest = own(manifest.guests, subject);
+    if (guest !== undefined) {
+      const problem = notAway(guest, live.guests[subject], kind);
+      if (problem === undefined) names.add(subject);
+      else refusals.push(problem);
+    } else if (own(manifest.servers, subject) !== undefined) {
+      const away = Object.values(manifest.guests).filter(
+        ({ primary, name }) => primary === subject && live.guests[name]?.activeSide === "spare",
+      );
+      for (const { name } of away) names.add(name);
+      if (away.length === 0) {
+        refusals.push(
+          refusal(
+            "OPERATION-NOT-AWAY",
+            subject,
+            `no guest that has its home on ${subject} is active elsewhere`,
+            "see `coldspare status`",
+          ),
+        );
+      }
+    } else {
+      refusals.push(
+        refusal(
+          "OPERATION-UNKNOWN-GUEST",
+          subject,
+          `${manifest.site} has no guest and no server '${subject}'`,
+          "see `coldspare status`",
+        ),
+      );
+    }
+  }
+  return startOrder(manifest, [...names]);
+}
+
+function notAway(guest: ManifestGuest, live: LiveGuest | undefined, kind: ReturnRequest["kind"]): Finding | undefined {
+  const { name, spare, primary } = guest;
+  if (spare === undefined) {
+    return refusal("OPERATION-NO-SPARE", name, `${name} has no spare, so it is nowhere else`, "nothing is to be done");
+  }
+  const side = live?.record === undefined ? "unknown" : live.activeSide;
+  switch (side) {
+    case "spare":
+      return undefined;
+    case "primary":
+      return refusal(
+        "OPERATION-AT-HOME",
+        name,
+        `${name} is active on ${primary}, its home`,
+        kind === "commit"
+          ? `fail over first: \`coldspare failover ${primary} --planned --guest ${name}\``
+          : "nothing is to be done",
+      );
+    case "nobody":
+      return refusal(
+        "OPERATION-SIDE-UNKNOWN",
+        name,
+        `a switch of ${name} was begun and not ended: no server may run it`,
+        `end it first: \`coldspare failover ${primary} --guest ${name}\`, or \`coldspare undo\``,
+      );
+    default:
+      return refusal(
+        "OPERATION-SIDE-UNKNOWN",
+        name,
+        `which side of ${name} is active is not known: too few of ${guest.voters.join(", ")} answer, or they do not agree`,
+        "bring them back, then look: `coldspare status`",
+      );
+  }
+}
+
+function problemsOf(live: LiveSite, guest: ManifestGuest, state: LiveGuest, request: ReturnRequest): Finding[] {
+  const { name, primary, spare, method } = guest;
+  const found = [...serverProblems(live, guest, request), ...runningProblems(state)];
+  const choice = needsChoice(guest, state, live);
+  if (method === "zfs-sync") {
+    found.push(
+      refusal(
+        "OPERATION-METHOD",
+        name,
+        `${name} is kept by zfs-sync, which is not built yet`,
+        "send it back by hand: `zfs send | zfs recv`",
+      ),
+    );
+  }
+  if (method === "storage-replication" && state.job === undefined) {
+    found.push(
+      refusal(
+        "OPERATION-JOB-MISSING",
+        name,
+        `there is no replication job for ${name} between ${primary} and ${spare}, so nothing can be brought up to date`,
+        "`pulumi up --refresh` makes it anew; or `pvesr create-local-job` on the server where the guest is",
+      ),
+    );
+  }
+  if (method === "restore" && guest.backupStorage === undefined) {
+    found.push(
+      refusal(
+        "OPERATION-NO-BACKUP-STORAGE",
+        name,
+        `the manifest names no storage for backups of ${name}: the way home leads over one`,
+        "set coldReplica.backupStorage, then `pulumi up`",
+      ),
+    );
+  }
+  if (choice && request.diverged === undefined) found.push(choiceMissing(guest, request));
+  if (choice && request.diverged !== undefined && request.diverged !== "discard") {
+    found.push(...keepProblems(guest));
+  }
+  return found;
+}
+
+function serverProblems(live: LiveSite, guest: ManifestGuest, { kind, diverged }: ReturnRequest): Finding[] {
+  const { name, primary, spare, method } = guest;
+  const down = [primary, spare!].filter((server) => live.servers[server]?.api !== "up");
+  // The old server is gone for good: its guest is restored on the new one, if nothing of it is left in the cluster.
+  const gone = kind === "commit" && method === "restore" && !isThere(live, guest);
+  const missing = down.filter((server) => !(gone && server === primary));
+  const found = missing.map((server) =>
+    refusal(
+      "OPERATION-SERVER-DOWN",
+      name,
+      `${server} does not answer: ${live.servers[server]?.apiProblem ?? "no reason is known"}`,
+      kind === "commit" && server === primary
+        ? `bring ${server} back first. If it never comes back, take it out of the cluster (\`pvecm delnode ${server}\`) and give ${name} another spare in the site file`
+        : `bring ${server} back first; \`coldspare status\` says what it sees`,
+    ),
+  );
+  const minority = [primary, spare!].filter((server) => live.servers[server]?.quorate === false);
+  found.push(
+    ...minority.map((server) =>
+      refusal(
+        "OPERATION-NO-QUORUM",
+        name,
+        `${server} is in a part of the cluster without a majority: nothing can be changed there`,
+        "wait until the servers see one another again: `pvecm status`",
+      ),
+    ),
+  );
+  // A record can only be given up by the server that it names, over SSH.
+  if (live.servers[spare!]?.ssh !== "up") {
+    found.push(noSsh(name, spare!, live, "it has to give the guest up"));
+  }
+  if (
+    diverged !== undefined &&
+    diverged !== "discard" &&
+    method === "storage-replication" &&
+    live.servers[primary]?.ssh !== "up"
+  ) {
+    found.push(noSsh(name, primary, live, "the old volumes are copied there"));
+  }
+  return found;
+}
+
+function noSsh(name: string, server: string, live: LiveSite, why: string): Finding {
+  return refusal(
+    "OPERATION-NO-SSH",
+    name,
+    `${server} is not reached over SSH, and ${why}: ${live.servers[server]?.sshProblem ?? "the manifest knows no way"}`,
+    `try \`ssh root@${server}\`; the way is set by coldspare:ssh, see docs/guard.md`,
+  );
+}
+
+function runningProblems({ name, runningOn }: LiveGuest): Finding[] {
+  const servers = [...new Set(runningOn.map(({ server }) => server))];
+  if (servers.length < 2) return [];
+  return [
+    refusal(
+      "OPERATION-BOTH-RUN",
+      name,
+      `${name} runs on ${servers.join(" and ")} at the same time`,
+      "decide which one is right, stop the other one now (`qm stop`), then run this again",
+    ),
+  ];
+}
+
+function isThere(live: LiveSite, { name, primary, vmid }: ManifestGuest): boolean {
+  return (
+    live.guests[name]?.seats.some((seat) => seat.server === primary && seat.vmid === vmid && seat.config !== false) ===
+    true
+  );
+}
+
+/**
+ * Whether the old side has, or may have, something that is nowhere else. After a planned switch replication goes on the other
+ * way, so there is nothing; an unplanned one leaves the job off, and a restored standby never had what came after its backup.
+ */
+function needsChoice(guest: ManifestGuest, state: LiveGuest, live: LiveSite): boolean {
+  if (guest.method === "restore") return isThere(live, guest);
+  return state.diverged || state.job?.disabled === true;
+}
+
+function choiceMissing({ name, primary, method }: ManifestGuest, { kind }: ReturnRequest): Finding {
+  const overwritten = method === "restore" ? "restored over" : "overwritten by the next synchronisation";
+  return refusal(
+    "OPERATION-DIVERGED-CHOICE",
+    name,
+    `what was last written on ${primary} before the switch is only there, and would be ${overwritten}`,
+    `say what becomes of it: \`coldspare ${kind} ${name} --diverged keep\` (a powered-off copy '${name}-diverged' stays), \`--diverged extract\` (the same, and how to get files out), or \`--diverged discard\` (it is gone)`,
+  );
+}
+
+function keepProblems({ name, kind, method, primary, vmid }: ManifestGuest): Finding[] {
+  if (kind === "lxc" && method === "storage-replication") {
+    return [
+      refusal(
+        "OPERATION-DIVERGED-CONTAINER",
+        name,
+        `${name} is a container under storage-replication: Proxmox VE cannot copy its volumes on ${primary} while its configuration is elsewhere`,
+        `keep them by hand on ${primary}: \`zfs list -r\`, then \`zfs snapshot POOL/subvol-${vmid}-disk-0@keep\` and \`zfs send POOL/subvol-${vmid}-disk-0@keep | zfs recv POOL/${name}-diverged\`; then \`--diverged discard\``,
+      ),
+    ];
+  }
+  return [];
+}
+
+function returnOf(guest: ManifestGuest, state: LiveGuest, request: ReturnRequest, taken: Set<number>): ReturnGuest {
+  const { name, kind, primary, vmid, backupStorage } = guest;
+  const away = guest.spare!;
+  const running = state.runningOn.find(({ server }) => server === away);
+  const method = guest.method === "restore" ? ("restore" as const) : ("storage-replication" as const);
+  const oldPrimary =
+    method === "restore" &&
+    state.seats.some((seat) => seat.server === primary && seat.vmid === vmid && seat.config === true);
+  const asked = method === "restore" ? oldPrimary : state.diverged || state.job?.disabled === true;
+  const diverged = asked ? request.diverged! : "none";
+  const keeps = diverged === "keep" || diverged === "extract";
+  return {
+    guest: name,
+    method,
+    kind,
+    home: primary,
+    away,
+    vmid,
+    activeId: method === "restore" ? (running?.vmid ?? activeStandby(guest, state)) : vmid,
+    wasRunning: running !== undefined,
+    diverged,
+    ...(keeps && { divergedId: freeId(vmid, taken) }),
+    ...(state.job !== undefined && method === "storage-replication" && { jobId: state.job.id }),
+    ...(method === "restore" && {
+      backupStorage: backupStorage!,
+      storage: request.kind === "commit" ? (guest.standbyStorage ?? guest.storages[0]!) : guest.storages[0]!,
+    }),
+    oldPrimary,
+  };
+}
+
+/** The standby that was started last, when none runs now: the one that is not marked as a spare any more, or the newest. */
+function activeStandby({ standbyIds }: ManifestGuest, { standbys }: LiveGuest): number {
+  const active = standbys.find(({ tags }) => tags.includes(ACTIVE_TAG));
+  const newest = [...standbys].sort((a, b) => ((a.recoveryPoint ?? "") < (b.recoveryPoint ?? "") ? 1 : -1))[0];
+  return active?.vmid ?? newest?.vmid ?? standbyIds![0];
+}
+
+/** Set by a failover on the standby that it starts. */
+export const ACTIVE_TAG = "coldspare-active";
+
+/** Ids that nobody gives out by hand, told from those of drills by their hundred millions. */
+const FIRST_DIVERGED_ID = 800_000_000;
+
+function freeId(vmid: number, taken: Set<number>): number {
+  let id = FIRST_DIVERGED_ID + (vmid % 90_000_000);
+  while (taken.has(id)) id++;
+  taken.add(id);
+  return id;
+}
+
+function warningsOf(guest: ManifestGuest, state: LiveGuest, request: ReturnRequest): Finding[] {
+  const { name, method, storages, role, primary, spare } = guest;
+  const found: Finding[] = [];
+  if (state.runningOn.length === 0) {
+    found.push(
+      caution(
+        "OPERATION-NOT-RUNNING",
+        name,
+        `${name} does not run now: it is moved, and stays off`,
+        `start it afterwards: \`coldspare status\``,
+      ),
+    );
+  }
+  if (method === "restore" && storages.length > 1) {
+    found.push(
+      caution(
+        "OPERATION-ONE-STORAGE",
+        name,
+        `all disks of ${name} come to ${storages[0]}; before, they were on ${storages.join(" and ")}`,
+        "move them afterwards: `qm disk move`",
+      ),
+    );
+  }
+  if (role === "domain-controller" && request.kind === "failback" && method === "restore") {
+    found.push(
+      caution(
+        "OPERATION-DOMAIN-CONTROLLER",
+        name,
+        `${name} is a domain controller and is restored from a backup of a moment ago: with a second one, let that replicate instead`,
+        `look after the return: \`repadmin /showrepl\` on ${name}, between ${primary} and ${spare}`,
+      ),
+    );
+  }
+  return found;
+}
+
+/** At home everything must fit beside what runs there now. */
+function noRoom(manifest: SiteManifest, live: LiveSite, guests: readonly ReturnGuest[]): Finding[] {
+  const homes = [...new Set(guests.map(({ home }) => home))];
+  return homes.flatMap((home) => {
+    const needed = guests
+      .filter((each) => each.home === home && each.wasRunning)
+      .reduce((total, { guest }) => total + manifest.guests[guest]!.memoryGiB + manifest.memoryOverheadGiB, 0);
+    const used = live.servers[home]?.usedGiB ?? 0;
+    const limit = manifest.servers[home]?.memoryLimitGiB ?? 0;
+    if (used + needed <= limit) return [];
+    return [
+      refusal(
+        "OPERATION-NO-MEMORY",
+        home,
+        `${home} has ${formatGiB(Math.max(0, limit - used))} left beside what runs there, and ${formatGiB(needed)} would come home`,
+        "stop what need not run there, or bring guests home one by one",
+      ),
+    ];
+  });
+}
+
+function own<T>(record: Record<string, T>, key: string): T | undefined {
+  return Object.hasOwn(record, key) ? record[key] : undefined;
+}
