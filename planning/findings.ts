@@ -1,8 +1,8 @@
 /** Making, ordering and documenting findings. */
 import { FindingCatalogue, type FindingCode } from "./catalogue";
 import type { Finding } from "./plan";
-import type { Side } from "./schema";
-import { byName } from "./units";
+import type { Fencing, Side } from "./schema";
+import { byName, list } from "./units";
 
 export type { FindingCode } from "./catalogue";
 
@@ -45,6 +45,18 @@ export function containerElsewhere(guest: string, id: number, foundOn: string, w
     `guests.${guest}`,
     `container ${guest} is on ${foundOn}, and is to be on ${wanted}: \`pulumi up\` does not move a container.`,
     `Move it first: \`pct migrate ${id} ${wanted} --restart 1\` on ${foundOn}. Or plan it on ${foundOn}.`,
+  );
+}
+
+/** Servers that keep a record of who may run a guest, and that no SSH host key leads to: no guard is installed there. */
+export function unguarded(fencing: Fencing, servers: readonly string[]): Finding | undefined {
+  if (servers.length === 0) return undefined;
+  const names = list([...servers]);
+  return makeFinding(
+    fencing === "lease" ? "LEASE-NO-SSH" : "GUARD-NO-SSH",
+    "servers",
+    `No SSH host key leads to ${names}: no guard is installed there, and ${fencing === "lease" ? "no lease is kept" : "nothing refuses a second start"}.`,
+    "Set it for each of them: `pulumi config set --path 'coldspare:ssh.hostKeys.<server>[0]' \"$(ssh-keyscan -t ed25519 <address> | cut -d' ' -f2-)\"`, and compare the key with the one on the server.",
   );
 }
 

@@ -31,6 +31,7 @@ export {
   orderFindings,
   serverUnreachable,
   switchUnderWay,
+  unguarded,
 } from "./findings";
 export { renderFindings } from "./findings-page";
 export { deriveGuestId, deriveMac } from "./identity";

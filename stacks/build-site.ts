@@ -11,6 +11,8 @@ import {
   type SitePlan,
   type SiteReport,
   type SiteSpec,
+  siteManifest,
+  unguarded,
 } from "../planning";
 import { accessOf } from "./access";
 import { readDeployed } from "./deployed";
@@ -59,9 +61,17 @@ async function planAgainstDeployed(
   const first = planSite(spec, { active: settings.active });
   const deployed = await readDeployed(first, settings);
   const plan = planSite(spec, { active: settings.active, deployedDisks: deployed.disks });
-  const all = [...findings, ...plan.findings, ...deployed.findings];
+  const all = [...findings, ...plan.findings, ...deployed.findings, ...guardFindings(plan, settings)];
   if (all.some((finding) => finding.severity === "error")) throw new PlanError(`Site ${spec.site.name}`, all);
   return { site: { ...plan, findings: all }, endpoint: deployed.endpoint };
+}
+
+/** Every server that keeps a record of a guest needs the guard, and a way to install it. */
+export function guardFindings(plan: SitePlan, settings: Pick<StackSettings, "endpoints" | "ssh">): Finding[] {
+  const { fencing, guests, servers } = siteManifest(plan, accessOf(settings));
+  const voters = new Set(Object.values(guests).flatMap((guest) => guest.voters));
+  const finding = unguarded(fencing, [...voters].filter((name) => servers[name]?.ssh === undefined).sort());
+  return finding === undefined ? [] : [finding];
 }
 
 /** A secret is what the config says, or a password made once and kept in the state, encrypted. */

@@ -54,6 +54,22 @@ export const switchingFindings = {
       "two has a storage 'local' without content 'snippets': the guard cannot be installed there, and nothing asks for a lease.",
     fix: "Give `local` the content snippets, on the server and in the specification.",
   },
+  "GUARD-NO-SSH": {
+    severity: "warning",
+    title: "Servers without a guard",
+    explanation:
+      "The guard is installed over SSH, on every server that keeps a record of who may run a guest. A server whose host key is not in `coldspare:ssh` is not reached, and gets none.",
+    example: "No SSH host key leads to one and vault: no guard is installed there, and nothing refuses a second start.",
+    fix: "Add the server's public host key to `coldspare:ssh.hostKeys`.",
+  },
+  "LEASE-NO-SSH": {
+    severity: "error",
+    title: "Leases that nobody keeps",
+    explanation:
+      "With `fencing: lease` each server that runs guests, and each voter, needs the guard and its agent, which are installed over SSH.",
+    example: "No SSH host key leads to vault: no guard is installed there, and no lease is kept.",
+    fix: "Add the server's public host key to `coldspare:ssh.hostKeys`, or use another fencing.",
+  },
   "GROUP-GUEST-UNKNOWN": {
     severity: "error",
     title: "A group names a guest that does not exist",

@@ -13,6 +13,7 @@ import {
   planGuestAlone,
   renderFindings,
   serverUnreachable,
+  unguarded,
 } from "../../planning";
 import { rows } from "./finding-rows";
 import { cleanSite, planWith } from "./sites";
@@ -31,6 +32,8 @@ const elsewhere: Partial<Record<FindingCode, () => string>> = {
   "GUEST-ID-TAKEN": () =>
     guestIdTaken({ name: "mail", id: 101 }, { name: "old-files", kind: "vm", server: "two" }).message,
   "CONTAINER-ELSEWHERE": () => containerElsewhere("mail", 101, "two", "one").message,
+  "GUARD-NO-SSH": () => unguarded("confirm", ["one", "vault"])!.message,
+  "LEASE-NO-SSH": () => unguarded("lease", ["vault"])!.message,
   "ACTIVE-MISMATCH": () =>
     activeMismatch("mail", "primary", { side: "spare", server: "two", because: "guest 101 is on two" }).message,
   "SITE-PARTIAL": () => {
