@@ -31,7 +31,6 @@ async function main() {
 
 async function prove(program, args, env) {
   const onLine = (line) => console.log(line);
-  // From its sources: it finds the checkout, and the tests' lab, relative to its own folder.
   const argv = ["--require", "./bench/register.cjs", program, ...args];
   const { code } = await run(nodeOf(checkout), argv, { cwd: checkout, env, onLine, check: false });
   return code;

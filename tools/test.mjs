@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // `npm test`: from a fresh clone to one line, `N passed, N failed`. See --help.
-import { dirname } from "node:path";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { ensureBuilt, ensureDependencies } from "./lib/checkout.mjs";
@@ -8,16 +9,19 @@ import { environmentOf } from "./lib/environment.mjs";
 import { handleSignals, run } from "./lib/exec.mjs";
 import { runJest } from "./lib/jest.mjs";
 import { createLog, createStages } from "./lib/log.mjs";
+import { runProof } from "./lib/proof.mjs";
 import { ensurePveSchema } from "./lib/schema.mjs";
 import { emptyTally, sum, tallyCheck, verdict } from "./lib/tally.mjs";
 import { ensureToolchain } from "./lib/toolchain.mjs";
 
 const HELP = `Usage: npm test -- [options] [part of a test file's path ...]
 
-Installs what is missing, compiles, lints, checks the types, runs the tests that need no engine and then those with
-the real engine and plugins. Ends with one line: N passed, N failed.
+Installs what is missing, compiles, lints, checks the types, runs the tests that need no engine, those with the real
+engine and plugins, those with real hosts (Linux and root), and the quick cut of each proof. Ends with one line:
+N passed, N failed.
 
   --no-engine   leave the tests with the real engine out (named as not run; a failure when CI is set)
+  --no-hosts    leave the tests with real hosts out (the same)
   -h, --help    this text
 
 Exit codes: 0 all passed, 1 a test failed (with CI=true also when one was not run), 2 wrong usage
@@ -31,9 +35,9 @@ handleSignals(() => log("interrupted"));
 
 function readArguments() {
   try {
-    const engine = { type: "boolean", default: false };
+    const flag = { type: "boolean", default: false };
     return parseArgs({
-      options: { "no-engine": engine, help: { type: "boolean", short: "h" } },
+      options: { "no-engine": flag, "no-hosts": flag, help: { type: "boolean", short: "h" } },
       allowPositionals: true,
     });
   } catch (error) {
@@ -79,10 +83,34 @@ async function withEngine({ schema, toolchain, args }) {
   return runJest({ checkout, project: "engine", env, log: createLog({ stream, prefix: "engine | " }), args });
 }
 
+/** Why real hosts cannot be made here; undefined when they can. */
+function whyNoHosts(values) {
+  if (values["no-hosts"]) return "--no-hosts";
+  const { canRunHosts } = createRequire(import.meta.url)(join(checkout, "dist/lab/hosts/requirements.js"));
+  const answer = canRunHosts();
+  return answer.ok ? undefined : answer.why;
+}
+
+async function withHosts({ schema, args, why }) {
+  if (why) return { ...emptyTally(), skipped: [`all tests with real hosts (tests/hosts): ${why}`] };
+  const env = environmentOf({ checkout, schema });
+  return runJest({ checkout, project: "hosts", env, log: createLog({ stream, prefix: "hosts | " }), args });
+}
+
+/** The quick cut of the proofs: each counts its own claims. */
+async function quickProofs({ schema, toolchain, why, args }) {
+  const reason = why ?? (toolchain?.ok ? undefined : "no engine");
+  if (args.length > 0) return emptyTally();
+  if (reason) return { ...emptyTally(), skipped: [`the quick cut of the proofs (proofs/): ${reason}`] };
+  const env = environmentOf({ checkout, schema, toolchain });
+  const proof = createLog({ stream, prefix: "proof | " });
+  return runProof({ checkout, name: "failover", args: ["--quick"], env, log: proof });
+}
+
 async function main() {
   const { values, positionals: args } = readArguments();
   if (values.help) return process.stdout.write(HELP);
-  const stage = createStages(log, 4);
+  const stage = createStages(log, 6);
   const schema = await stage("Dependencies and Proxmox VE schema", async () => {
     await ensureDependencies({ checkout, log });
     return ensurePveSchema({ log });
@@ -94,7 +122,12 @@ async function main() {
   const engine = await stage("Tests with the real engine", () =>
     withEngine({ schema, toolchain: first.toolchain, args }),
   );
-  const { lines, failed } = verdict(sum([built, first.tally, engine]), { ci: isCi });
+  const why = whyNoHosts(values);
+  const hosts = await stage("Tests with real hosts", () => withHosts({ schema, args, why }));
+  const proofs = await stage("The quick cut of the proofs", () =>
+    quickProofs({ schema, toolchain: first.toolchain, why, args }),
+  );
+  const { lines, failed } = verdict(sum([built, first.tally, engine, hosts, proofs]), { ci: isCi });
   for (const line of lines) log(line);
   process.exitCode = failed > 0 ? 1 : 0;
 }

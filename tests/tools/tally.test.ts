@@ -6,8 +6,9 @@ interface Tally {
   failures: string[];
   skipped: string[];
 }
-const { tallyJest, tallyCheck, sum, verdict } = loadTool<{
+const { tallyJest, tallyProof, tallyCheck, sum, verdict } = loadTool<{
   tallyJest(project: string, report: object | undefined, options?: object): Tally;
+  tallyProof(name: string, lines: string[]): Tally;
   tallyCheck(name: string, ok: boolean): Tally;
   sum(tallies: Tally[]): Tally;
   verdict(tally: Tally, options: { ci: boolean }): { lines: string[]; failed: number };
@@ -60,3 +61,15 @@ test("in continuous integration a test that was not run is a failed one", () => 
   expect(failed).toBe(1);
   expect(lines).toEqual(["NOT RUN  all with the engine (counts as failed here: CI is set)", "5 passed, 1 failed"]);
 });
+
+test("a proof counts by its own last line, and names the claims that failed", () => {
+  const tally = tallyProof("failover", ["  ok     one runs", "  FAILED two never run", "", "7 passed, 1 failed"]);
+  expect(tally).toMatchObject({ passed: 7, failed: 1, failures: ["proof of failover: two never run"] });
+});
+
+test.each([[[]], [["it broke"]], [["0 passed, 0 failed"]]])(
+  "a proof without a verdict, or without a claim, failed: %j",
+  (lines) => {
+    expect(tallyProof("failover", lines)).toMatchObject({ passed: 0, failed: 1 });
+  },
+);

@@ -5,17 +5,7 @@ import { CommandError, run } from "./exec.mjs";
 import { childEnv } from "./node.mjs";
 
 /** What goes into the build; the rest (tests, documents) does not make it stale. */
-const SOURCES = [
-  "index.ts",
-  "planning",
-  "providers",
-  "components",
-  "stacks",
-  "operations",
-  "cli",
-  "guard",
-  "lab",
-];
+const SOURCES = ["index.ts", "planning", "providers", "components", "stacks", "operations", "cli", "guard", "lab"];
 const BUILD_FILES = ["tsconfig.json", "tsconfig.build.json", "package.json", "tools/after-build.mjs"];
 
 /**

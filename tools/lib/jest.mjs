@@ -7,15 +7,15 @@ import { nodeOf } from "./node.mjs";
 import { tallyJest } from "./tally.mjs";
 
 /**
- * @param {{ checkout: string, project: "unit" | "engine", env: NodeJS.ProcessEnv, log: Function, args?: string[] }} options
+ * @param {{ checkout: string, project: "unit" | "engine" | "hosts", env: NodeJS.ProcessEnv, log: Function, args?: string[] }} options
  * @returns {Promise<import("./tally.mjs").Tally>}
  */
 export async function runJest({ checkout, project, env, log, args = [] }) {
   const folder = mkdtempSync(join(tmpdir(), "coldspare-jest-"));
   const report = join(folder, "report.json");
   const jest = join(checkout, "node_modules", "jest", "bin", "jest.js");
-  // Engine tests share the machine with an engine and plugins: one file after the other.
-  const how = project === "engine" ? ["--runInBand"] : [];
+  // Tests with an engine or with hosts share the machine with these: one file after the other.
+  const how = project === "unit" ? [] : ["--runInBand"];
   const all = [
     jest,
     "--selectProjects",

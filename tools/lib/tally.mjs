@@ -40,6 +40,23 @@ export function tallyJest(project, report, { filtered = false } = {}) {
   return tally;
 }
 
+/**
+ * Counts the claims of a proof from what it printed: its last line is the verdict. A proof that ended before it, or that
+ * claimed nothing, is a failure.
+ * @param {string[]} lines
+ * @returns {Tally}
+ */
+export function tallyProof(name, lines) {
+  const last = lines.findLast((line) => line.trim() !== "") ?? "";
+  const [, passed, failed] = /^(\d+) passed, (\d+) failed$/.exec(last) ?? [];
+  if (passed === undefined || Number(passed) + Number(failed) === 0)
+    return tallyCheck(`proof of ${name}: it ended without a verdict`, false);
+  const failures = lines
+    .filter((line) => line.startsWith("  FAILED "))
+    .map((line) => `proof of ${name}: ${line.slice(9)}`);
+  return { ...emptyTally(), passed: Number(passed), failed: Number(failed), failures };
+}
+
 /** @param {Tally[]} tallies @returns {Tally} */
 export function sum(tallies) {
   return tallies.reduce(
