@@ -1,23 +1,11 @@
-import * as fs from "node:fs";
 import { canRunHosts } from "../../lab/hosts";
 import type { LabHosts } from "../../lab/hosts/types";
 import { TrialLab, twoNodes } from "../lab/trial-lab";
+import { guestProcesses } from "./guests-support";
 
 const check = canRunHosts();
 if (!check.ok) process.stderr.write(`tests/hosts: SKIPPED: ${check.why}\n`);
 const here = check.ok ? describe : describe.skip;
-
-/** Every process of the machine that is a guest, as anybody sees it. */
-function guestProcesses(): string[] {
-  return fs.readdirSync("/proc").flatMap((pid) => {
-    try {
-      const text = fs.readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ").trim();
-      return text.startsWith("coldspare-lab-guest ") ? [text] : [];
-    } catch {
-      return [];
-    }
-  });
-}
 
 here("guests on real hosts", () => {
   let lab: TrialLab;
@@ -35,6 +23,7 @@ here("guests on real hosts", () => {
   }, 60_000);
   afterAll(() => lab?.remove(), 30_000);
 
+  const running = () => guestProcesses(hosts, ["srv1", "srv2"]);
   const shell = async (node: string, text: string) => {
     const result = await hosts.exec(node, ["sh", "-c", text]);
     return { ...result, text: `${result.stdout}${result.stderr}`.trim() };
@@ -47,7 +36,7 @@ here("guests on real hosts", () => {
 
   it("start as a process that answers in its own network, and end with a stop", async () => {
     expect((await lab.task("srv1", "POST", "/nodes/srv1/qemu/100/status/start")).exit).toBe("OK");
-    expect(guestProcesses()).toContain("coldspare-lab-guest 100 sql-erp srv1");
+    expect(running()).toContain("coldspare-lab-guest 100 sql-erp srv1");
     const { status, body } = await answers(100);
     expect(status).toBe(200);
     expect(JSON.parse(body)).toMatchObject({ name: "sql-erp", vmid: 100, node: "srv1" });
@@ -60,7 +49,7 @@ here("guests on real hosts", () => {
     );
     expect(pid.text).toMatch(/^\d+\ncoldspare-lab-guest 100 sql-erp srv1/);
     expect((await lab.task("srv1", "POST", "/nodes/srv1/qemu/100/status/stop")).exit).toBe("OK");
-    expect(guestProcesses()).toEqual([]);
+    expect(running()).toEqual([]);
   });
 
   it("take qm, pct, pvesh, pvesr, pvecm, pvesm and zfs on the host, as root", async () => {
@@ -138,7 +127,7 @@ here("guests on real hosts", () => {
       "hookscript error for 100 on pre-start: command '/var/lib/vz/snippets/guard 100 pre-start' failed: exit code 1",
     );
     expect(log).toContain("no");
-    expect(guestProcesses()).toEqual([]);
+    expect(running()).toEqual([]);
     await shell("srv1", "rm /root/refuse /root/hook.log");
     await lab.task("srv1", "POST", "/nodes/srv1/vzdump", { vmid: 100, storage: "local" });
     await lab.task("srv1", "POST", "/nodes/srv1/qemu/100/status/start");
@@ -164,7 +153,7 @@ here("guests on real hosts", () => {
       "with-local-disks": 1,
     });
     expect(exit).toBe("OK");
-    expect(guestProcesses()).toEqual(["coldspare-lab-guest 100 sql-erp srv2"]);
+    expect(running()).toEqual(["coldspare-lab-guest 100 sql-erp srv2"]);
     expect((await shell("srv2", "head -1 /root/hook.log")).text).toBe("100 pre-start from=srv1");
     expect((await answers(100, "/data")).body).toMatch(/order 1\n$/);
     expect((await shell("srv1", "ls /etc/pve/nodes/*/qemu-server/")).text).toContain("srv2/qemu-server/:\n100.conf");
@@ -172,7 +161,7 @@ here("guests on real hosts", () => {
 
   it("die with their host; the other one takes the configuration with mv and starts them", async () => {
     await lab.control("POST", "/nodes/srv2/kill");
-    expect(guestProcesses()).toEqual([]);
+    expect(running()).toEqual([]);
     const moved = await shell(
       "srv1",
       "mv /etc/pve/nodes/srv2/qemu-server/100.conf /etc/pve/nodes/srv1/qemu-server/ && qm start 100 && qm status 100",
@@ -182,7 +171,7 @@ here("guests on real hosts", () => {
     await lab.control("POST", "/nodes/srv2/revive");
     expect(hosts.isUp("srv2")).toBe(true);
     expect((await shell("srv2", "ls /etc/pve/nodes/srv1/qemu-server/")).text).toBe("100.conf");
-    expect(guestProcesses()).toEqual(["coldspare-lab-guest 100 sql-erp srv1"]);
+    expect(running()).toEqual(["coldspare-lab-guest 100 sql-erp srv1"]);
   }, 30_000);
 
   it("run twice when a network splits and nobody fences: what fencing is for", async () => {
@@ -192,10 +181,7 @@ here("guests on real hosts", () => {
     expect((await shell("srv1", "pvecm status")).stdout).toMatch(/^Quorate: +No$/m);
     await shell("srv2", "mv /etc/pve/nodes/srv1/qemu-server/100.conf /etc/pve/nodes/srv2/qemu-server/");
     expect((await shell("srv2", "qm start 100")).code).toBe(0);
-    expect(guestProcesses().sort()).toEqual([
-      "coldspare-lab-guest 100 sql-erp srv1",
-      "coldspare-lab-guest 100 sql-erp srv2",
-    ]);
+    expect(running().sort()).toEqual(["coldspare-lab-guest 100 sql-erp srv1", "coldspare-lab-guest 100 sql-erp srv2"]);
     expect(JSON.parse((await answers(100, "/", { node: "srv1" })).body).node).toBe("srv1");
     expect(JSON.parse((await answers(100, "/", { node: "srv2" })).body).node).toBe("srv2");
     expect((await shell("srv1", "ls /etc/pve/qemu-server")).text).toBe("100.conf");
@@ -205,16 +191,44 @@ here("guests on real hosts", () => {
     ).toBe("");
     expect((await lab.control("GET", "/")).strays).toEqual([expect.objectContaining({ vmid: 100, node: "srv1" })]);
     await lab.control("POST", "/nodes/srv1/kill");
-    expect(guestProcesses()).toEqual(["coldspare-lab-guest 100 sql-erp srv2"]);
+    expect(running()).toEqual(["coldspare-lab-guest 100 sql-erp srv2"]);
     await lab.control("POST", "/nodes/srv1/revive");
   }, 30_000);
+
+  it("are containers too, which their host knows by the socket of their monitor", async () => {
+    const template = "debian-13-standard_13.1-1_amd64.tar.zst";
+    const url = `https://images.example/${template}`;
+    await lab.task("srv1", "POST", "/nodes/srv1/storage/local/download-url", {
+      url,
+      content: "vztmpl",
+      filename: template,
+    });
+    const made = await lab.task("srv1", "POST", "/nodes/srv1/lxc", {
+      vmid: 300,
+      hostname: "docker",
+      ostemplate: `local:vztmpl/${template}`,
+      rootfs: "tank:4",
+      net0: "name=eth0,bridge=vmbr0,tag=20,ip=192.168.20.30/24",
+    });
+    expect(made.exit).toBe("OK");
+    expect((await shell("srv1", "pct start 300 && pct status 300 && pct list")).text).toMatch(
+      /^status: running\nVMID.*\n300 +running +docker/s,
+    );
+    expect((await shell("srv1", "grep -c '@/var/lib/lxc/300/command$' /proc/net/unix")).text).toBe("1");
+    expect(JSON.parse((await answers(300)).body)).toMatchObject({ name: "docker", node: "srv1" });
+    await shell("srv1", "kill -9 $(lxc-info -n 300 -p -H)");
+    await lab.until(
+      () => shell("srv1", "pct status 300"),
+      ({ text }) => text === "status: stopped",
+    );
+  });
 
   it("come back with the lab, through their hook, when they have onboot", async () => {
     await shell("srv2", "qm set 100 --onboot 1; rm -f /root/hook.log");
     lab = await lab.restart();
     hosts = lab.lab.hosts!;
     await lab.until(
-      async () => guestProcesses(),
+      async () => running(),
       (found) => found.length === 1,
     );
     expect((await shell("srv2", "cat /root/hook.log")).text).toMatch(/^100 pre-start from=/);
