@@ -9,7 +9,7 @@ import { handOverStep, Memory, type Return, startStep, stopStep } from "./failba
 import type { ReturnGuest, ReturnPlan } from "./failback-plan";
 import { migrateStep, synchroniseSteps } from "./failback-replication";
 import { restoreSteps, standbyStep } from "./failback-restore";
-import { commandsStep, networksStep, tidyStep } from "./failback-surroundings";
+import { answersStep, commandsStep, networksStep, tidyStep } from "./failback-surroundings";
 import type { Operation, OperationHistory } from "./journal";
 import { startSteps } from "./power-order";
 import type { Step } from "./steps";
@@ -72,7 +72,7 @@ function unitSteps(run: Return, unit: Unit): Step[] {
 function overSteps(run: Return, each: ReturnGuest): Step[] {
   const { away, home } = each;
   const over = each.method === "restore" ? restoreSteps(run, each, home) : [migrateStep(run, each, away, home)];
-  return [...over, ...networksStep(run, each, home, "primary"), handOverStep(run, each, away, home)];
+  return [...over, ...networksStep(run, each, home), handOverStep(run, each, away, home)];
 }
 
 function upSteps(run: Return, each: ReturnGuest, { group, guests, waits }: Unit, index: number): Step[] {
@@ -82,6 +82,7 @@ function upSteps(run: Return, each: ReturnGuest, { group, guests, waits }: Unit,
         ...commandsStep(run, each, group, "before-start"),
         startStep(run, each, home, vmid),
         ...commandsStep(run, each, group, "after-start"),
+        answersStep(run, each, home),
       ]
     : [];
   const after = each.method === "restore" ? [standbyStep(run, each)] : [];
@@ -119,12 +120,13 @@ function commitSteps(run: Return, each: ReturnGuest): Step[] {
     ...commandsStep(run, each, undefined, "before-stop"),
     stopStep(run, each),
     ...restored,
-    ...networksStep(run, each, away, "spare"),
+    ...networksStep(run, each, away),
     ...(each.wasRunning
       ? [
           ...commandsStep(run, each, undefined, "before-start"),
           startStep(run, each, away, vmid),
           ...commandsStep(run, each, undefined, "after-start"),
+          answersStep(run, each, away),
         ]
       : []),
     standbyStep(run, each),

@@ -74,7 +74,7 @@ export function planUp(
       : [];
   const leftOut =
     dead.size === 0 ? [] : [...known(manifest, resources, facts, dead), ...unmade(manifest, resources, facts, dead)];
-  const moved = dead.size === 0 ? [] : movedGuests(manifest, resources, facts, dead);
+  const moved = movedGuests(manifest, resources, facts, dead);
   return { leftOut, moved, refusals, args: [...refreshArgs(moved, dead, extra), ...excludeArgs(leftOut), ...extra] };
 }
 
@@ -105,8 +105,7 @@ function whyLeftOut(
   const name = nameOf(urn);
   const owner = Object.keys(manifest.guests).find((guest) => childrenOf(guest).includes(name));
   if (owner !== undefined) return guestReason(manifest, owner, name, facts, dead);
-  const component =
-    parent === undefined ? undefined : /coldspare:index:PhysicalServer::(.+)$/.exec(parent)?.[1];
+  const component = parent === undefined ? undefined : /coldspare:index:PhysicalServer::(.+)$/.exec(parent)?.[1];
   const server = component ?? firstText(outputs.nodeName, inputs.nodeName, inputs.node, inputs.server);
   if (server !== undefined && dead.has(server)) return { server, why: `it is a setting of ${server}` };
   const guarded = Object.keys(manifest.servers).find((each) => name === `${each}-guard`);
@@ -217,8 +216,8 @@ function movedGuests(
 function refreshArgs(moved: readonly string[], dead: ReadonlySet<string>, extra: readonly string[]): string[] {
   const asked = extra.some((arg) => arg === "--refresh" || arg === "--refresh=true" || arg === "-r");
   const off = extra.includes("--refresh=false");
-  if (off || dead.size === 0 || (!asked && moved.length === 0)) return [];
-  const program = extra.some((arg) => arg.startsWith("--run-program")) ? [] : ["--run-program"];
+  if (off || (!asked && moved.length === 0)) return [];
+  const program = dead.size === 0 || extra.some((arg) => arg.startsWith("--run-program")) ? [] : ["--run-program"];
   return asked ? program : ["--refresh", ...program];
 }
 
