@@ -84,6 +84,7 @@ withHosts("real hosts", () => {
     const parent = /^PPid:\s+(\d+)/m.exec(fs.readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
     expect(Number(parent)).toBe(hosts.pid("srv2"));
     const running = hosts.exec("srv2", ["sleep", "100"]);
+    await until("it runs", async () => (await on(hosts, "srv2", "ps -eo args | grep -cx 'sleep 100' || true")) === "1");
 
     const started = performance.now();
     await hosts.cut("srv2");
