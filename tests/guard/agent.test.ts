@@ -50,7 +50,7 @@ afterAll(() => {
 });
 
 const pause = (milliseconds: number) => new Promise((done) => setTimeout(done, milliseconds));
-async function until(what: string, holds: () => boolean, seconds = 6): Promise<void> {
+async function until(what: string, holds: () => boolean, seconds = 15): Promise<void> {
   const end = Date.now() + seconds * 1000;
   while (!holds()) {
     if (Date.now() > end) throw new Error(`never: ${what}`);
@@ -88,7 +88,18 @@ describe("the agent under leases", () => {
     await until("disarmed", () => watchdog.ends[0] === "disarmed");
     agent.kill("SIGTERM");
     await until("agent ended", () => agent.exitCode === 0);
-  }, 20_000);
+  }, 60_000);
+
+  test.concurrent("beside it: two voters that hang cost a start a few seconds, then it is refused", async () => {
+    const { site } = leaseSite({ fencing: "confirm" });
+    site.mode("srv1", "hang");
+    site.mode("backup-1", "hang");
+    const began = Date.now();
+    const refused = await site.runAside("srv2", ["hook", "113", "pre-start"]);
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toMatch(/srv1 +no answer: no answer in time/);
+    expect(Date.now() - began).toBeLessThan(15_000);
+  }, 60_000);
 
   test.concurrent("stops the guest when another server may run it", async () => {
     const { site } = leaseSite();
@@ -99,7 +110,7 @@ describe("the agent under leases", () => {
     site.claim("op", "sql-erp=1@-", "srv1", "backup-1");
     await until("guest off", () => guest.signalCode !== null);
     expect(site.read("srv2/tool.log")).toContain("stop 113 --skiplock --timeout 0.2");
-  }, 20_000);
+  }, 60_000);
 
   test.concurrent("ended by hand it leaves a keeper, which a new agent relieves and the end of the lease ends", async () => {
     const { site, watchdog } = leaseSite();
@@ -124,7 +135,7 @@ describe("the agent under leases", () => {
     await until("guest off", () => guest.signalCode !== null);
     await until("keeper gone", () => watchdog.ends.length === 2);
     expect(watchdog.ends).toEqual(["disarmed", "disarmed"]);
-  }, 20_000);
+  }, 60_000);
 
   test.concurrent("killed, it lets the watchdog bite; started again after the lease it stops what still runs", async () => {
     const { site, watchdog } = leaseSite();
@@ -142,7 +153,7 @@ describe("the agent under leases", () => {
     expect(alive(guest.pid)).toBe(true);
     site.start("srv2", ["agent"]);
     await until("guest off", () => guest.signalCode !== null, 3);
-  }, 20_000);
+  }, 60_000);
 
   test.concurrent("an incoming migration is no guest that runs; once it does, the side that it left gives it up", async () => {
     const { site } = leaseSite();
@@ -159,7 +170,7 @@ describe("the agent under leases", () => {
     await until("given up", () => site.ask("srv1", "read", "sql-erp")["sql-erp"]?.server === "srv2");
     await until("granted", () => /held=.*srv1:\d/.test(site.read("srv2/run/coldspare/validity/sql-erp")));
     expect(alive(guest.pid)).toBe(true);
-  }, 20_000);
+  }, 60_000);
 
   test.concurrent("with a person's permission it goes on while the voters are silent, not when they say no", async () => {
     const { site } = leaseSite();
@@ -178,5 +189,5 @@ describe("the agent under leases", () => {
     site.mode("srv1", "up");
     site.mode("backup-1", "up");
     await until("guest off", () => guest.signalCode !== null);
-  }, 20_000);
+  }, 60_000);
 });

@@ -3,6 +3,9 @@ import { rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { NODE_PROGRAM, Servers, type SiteOptions } from "./servers";
 
+// Each test runs dozens of short processes; a busy machine takes its time.
+jest.setTimeout(30_000);
+
 describe("the hook", () => {
   let site: Servers;
   const make = (options: SiteOptions = {}) => {

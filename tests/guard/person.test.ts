@@ -6,6 +6,9 @@ import { APP, Servers, SQL } from "./servers";
 
 const GUARD = join(__dirname, "../../guard");
 
+// Each test runs dozens of short processes; a busy machine takes its time.
+jest.setTimeout(30_000);
+
 describe("on a server", () => {
   let site: Servers;
   afterEach(() => site.remove());

@@ -4,6 +4,9 @@ import type { Readable, Writable } from "node:stream";
 import fc from "fast-check";
 import { NODE_PROGRAM, Servers } from "./servers";
 
+// Each test runs dozens of short processes; a busy machine takes its time.
+jest.setTimeout(30_000);
+
 describe("a voter", () => {
   let site: Servers;
   beforeEach(() => {

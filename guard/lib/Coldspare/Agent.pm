@@ -54,8 +54,13 @@ sub take_agent_lock {
     return 0;
 }
 
-# With it the hook knows that somebody will renew what it lets start.
-sub introduce { write_mark('agent', 'main', pid => $$, born => born($$)) }
+# With it the hook knows that somebody will renew what it lets start. Said again and again: a hung agent is none.
+sub introduce {
+    my ($self) = @_;
+    return if uptime() < ($self->{next_word} // 0);
+    $self->{next_word} = uptime() + 5;
+    write_mark('agent', 'main', pid => $$, born => born($$), at => uptime());
+}
 
 sub turn {
     my ($self) = @_;
@@ -68,7 +73,9 @@ sub turn {
     my $safe = 1;
     for my $guest (@$guests) { $safe = 0 unless within_lease($self, $guest) }
     watchdog($self, scalar @$guests, $safe);
-    begin_reconcile($self) if !$self->{keeper};
+    return if $self->{keeper};
+    introduce($self);
+    begin_reconcile($self);
 }
 
 # Reads node.conf again when it changed; a broken one leaves the old in force.
@@ -262,6 +269,8 @@ sub child {
     if ($pid == 0) {
         setpgrp(0, 0);
         $SIG{$_} = 'DEFAULT' for qw(TERM INT HUP);
+        # Neither the lock nor the watchdog's connection may live longer than the agent.
+        close $_ for grep { defined } @$self{qw(lock watchdog)};
         my $result = eval { $code->() };
         note('error', "$what: $@") if $@;
         POSIX::_exit($result // 1);
@@ -271,9 +280,10 @@ sub child {
 
 sub reap {
     my ($self) = @_;
-    while ((my $pid = waitpid(-1, WNOHANG)) > 0) {
+    for my $pid (keys %{ $self->{children} }) {
+        next if waitpid($pid, WNOHANG) == 0;
         my $code = $? >> 8;
-        my $child = delete $self->{children}{$pid} // next;
+        my $child = delete $self->{children}{$pid};
         # 10: the process is there, but the guest does not run in it. Looked at again soon.
         $self->{idle}{$1} = uptime() + 3 if $code == 10 && $child->{what} =~ /^stop (\d+)$/;
     }

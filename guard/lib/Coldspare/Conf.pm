@@ -33,6 +33,7 @@ sub read_guest {
     die "'" . ($name // '') . "' is no name of a guest\n" unless ($name // '') =~ /^$NAME$/;
     die "guest $name is neither qemu nor lxc\n" unless ($kind // '') =~ /^(?:qemu|lxc)$/;
     my $guest = words("@rest");
+    integer($guest->{$_}, "guest $name: $_") for grep { defined $guest->{$_} } qw(order delay onboot);
     $guest->{$_} = [split /,/, $guest->{$_} // ''] for qw(voters ids);
     for my $server (@{ $guest->{voters} }, $guest->{primary}) {
         die "guest $name: '" . ($server // '') . "' is no name of a server\n" unless ($server // '') =~ /^$NAME$/;

@@ -64,7 +64,7 @@ sub start_in_progress {
 
 sub agent_alive {
     my $mark = read_mark('agent', 'main') // return 0;
-    return (born($mark->{pid}) // '') eq $mark->{born} ? 1 : 0;
+    return (born($mark->{pid}) // '') eq $mark->{born} && uptime() - $mark->{at} < 20 ? 1 : 0;
 }
 
 sub permit_file { return path("/var/lib/coldspare/permits/$_[0]") }

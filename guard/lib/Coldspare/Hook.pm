@@ -62,8 +62,9 @@ sub pre_start {
     remove_mark('passed', $vmid);
     $q->{other} = begin_start($conf, $guest, $vmid);
     my $verdict = by_votes($conf, $guest, $q);
+    $verdict = refuse('late') if $verdict->{verdict} eq 'start' && $conf->{fencing} eq 'lease' && !begin_lease($conf, $guest, $q->{answers});
     if ($verdict->{verdict} eq 'start' || $verdict->{verdict} eq 'pass') {
-        passed($conf, $guest, $vmid, $verdict, $q->{answers});
+        passed($guest, $vmid, $verdict, $conf->{self});
         return 1;
     }
     remove_mark('starting', $guest->{name}) unless $q->{other};
@@ -145,22 +146,28 @@ sub take_grants {
 }
 
 sub passed {
-    my ($conf, $guest, $vmid, $verdict, $answers) = @_;
+    my ($guest, $vmid, $verdict, $self) = @_;
     my $name = $guest->{name};
     unlink permit_file($name);
     if ($verdict->{verdict} eq 'pass') {
         write_mark('permitted', $vmid, at => uptime());
-        say_and_note('warning', "$name ($vmid) starts on $conf->{self} by a person's permission, without a majority of voters");
+        say_and_note('warning', "$name ($vmid) starts on $self by a person's permission, without a majority of voters");
     }
     else {
         remove_mark('permitted', $vmid);
-        note('notice', "$name ($vmid) starts on $conf->{self}, epoch $verdict->{epoch}");
+        note('notice', "$name ($vmid) starts on $self, epoch $verdict->{epoch}");
     }
     # After a power cut the boot helper starts the id that ran last.
     eval { write_file(path("/var/lib/coldspare/active/$name"), "vmid=$vmid epoch=" . ($verdict->{epoch} // 0) . "\n", 1) };
-    return unless $conf->{fencing} eq 'lease' && $verdict->{verdict} eq 'start';
+}
+
+# What the grants are worth by now; a server that slept between asking and being answered has nothing left. The agent goes on
+# from here.
+sub begin_lease {
+    my ($conf, $guest, $answers) = @_;
     my $lease = renew({ voters => $guest->{voters}, now => uptime(), term => $conf->{term}, until => 0, held => {}, answers => $answers });
-    write_validity($name, $lease);
+    write_validity($guest->{name}, $lease) if $lease->{valid};
+    return $lease->{valid};
 }
 
 my %WHY = (
@@ -175,6 +182,7 @@ my %WHY = (
     silent => 'too few voters answer',
     other => 'another server may run it',
     'not-granted' => 'no majority of voters granted the start',
+    late => 'the grants were over before the start could begin',
 );
 my %WHAT_NOW = (
     'no-voter' => 'Move it back to one of its servers.',
@@ -188,6 +196,7 @@ my %WHAT_NOW = (
     silent => 'Bring the silent voters or the network between them back; after a power cut coldspare-boot tries again by itself.',
     other => 'To run it here: coldspare failback, or coldspare failover of the other server.',
     'not-granted' => 'Start it again; the record changed, or a voter went silent, while the start was asked for.',
+    late => 'Start it again. If that happens more than once, this server or its network is too slow for the lease times of the site.',
 );
 
 # For a person at night: who said what, what to do, how to override.

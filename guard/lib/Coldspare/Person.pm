@@ -28,6 +28,7 @@ sub allow {
     my $guest = $which =~ /^\d+$/ ? guest_of($conf, $which) : $conf->{guests}{$which};
     return refused("$which is not in node.conf: nothing holds its start back") unless $guest;
     return refused("$conf->{self} has no vote on $guest->{name}: it can run on " . join(' or ', map { $_->{server} } @{ $guest->{ids} })) unless is_voter($conf->{self}, @{ $guest->{voters} });
+    return refused("$conf->{self} runs no guests: give the permission on the server that is to run it") unless $conf->{hypervisor};
     my $name = $guest->{name};
     my $by = 'allow@' . $conf->{self} . '-' . (time_of_day() =~ s/[^0-9TZ]//gr) . "-$$";
     my $answers = read_voters($conf, $guest)->{$name};
