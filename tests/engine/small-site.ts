@@ -5,9 +5,9 @@ import { type SiteLab, smbSite } from "./site-lab";
 
 export type Guests = NonNullable<SiteSpecInput["guests"]>;
 
-/** The SMB site's servers and storages without its devices, with these guests. */
+/** The SMB site's servers and storages without its devices, groups and drills, with these guests. */
 export function smallSite(guests: Guests): SiteSpecInput {
-  const { devices: _, images: __, ...site } = smbSite();
+  const { devices: _, images: __, groups: ___, drills: ____, ...site } = smbSite();
   return { ...site, guests };
 }
 
