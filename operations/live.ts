@@ -15,7 +15,7 @@ import type {
   RunningGuest,
   Seat,
 } from "./live-types";
-import { agreed, NOBODY, readVoters, type VoterReadings } from "./voters";
+import { agreed, NOBODY, readVoters, recordsOf, type VoterReadings, type VoterRecord } from "./voters";
 
 export type * from "./live-types";
 
@@ -53,7 +53,7 @@ export async function readLive(operator: Operator): Promise<LiveSite> {
   return {
     at: new Date(times.length > 0 ? Math.max(...times) : operator.clock.now().getTime()).toISOString(),
     servers: Object.fromEntries(names.map((name) => [name, liveServer(manifest, name, answers)])),
-    guests: Object.fromEntries(guests.map((guest) => [guest.name, liveGuest(manifest, guest, answers)])),
+    guests: Object.fromEntries(guests.map((guest) => [guest.name, liveGuest(guest, answers)])),
     readings,
     takenIds: [
       ...new Set(
@@ -141,11 +141,11 @@ function guestWithId(manifest: SiteManifest, server: string, vmid: number): Mani
   );
 }
 
-function liveGuest(manifest: SiteManifest, guest: ManifestGuest, answers: Answers): LiveGuest {
+function liveGuest(guest: ManifestGuest, answers: Answers): LiveGuest {
   const { name, primary, spare } = guest;
   const seats = idsOf(guest).map(({ server, vmid }) => seatOf(server, vmid, answers.api));
   const runningOn = seats.filter(({ running }) => running === true);
-  const record = spare === undefined ? undefined : agreed(guest, answers.readings);
+  const record = spare === undefined ? undefined : (agreed(guest, answers.readings) ?? onlyVoice(guest, answers));
   const standbys = answers.standbys[name] ?? [];
   const job = spare === undefined ? undefined : jobOf(guest, answers);
   const active = activeServerOf(guest, record?.server, seats);
@@ -172,6 +172,12 @@ function liveGuest(manifest: SiteManifest, guest: ManifestGuest, answers: Answer
     diverged: activeSide !== "unknown" && (tagged || noted),
     ...(drill !== undefined && { drill }),
   };
+}
+
+/** Of two voters one is often the dead server: then what the other one holds is all that can be known. */
+function onlyVoice(guest: ManifestGuest, { readings }: Answers): VoterRecord | undefined {
+  const records = recordsOf(guest, readings);
+  return guest.voters.length === 2 && records.length === 1 ? records[0]!.record : undefined;
 }
 
 function seatOf(server: string, vmid: number, api: Record<string, ApiAnswer>): Seat {
