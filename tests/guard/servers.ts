@@ -18,6 +18,7 @@ case "$mode" in
   fail) echo "ssh: connect to host $peer port 22: No route to host" >&2; exit 255 ;;
   hang) exec sleep 30 ;;
   cut) COLDSPARE_ROOT="$SERVERS/$peer" SSH_ORIGINAL_COMMAND="$*" "$NODE" serve | head -c 30; exit 0 ;;
+  suspend) case "$*" in grant*) echo "1000.00 0" > "$COLDSPARE_ROOT/proc/uptime" ;; esac ;;
   deaf) COLDSPARE_ROOT="$SERVERS/$peer" SSH_ORIGINAL_COMMAND="$*" "$NODE" serve >/dev/null; exit 255 ;;
 esac
 export COLDSPARE_ROOT="$SERVERS/$peer" SSH_ORIGINAL_COMMAND="$*"
@@ -40,7 +41,7 @@ export interface Result {
   stdout: string;
   stderr: string;
 }
-export type Mode = "up" | "fail" | "hang" | "cut" | "deaf";
+export type Mode = "up" | "fail" | "hang" | "cut" | "deaf" | "suspend";
 export interface SiteOptions {
   fencing?: "confirm" | "power" | "lease";
   /** Lines `term 60` and so on. */
@@ -145,7 +146,9 @@ export class Servers {
   /** One request to a voter; its answer as one record per guest. */
   ask(server: string, ...request: string[]): Record<string, Record<string, string>> {
     const answers: Record<string, Record<string, string>> = {};
-    for (const line of this.run(server, ["serve", ...request]).stdout.split("\n")) {
+    const { stdout, stderr } = this.run(server, ["serve", ...request]);
+    if (stderr !== "") throw new Error(`${server}: ${stderr}`);
+    for (const line of stdout.split("\n")) {
       const [name, verdict, ...words] = line.split(" ");
       if (name === undefined || verdict === undefined) continue;
       answers[name] = { verdict, ...Object.fromEntries(words.map((word) => word.split(/=(.*)/s).slice(0, 2))) };
@@ -176,6 +179,14 @@ export class Servers {
     const child = spawn("perl", ["-e", "$SIG{TERM}='IGNORE'; sleep 60", "--", "-id", `${vmid}`], { stdio: "ignore" });
     this.processes.push(child);
     this.put(`${server}/run/qemu-server/${vmid}.pid`, `${child.pid}\n`);
+    return child;
+  }
+
+  /** A start as Proxmox VE's task makes it: the hook, and then something that takes long. */
+  slowStart(server: string, vmid: number): ChildProcess {
+    const script = `"$NODE" hook ${vmid} pre-start || exit 1; : > "$COLDSPARE_ROOT/passed"; while :; do sleep 60; done`;
+    const child = spawn("sh", ["-c", script], { env: this.environment(server), stdio: "ignore" });
+    this.processes.push(child);
     return child;
   }
 

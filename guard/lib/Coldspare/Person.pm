@@ -194,8 +194,8 @@ sub append_lines {
     my $new = join '', map { "$_\n" } grep { !$there{$_}++ } @lines;
     # After a line that a power cut tore, the next one begins on its own.
     $new = "\n$new" if $text ne '' && $text !~ /\n\z/;
-    my $done = $new eq '' || print {$handle} $new;
-    die "cannot write $file: $!\n" unless $done && $handle->flush && $handle->sync && close $handle;
+    my $done = $new eq '' || (syswrite($handle, $new) // -1) == length $new;
+    die "cannot write $file: $!\n" unless $done && $handle->sync && close $handle;
     my ($folder) = $file =~ m{^(.*)/};
     sysopen(my $directory, $folder, O_RDONLY | O_DIRECTORY) or die "cannot open $folder: $!\n";
     $directory->sync or die "cannot write $folder: $!\n";

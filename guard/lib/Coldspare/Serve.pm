@@ -25,7 +25,7 @@ sub answer_line {
 sub target {
     my ($word, $with_server) = @_;
     my ($name, $epoch, $server) = $word =~ /^($NAME)=(\d{1,15})(?:\@($NAME|-))?$/ or die "'$word' is not understood\n";
-    die "'$word' is not understood\n" if $with_server != defined $server;
+    die "'$word' is not understood\n" if $with_server xor defined $server;
     return ($name, $epoch + 0, $server);
 }
 

@@ -55,9 +55,8 @@ sub write_file {
     my ($folder) = $file =~ m{^(.*)/[^/]+$};
     make_folder($folder);
     sysopen(my $handle, "$file.new", O_WRONLY | O_CREAT | O_TRUNC, 0600) or die "cannot write $file: $!\n";
-    require IO::Handle if $durable;
-    my $done = print {$handle} $text;
-    $done &&= $handle->flush && $handle->sync if $durable;
+    my $done = (syswrite($handle, $text) // -1) == length $text;
+    if ($done && $durable) { require IO::Handle; $done = $handle->sync }
     $done &&= close $handle;
     die "cannot write $file: $!\n" unless $done;
     rename("$file.new", $file) or die "cannot write $file: $!\n";
