@@ -4,13 +4,13 @@ import type { Domain } from "./domain";
 import { dataVolume } from "./guest-data";
 import { regroup } from "./membership";
 import { killNode, reviveNode } from "./node-power";
-import { heal, setWitness, split } from "./partition";
+import { freeze, heal, setWitness, split } from "./partition";
 import { hasBooted } from "./power";
 import { strayProcesses } from "./processes";
 import type { Router } from "./router";
 import type { Guest } from "./state";
 import type { Validator } from "./validation";
-import { volumeFile } from "./volumes";
+import { addVolume, volumeFile } from "./volumes";
 import type { World } from "./world";
 
 /** One call of the control interface. */
@@ -148,6 +148,14 @@ export function controlActions(world: World, router: Router, validator: Validato
       await heal(world);
       return overview(world);
     }),
+    action("POST", "/hosts/{name}/freeze", async ([name]) => {
+      await freeze(world, names(world, [name], "name")[0]!, true);
+      return { name, frozen: true };
+    }),
+    action("POST", "/hosts/{name}/thaw", async ([name]) => {
+      await freeze(world, names(world, [name], "name")[0]!, false);
+      return { name, frozen: false };
+    }),
     action("POST", "/config-move {vmid, from, to, on?}", (_, body) => {
       const to = text(body.to, "to");
       moveConfig(
@@ -239,6 +247,22 @@ export function controlActions(world: World, router: Router, validator: Validato
       world.state.hostBootSeconds = { ...world.state.hostBootSeconds, [node!]: seconds };
       world.save();
       return { node, seconds };
+    }),
+    action("POST", "/snippets {node, name, text}", (_, body) => {
+      const node = text(body.node, "node");
+      const domain = world.domainOf(node);
+      if (!domain) throw new Error(`there is no node '${node}'`);
+      const bytes = text(body.text, "text");
+      const size = Buffer.byteLength(bytes);
+      const name = `snippets/${text(body.name, "name")}`;
+      addVolume(
+        domain,
+        node,
+        domain.storage("local", node),
+        { name, content: "snippets", format: "snippet", size, used: size },
+        bytes,
+      );
+      return { volid: `local:${name}` };
     }),
     action("GET", "/hooks", () => world.hookCalls),
     action("GET", "/hosts", () => world.hosts?.describe() ?? {}),

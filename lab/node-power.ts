@@ -4,7 +4,7 @@ import { regroup } from "./membership";
 import { powerOn } from "./power";
 import { allProcesses, assignProcesses } from "./processes";
 import type { Guest } from "./state";
-import { interruptTasks, startTask } from "./tasks";
+import { interruptTasks, startTask, type TaskHandle } from "./tasks";
 import type { World } from "./world";
 
 /** Virtual seconds that a server needs until its API answers. */
@@ -18,6 +18,7 @@ export function nodeDown(world: World, name: string): void {
   // What the others knew of its guests last is what they go on showing.
   publishStatus(domain.at(name), name);
   node.up = false;
+  if (world.state.frozen) world.state.frozen = world.state.frozen.filter((each) => each !== name);
   const left = allProcesses(domain).filter((process) => process.node !== name);
   assignProcesses(domain, left);
   interruptTasks(domain, name, world.clock.seconds());
@@ -75,6 +76,16 @@ function startup(guest: Guest): { order: number; up: number } {
   return { order: order === undefined ? Number.MAX_SAFE_INTEGER : Number(order), up: Number(up ?? 0) };
 }
 
+/** How long `startall` waits for the quorum (PVE::API2::Nodes); nobody tries again after that. */
+const QUORUM_SECONDS = 10;
+
+async function waitForQuorum(domain: Domain, name: string, handle: TaskHandle): Promise<void> {
+  // Real hosts boot in real time, however fast the lab's clock runs.
+  const scale = domain.world.hosts ? domain.world.clock.speed : 1;
+  for (let left = QUORUM_SECONDS; left > 0 && !domain.quorate(name); left--) await handle.takes(scale);
+  domain.requireQuorum(name);
+}
+
 /** `startall` of a node that has just booted: waits for the quorum, then starts in order. */
 export function bootGuests(world: World, name: string): void {
   const domain = domainOf(world, name);
@@ -92,11 +103,9 @@ export function bootGuests(world: World, name: string): void {
     user: "root@pam",
     seconds: 1,
     work: async (handle) => {
-      while (!domain.quorate(name)) {
-        if (!domain.state.nodes[name]?.up) return;
-        await handle.takes(1);
-      }
+      await waitForQuorum(domain, name, handle);
       for (const { vmid, type } of onBoot()) {
+        domain.requireQuorum(name);
         const now = domain.at(name);
         // The configuration may have been moved to another node meanwhile.
         const guest = now.guest(vmid);

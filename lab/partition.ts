@@ -17,6 +17,15 @@ export async function heal(world: World): Promise<void> {
   changed(world);
 }
 
+/** The machine hangs, or goes on as if nothing had been. */
+export async function freeze(world: World, name: string, isFrozen: boolean): Promise<void> {
+  const others = (world.state.frozen ?? []).filter((each) => each !== name);
+  world.state.frozen = isFrozen ? [...others, name] : others;
+  if (isFrozen) await world.hosts?.freeze(name);
+  else await world.hosts?.thaw(name);
+  changed(world);
+}
+
 /** The third vote is there, or is not. */
 export function setWitness(world: World, name: string, up: boolean): void {
   world.state.witnesses[name] = up;

@@ -14,6 +14,8 @@ export interface HostPower {
   restart(name: string, command: "reboot" | "shutdown"): Promise<void>;
   split(a: string[], b: string[]): Promise<void>;
   heal(): Promise<void>;
+  freeze(name: string): Promise<void>;
+  thaw(name: string): Promise<void>;
   /** What somebody outside needs to reach the hosts, by name. */
   describe(): Promise<Record<string, unknown>>;
   /** Brings files of the hosts and the simulator's state together, e.g. after somebody moved a file below `/etc/pve`. */

@@ -207,6 +207,8 @@ export interface LabState {
   witnesses: Record<string, boolean>;
   /** Machines that do not see each other, and `operator` for the clients of the APIs. */
   splits?: { a: string[]; b: string[] }[];
+  /** Machines that hang: everything is there and nothing answers. */
+  frozen?: string[];
   /** Addresses of guests by id, as the control interface was told. */
   guestAddresses?: Record<string, string>;
   /** Real seconds that a host takes to boot, beside what its making takes. */

@@ -90,6 +90,8 @@ export class World {
 
   /** Whether no split lies between two machines. Whether they are up is not asked. */
   connected(x: string, y: string): boolean {
+    if (x === y) return true;
+    if (this.state.frozen?.some((name) => name === x || name === y)) return false;
     return !(this.state.splits ?? []).some(
       ({ a, b }) => (a.includes(x) && b.includes(y)) || (a.includes(y) && b.includes(x)),
     );

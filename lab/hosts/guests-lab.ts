@@ -3,7 +3,7 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { regroup } from "../membership";
 import { nodeDown } from "../node-power";
-import { setWitness } from "../partition";
+import { freeze, heal, setWitness, split } from "../partition";
 import { assignProcesses } from "../processes";
 import type { NodeServer } from "../server";
 import type { LabCertificates } from "../tls";
@@ -94,7 +94,7 @@ export async function makeReal(
   world.runtime = guests;
   world.hosts = power;
   return {
-    hosts,
+    hosts: followed(hosts, world),
     guests,
     powerOn: async () => {
       await Promise.all(up.map((name) => hosts.boot(name)));
@@ -106,8 +106,25 @@ export async function makeReal(
       await hosts.stop();
       await Promise.all(commands.map((socket) => socket.close()));
       fs.rmSync(sockets, { recursive: true, force: true });
+      fs.rmSync(path.join(folder, "sockets"), { force: true });
     },
   };
+}
+
+/** The hosts as the lab's maker gets them: what is done to their network is done to the simulated cluster too. */
+function followed(hosts: LabHosts, world: World): LabHosts {
+  const own: Partial<LabHosts> = {
+    split: (a, b) => split(world, a, b),
+    heal: () => heal(world),
+    freeze: (name) => void freeze(world, name, true),
+    thaw: (name) => void freeze(world, name, false),
+  };
+  return new Proxy(hosts, {
+    get: (target, key) => {
+      const value: unknown = Reflect.get(own, key) ?? Reflect.get(target, key);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
 }
 
 /** No host runs yet, whatever the state of an earlier run says. @returns the names that were up then */

@@ -66,6 +66,14 @@ export class RealPower implements HostPower {
     await this.hosts().heal();
   }
 
+  async freeze(name: string): Promise<void> {
+    this.hosts().freeze(name);
+  }
+
+  async thaw(name: string): Promise<void> {
+    this.hosts().thaw(name);
+  }
+
   async describe(): Promise<Record<string, unknown>> {
     const { topology } = this.world;
     const hosts = this.hosts();
@@ -106,6 +114,8 @@ export class RealPower implements HostPower {
   onDown(name: string, _why: DownReason): void {
     if (this.closed) return;
     this.files.delete(name);
+    const { state } = this.world;
+    if (state.frozen) state.frozen = state.frozen.filter((each) => each !== name);
     if (this.world.domainOf(name)) nodeDown(this.world, name);
     else setWitness(this.world, name, false);
   }
