@@ -226,6 +226,10 @@ describe("the hook", () => {
   test("a server that is no voter refuses a guest that was moved to it", () => {
     make({ servers: ["srv1", "srv2", "srv3", "backup-1"] });
     expect(site.hook("srv3", 113).stderr).toContain("this server has no vote on it");
+    expect(site.ask("srv3", "grant", "srv2", "start", "sql-erp=0")["sql-erp"]).toMatchObject({
+      verdict: "refused",
+      reason: "srv3%20has%20no%20vote%20on%20sql-erp",
+    });
   });
 
   test("under leases nothing starts without an agent that renews", () => {

@@ -12,7 +12,8 @@ use Coldspare::Reconcile qw(read_voters);
 
 our @EXPORT = qw(boot);
 
-my $START_SECONDS = 300;
+# A machine with much memory takes its time; a start that is cut short would have to begin again.
+my $START_SECONDS = 900;
 
 sub boot {
     my $conf = eval { conf() };

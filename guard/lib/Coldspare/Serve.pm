@@ -40,7 +40,12 @@ sub plan_request {
     my $no = sub { my ($reason) = @_; return sub { return { verdict => 'refused', reason => $reason } } };
     my $claim = sub { my ($guest, $epoch, $to, $by, $code) = @_; return $eligible->($guest, $to) ? $code : $no->("$to is no server of $guest->{name}") };
     my @plan;
-    my $add = sub { my ($name, $code) = @_; my $guest = $conf->{guests}{$name}; push @plan, [$name, $guest ? $code->($guest) : $no->("$name is not in node.conf of $conf->{self}")] };
+    my $add = sub {
+        my ($name, $code) = @_;
+        my $guest = $conf->{guests}{$name};
+        my $reason = !$guest ? "$name is not in node.conf of $conf->{self}" : is_voter($conf->{self}, @{ $guest->{voters} }) ? undef : "$conf->{self} has no vote on $name";
+        push @plan, [$name, defined $reason ? $no->($reason) : $code->($guest)];
+    };
     if ($kind eq 'read') {
         for my $name (@request ? @request : sort keys %{ $conf->{guests} }) {
             die "'$name' is no name of a guest\n" unless $name =~ /^$NAME$/;
