@@ -5,7 +5,7 @@ import type { SshSettings } from "./config";
 import { exchangeKeys, hookChanges, inTurn, nextGeneration, startAgents, surveyAll } from "./guard/exchange";
 import { sha256, takeOver } from "./guard/handoff";
 import { activate, installFiles, type Problem } from "./guard/install";
-import { HOOKSCRIPT, type InstalledFile, programFiles, programsHash, siteFiles, UNITS } from "./guard/programs";
+import { AGENT, HOOKSCRIPT, type InstalledFile, programFiles, programsHash, siteFiles, UNITS } from "./guard/programs";
 import { removeGuard } from "./guard/remove";
 import { type Survey, survey } from "./guard/survey";
 import { ConfigError } from "./pve/errors";
@@ -24,8 +24,6 @@ import { SshClient, SshError, type SshRunner, type SshTarget } from "./ssh";
 export interface ServerGuardState extends ServerGuardInputs {
   generation: number;
   publicKey: string;
-  /** Peers whose keys the server let in when it was last looked at. */
-  peers: string[];
   drift: string[];
 }
 
@@ -160,8 +158,10 @@ async function install(
     const mine = now.found[server];
     if (mine === undefined) throw unreachable(server, now.silent[server]);
     const { [server]: _, ...peers } = now.found;
-    const known = await exchangeKeys(ssh, server, mine, peers);
-    const started = await startAgents(ssh, manifest, server, { own: mine, peers, changed: changed.length > 0 });
+    await exchangeKeys(ssh, server, mine, peers);
+    // An agent that was started since has read the new files.
+    const reload = changed.length > 0 && own.units[AGENT]?.active === true;
+    const started = await startAgents(ssh, manifest, server, { own: mine, peers, reload });
     if (started.waitsFor.length > 0) {
       progress(
         `${server}: the guard is installed; the agents start when it is on ${started.waitsFor.join(" and ")}, too`,
@@ -169,13 +169,12 @@ async function install(
     }
     problems.push(
       ...started.problems,
-      ...differences(mine, files, { ...inputs, peers: [], publicKey: mine.publicKey ?? "" }, false),
+      ...differences(mine, files, { ...inputs, publicKey: mine.publicKey ?? "" }, false),
     );
     const outs: ServerGuardState = {
       ...inputs,
       generation: generation.number,
       publicKey: mine.publicKey ?? "",
-      peers: known,
       drift: [],
     };
     if (problems.length > 0)
@@ -213,12 +212,12 @@ async function look({ progress }: HandlerContext, ssh: SshRunner, props: ServerG
 
 type Expected = Pick<InstalledFile, "path" | "mode"> & ({ text: string } | { hash: string });
 
-/** What is not as it should be, in words. */
+/** What is not as it should be, in words. `isSettled`: with what comes about only after a server's own files are written. */
 function differences(
   found: Survey,
   files: readonly Expected[],
-  wanted: Pick<ServerGuardState, "hypervisor" | "peers" | "publicKey">,
-  withAgent: boolean,
+  wanted: Pick<ServerGuardState, "hypervisor" | "publicKey">,
+  isSettled: boolean,
 ): Problem[] {
   const problems: Problem[] = [];
   for (const file of files) {
@@ -230,12 +229,12 @@ function differences(
   if (found.publicKey === undefined) problems.push("the server's own key is missing");
   else if (wanted.publicKey !== "" && found.publicKey !== wanted.publicKey)
     problems.push("the server's own key is another one");
-  for (const peer of wanted.peers ?? []) {
-    if (found.authorized[peer] === undefined) problems.push(`the key of ${peer} is not in authorized_keys any more`);
+  for (const [peer, key] of isSettled ? Object.entries(found.known).sort() : []) {
+    if (found.authorized[peer] !== key) problems.push(`the key of ${peer} is not in authorized_keys any more`);
   }
   if (!wanted.hypervisor) return problems;
   for (const unit of UNITS) if (!found.units[unit]?.enabled) problems.push(`${unit} is not enabled`);
-  if (withAgent && !found.units[UNITS[0]]?.active) problems.push(`${UNITS[0]} does not run`);
+  if (isSettled && !found.units[AGENT]?.active) problems.push(`${AGENT} does not run`);
   return problems;
 }
 

@@ -41,7 +41,7 @@ export class ServerGuard extends HandlerResource {
   declare readonly drift: pulumi.Output<string[]>;
 
   constructor(name: string, args: ServerGuardArgs, opts?: pulumi.CustomResourceOptions) {
-    const outputs = { generation: undefined, publicKey: undefined, peers: undefined, drift: undefined };
+    const outputs = { generation: undefined, publicKey: undefined, drift: undefined };
     super("ServerGuard", "server-guard-handler", name, { ...serverGuardInputs(args), ...outputs }, opts);
   }
 }

@@ -47,27 +47,24 @@ export function inTurn<T>(work: () => Promise<T>): Promise<T> {
 /**
  * Makes this server's key known to the peers and theirs to it. A peer that is down, or has no key yet, does the same from its
  * side when its turn comes.
- *
- * @returns the peers whose keys this server knows now
  */
 export async function exchangeKeys(
   ssh: SshRunner,
   server: string,
   own: Survey,
   peers: Readonly<Record<string, Survey>>,
-): Promise<string[]> {
-  const known: string[] = [];
+): Promise<void> {
+  const lets = (found: Survey, name: string, key: string) =>
+    found.authorized[name] === key && found.known[name] === key;
   const missing: Record<string, string> = {};
   for (const [name, { publicKey }] of Object.entries(peers)) {
-    if (publicKey !== undefined && own.authorized[name] !== publicKey) missing[name] = publicKey;
-    if (publicKey !== undefined || own.authorized[name] !== undefined) known.push(name);
+    if (publicKey !== undefined && !lets(own, name, publicKey)) missing[name] = publicKey;
   }
   await authorize(ssh, server, missing);
   const key = own.publicKey;
   for (const [name, peer] of Object.entries(peers)) {
-    if (key !== undefined && peer.authorized[server] !== key) await authorize(ssh, name, { [server]: key });
+    if (key !== undefined && !lets(peer, server, key)) await authorize(ssh, name, { [server]: key });
   }
-  return known.sort();
 }
 
 /**
@@ -80,9 +77,9 @@ export async function startAgents(
   ssh: SshRunner,
   manifest: SiteManifest,
   server: string,
-  options: { own: Survey; peers: Readonly<Record<string, Survey>>; changed: boolean },
+  options: { own: Survey; peers: Readonly<Record<string, Survey>>; reload: boolean },
 ): Promise<{ problems: Problem[]; waitsFor: string[] }> {
-  const { own, peers, changed } = options;
+  const { own, peers, reload } = options;
   const waitsFor = Object.entries(peers)
     .filter(([, peer]) => peer.conf === "" || peer.files[NODE_PROGRAM] === undefined)
     .map(([name]) => name)
@@ -92,11 +89,9 @@ export async function startAgents(
   for (const [name, found] of Object.entries({ ...peers, [server]: own })) {
     if (!manifest.servers[name]?.roles.includes("hypervisor")) continue;
     const isOwn = name === server;
-    const failed: Problem[] = [];
-    if (!found.units[AGENT]?.active || (isOwn && changed)) {
-      failed.push(...(await startAgent(ssh, name, isOwn && changed && found.units[AGENT]?.active === true)));
-    }
-    failed.push(...(await reconcile(ssh, name)));
+    const isActive = found.units[AGENT]?.active === true;
+    if (isActive && !(isOwn && reload)) continue;
+    const failed = [...(await startAgent(ssh, name, isActive)), ...(await reconcile(ssh, name))];
     // What fails on a peer is that peer's resource to tell.
     if (isOwn) problems.push(...failed);
   }

@@ -1,6 +1,6 @@
 /** The scripts that change a server: each can be run again, and writes files whole or not at all. */
 import { quote, type SshResult, type SshRunner } from "../ssh";
-import { AGENT, CONF_FOLDER, HOOKSCRIPT, type InstalledFile, NODE_PROGRAM, UNITS } from "./programs";
+import { AGENT, CONF_FOLDER, HOOKSCRIPT, type InstalledFile, NODE_PROGRAM, PEERS, UNITS } from "./programs";
 import { ROOT } from "./survey";
 
 /** A step on a server that did not work, in words. */
@@ -90,7 +90,10 @@ export async function installFiles(
   answered(await ssh.run(server, argv, { input }), server, "write its files");
 }
 
-/** Lets the keys of peers ask the guard, and nothing else: whatever line a peer had before goes. */
+/**
+ * Lets the keys of peers ask the guard, and nothing else: whatever line a peer had before goes. What was let in is noted
+ * beside, so that one sees when somebody else rewrote authorized_keys.
+ */
 export async function authorize(ssh: SshRunner, server: string, keys: Readonly<Record<string, string>>): Promise<void> {
   const names = Object.keys(keys);
   if (names.length === 0) return;
@@ -108,7 +111,12 @@ added=$(base64 -d <<'${END}'
 ${lines(added)}
 ${END}
 )
-printf '%s%s\n' "$kept" "$added" | base64 | put "$f" 600
+printf '%s%s\\n' "$kept" "$added" | base64 | put "$f" 600
+f="$r${PEERS}"
+mkdir -p "\${f%/*}"
+[ -e "$f" ] || : >"$f"
+keep ${names.map((name) => `-e '^${name.replaceAll(".", "\\.")} '`).join(" ")}
+printf '%s%s\\n' "$kept" ${quote([names.map((name) => `${name} ${keys[name]}`).join("\n")])} | base64 | put "$f" 644
 `;
   await must(ssh, server, script, `let the keys of ${names.join(", ")} ask its guard`);
 }

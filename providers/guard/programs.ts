@@ -19,6 +19,8 @@ export interface InstalledFile {
 export const HOOKSCRIPT = "local:snippets/coldspare-guard";
 export const NODE_PROGRAM = "/usr/local/sbin/coldspare-node";
 export const CONF_FOLDER = "/etc/coldspare";
+/** The peers that were let in, with their keys. */
+export const PEERS = `${CONF_FOLDER}/peers`;
 /** `coldspare-boot` runs once at each boot, so it is enabled and not running. */
 export const AGENT = "coldspare-agent.service";
 export const UNITS = [AGENT, "coldspare-boot.service"] as const;

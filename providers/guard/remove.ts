@@ -95,7 +95,7 @@ function hookedGuests(server: string, found: Survey | undefined): Map<number, "q
 function installedPaths(): string[] {
   return [
     ...programFiles(true).map(({ path }) => path),
-    ...["site.json", "node.conf", "known_hosts"].map((name) => `${CONF_FOLDER}/${name}`),
+    ...["site.json", "node.conf", "known_hosts", "peers"].map((name) => `${CONF_FOLDER}/${name}`),
   ];
 }
 

@@ -1,7 +1,7 @@
 /** What is on a server, in one round trip. */
 import type { SshRunner } from "../ssh";
 import { SshError } from "../ssh";
-import { CONF_FOLDER, UNITS } from "./programs";
+import { CONF_FOLDER, PEERS, UNITS } from "./programs";
 
 /** What {@link survey} found. */
 export interface Survey {
@@ -14,6 +14,8 @@ export interface Survey {
   publicKey?: string;
   /** Name of a peer → its key that is let in for the guard's questions. */
   authorized: Record<string, string>;
+  /** The same as it was written by us: what `authorized` should hold. */
+  known: Record<string, string>;
   units: Record<string, { enabled: boolean; active: boolean }>;
   /** Hook script of each guest of this server, '' without one. */
   hookscripts: Map<number, string>;
@@ -47,6 +49,7 @@ main() {
   [ -f "$c/node.conf" ] && sed 's/^/conf /' "$c/node.conf"
   [ -f "$c/generation" ] && sed 's/^/generation /' "$c/generation"
   [ -s "$c/id_ed25519" ] && [ -s "$c/id_ed25519.pub" ] && sed 's/^/key /' "$c/id_ed25519.pub"
+  [ -f "$r${PEERS}" ] && sed 's/^/peer /' "$r${PEERS}"
   [ -f "$c/retired" ] && echo retired
   [ -f "$r/root/.ssh/authorized_keys" ] && sed -n 's/^command=.*coldspare-node serve",restrict \\(.* coldspare@.*\\)$/authorized \\1/p' "$r/root/.ssh/authorized_keys"
   for u in ${UNITS.join(" ")}; do
@@ -70,6 +73,7 @@ function parse(text: string): Survey {
     files: {},
     conf: "",
     authorized: {},
+    known: {},
     units: {},
     hookscripts: new Map(),
     isRetired: false,
@@ -84,6 +88,7 @@ function parse(text: string): Survey {
     else if (word === "generation" && /^\d+$/.test(a)) found.generation = { number: Number(a), hash: b };
     else if (word === "key") found.publicKey = `${a} ${b}`;
     else if (word === "authorized") found.authorized[c.replace(/^coldspare@/, "")] = `${a} ${b}`;
+    else if (word === "peer") found.known[a] = `${b} ${c}`;
     else if (word === "unit") found.units[a] = { enabled: b === "enabled", active: c === "active" };
     else if (word === "guest") found.hookscripts.set(Number(a), b);
     else if (word === "retired") found.isRetired = true;
