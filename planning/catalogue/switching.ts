@@ -32,9 +32,10 @@ export const switchingFindings = {
     severity: "error",
     title: "Times of a lease that do not fit together",
     explanation:
-      "A server whose agent hangs is reset by its watchdog: up to 12 s after the watchdog's time. The spare must not start before. And a lease that ends after less than three renewals stops guests for a short disturbance.",
-    example: "A margin of 60 s is over before a hung server is reset: up to 72 s (watchdog 60 s and 12 s).",
-    fix: "Raise marginSeconds to watchdogSeconds + 12, and termSeconds to three times renewSeconds.",
+      "A server whose agent hangs is reset by its watchdog: its time, then up to 12 s, as watchdog-mux counts whole seconds (2 s) and the hardware counts on for 10 s. The spare must not start before, with 3 s to spare. And a lease that ends after less than three renewals stops guests for a short disturbance.",
+    example:
+      "A margin of 60 s may be over before a server that hangs is reset: 60 s until the watchdog gives up, and up to 15 s for rounding and its hardware.",
+    fix: "Raise marginSeconds to watchdogSeconds + 15, and termSeconds to three times renewSeconds.",
   },
   "GUARD-NO-SNIPPETS": {
     severity: "warning",

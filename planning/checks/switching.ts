@@ -8,10 +8,10 @@ import { systemdCalendarProblem } from "../systemd-calendar";
 import { byName, list } from "../units";
 
 /**
- * From the last ping of a hung agent to the reset of its server, beyond the client's time-out: 10 s of the hardware's
- * own, and 2 s because watchdog-mux counts whole seconds (pve-ha-manager, watchdog-mux.c).
+ * From the last ping of a hung agent to the reset of its server, beyond the client's time-out: 10 s of the hardware's own,
+ * 2 s because watchdog-mux counts whole seconds (pve-ha-manager, watchdog-mux.c), and 3 s to spare.
  */
-const WATCHDOG_RESET_SECONDS = 12;
+const WATCHDOG_RESET_SECONDS = 15;
 
 /** Checks everything that failover, failback and drills rely on. */
 export function checkSwitching(context: Context, plan: SitePlan): void {
@@ -78,7 +78,7 @@ function checkLease(context: Context): void {
     context.add(
       "LEASE-MARGIN-SHORT",
       "site.lease.marginSeconds",
-      `A margin of ${marginSeconds} s is over before a hung server is reset: up to ${needed} s (watchdog ${watchdogSeconds} s and ${WATCHDOG_RESET_SECONDS} s).`,
+      `A margin of ${marginSeconds} s may be over before a server that hangs is reset: ${watchdogSeconds} s until the watchdog gives up, and up to ${WATCHDOG_RESET_SECONDS} s for rounding and its hardware.`,
       `Set site.lease.marginSeconds to at least ${needed}.`,
     );
   if (termSeconds < 3 * renewSeconds)

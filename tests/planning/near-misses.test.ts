@@ -32,7 +32,7 @@ test.each<[string, string[], PlanOptions?]>([
       "guests.mail.cloudInit={}",
     ],
   ],
-  ["leases with a witness, a guard and times that fit", ["site.fencing=lease", "site.lease.marginSeconds=72"]],
+  ["leases with a witness, a guard and times that fit", ["site.fencing=lease", "site.lease.watchdogSeconds=60"]],
   ["times of leases that nobody uses", ["site.lease.marginSeconds=1"]],
   [
     "power of every server that carries guests",

@@ -38,7 +38,8 @@ export const switchingRows: Row[] = [
     code: "LEASE-MARGIN-SHORT",
     set: ["site.fencing=lease", "site.lease.marginSeconds=60"],
     subject: "site.lease.marginSeconds",
-    message: "A margin of 60 s is over before a hung server is reset: up to 72 s (watchdog 60 s and 12 s).",
+    message:
+      "A margin of 60 s may be over before a server that hangs is reset: 60 s until the watchdog gives up, and up to 15 s for rounding and its hardware.",
   },
   {
     code: "LEASE-MARGIN-SHORT",
