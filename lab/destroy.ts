@@ -44,6 +44,7 @@ export function destroyGuest(call: Call, type: GuestType): string {
         await handle.takes(1);
         if (linkedClones(call, guest).length > 0)
           throw new Error(`base volume '${linkedClones(call, guest)[0]}' is still in use by linked clones`);
+        if (guest.running) await domain.world.runtime?.end(node, vmid, guest.running.pid, "kill");
         setProcess(domain, vmid, node, undefined);
         for (const volid of volumesNamed(guest)) {
           const volume = findVolume(domain, node, volid);

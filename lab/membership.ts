@@ -75,7 +75,8 @@ export function countVersion(domain: Domain): void {
     if (now !== copy.digest) Object.assign(copy, { version: copy.version + 1, digest: now });
   };
   look(main.state.copy, main.state);
-  for (const view of Object.values(main.state.views)) look(view, view.files);
+  // A node that is cut off can write only when it was told to expect fewer votes.
+  for (const [node, view] of Object.entries(main.state.views)) if (main.quorate(node)) look(view, view.files);
 }
 
 /** Works out anew who belongs together: called after every change of nodes, witnesses and network. */
@@ -83,7 +84,9 @@ export function regroup(any: Domain): void {
   const domain = any.main;
   const { state } = domain;
   if (!state.cluster) return;
-  countVersion(domain);
+  // The network has changed already: whether a node could write until now is counted at each call.
+  const now = digest(state);
+  if (now !== state.copy.digest) state.copy = { version: state.copy.version + 1, digest: now };
   const before = state.members ?? domain.nodeNames();
   const retained = (members: string[]) => members.filter((name) => before.includes(name)).length;
   const [members = []] = components(domain).sort(

@@ -74,6 +74,7 @@ export async function powerOn(
   );
   if (noDrive) handle?.warn("no physical CD-ROM available, ignoring");
   const pid = (await runtime?.start(node, guest, false)) ?? domain.nodeState(node).nextPid++;
+  if (!domain.nodeState(node).up) throw new Error("interrupted by signal");
   noteRunning(domain, guest, pid);
   await runHook(domain, guest, "post-start", handle);
 }

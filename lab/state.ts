@@ -213,6 +213,8 @@ export interface LabState {
   guestAddresses?: Record<string, string>;
   /** Real seconds that a host takes to boot, beside what its making takes. */
   hostBootSeconds?: Record<string, number>;
+  /** Real hosts that are to be up while they are being started. */
+  starting?: string[];
   domains: DomainState[];
   ticketKey: string;
 }

@@ -95,6 +95,10 @@ async function backUpGuest(
     handle.log(`INFO: include disk '${key}' '${parseDrive(guest.config[key]!).file}' ${formatSize(volume.size)}`);
   const { name, format } = archiveName(begun, guest, options.compress ?? "0");
   handle.log(`INFO: creating vzdump archive '${volumePath(entry, name)}'`);
+  if (!domain.quorate(guest.node))
+    throw new Error(
+      `unable to open file '/etc/pve/nodes/${guest.node}/${guest.type === "qemu" ? "qemu-server" : "lxc"}/${guest.vmid}.conf.tmp.102' - Permission denied`,
+    );
   guest.config.lock = "backup";
   try {
     // What the backup holds is the state at its beginning: later writes of the guest are not in it.

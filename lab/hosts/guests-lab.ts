@@ -98,6 +98,8 @@ export async function makeReal(
     guests,
     powerOn: async () => {
       await Promise.all(up.map((name) => hosts.boot(name)));
+      delete world.state.starting;
+      world.save();
     },
     stop: async () => {
       // From here on a host that goes down was not switched off: the next start boots it again.
@@ -130,12 +132,16 @@ function followed(hosts: LabHosts, world: World): LabHosts {
 /** No host runs yet, whatever the state of an earlier run says. @returns the names that were up then */
 function switchAllOff(world: World): string[] {
   const witnesses = Object.keys(world.state.witnesses).filter((name) => world.state.witnesses[name]);
+  // A lab that was killed while its hosts booted goes on where it was.
+  const { starting } = world.state;
   const nodes = world.domains.flatMap((domain) => domain.nodeNames().filter((name) => domain.state.nodes[name]!.up));
+  const up = starting ?? [...nodes, ...witnesses];
+  world.state.starting = up;
   for (const name of nodes) nodeDown(world, name);
   for (const name of witnesses) setWitness(world, name, false);
   for (const domain of world.domains) {
     assignProcesses(domain, []);
     regroup(domain);
   }
-  return [...nodes, ...witnesses];
+  return up;
 }

@@ -62,6 +62,10 @@ describe("a network that splits", () => {
   it("makes the minority follow the majority when it heals; a process without its configuration is a stray", async () => {
     await split(["srv2"], ["srv1", "backup-1"]);
     await lab.control("POST", "/config-move", { vmid: 100, from: "srv2", to: "srv1" });
+    // What cannot be written must not make the old copy look newer.
+    const { exit, log } = await lab.task("srv2", "POST", "/nodes/srv2/vzdump", { vmid: 100, storage: "local" });
+    expect(exit).toBe("job errors");
+    expect(log.join("\n")).toMatch(/Backup of VM 100 failed - unable to open file .*Permission denied/);
     await lab.control("POST", "/heal");
     expect((await lab.ask("srv2", "GET", "/nodes/srv2/qemu")).map((guest: { vmid: number }) => guest.vmid)).toEqual([
       101,
