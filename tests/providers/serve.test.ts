@@ -97,6 +97,15 @@ describe("between handler and engine", () => {
   });
 });
 
+test("the way over SSH is asked for when a handler needs it, and not before", async () => {
+  const asking = handler({ create: async ({ ssh }) => ({ id: ssh().user ?? "", outs: { size: 1 } }) });
+  await expect((await configured(asking)).create({ size: 1 })).rejects.toThrow(
+    /does not say how to reach the servers over SSH\. Fix: `pulumi config set --path 'coldspare:ssh\.hostKeys\.<server>\[0\]'/,
+  );
+  const ssh = { "coldspare:ssh": '{"user":"me","hostKeys":{}}' };
+  expect((await (await configured(asking, ssh)).create({ size: 1 })).id).toBe("me");
+});
+
 describe("configuration", () => {
   const read = (config: Record<string, string>) => (key: string) => config[key];
   const good = { "coldspare:endpoints": '{"srv1":"https://a:8006"}', "coldspare:apiToken": TOKEN };
