@@ -1,8 +1,8 @@
 /** Makes sure that the old side of a switch is off: by a person's word, by the power switch, or by the end of its lease. */
 import type { ManifestPower } from "../planning/manifest";
 import { formatDuration, list } from "../planning/units";
+import { PowerError, powerOf } from "../providers/power";
 import type { Operator } from "./context";
-import { powerControl } from "./fencing-power";
 import { askApi, askSsh } from "./live-servers";
 import type { FencingChoice } from "./plan-failover";
 import type { VoterReadings } from "./voters";
@@ -73,28 +73,15 @@ function holdsOf(readings: VoterReadings, server: string): number[] {
   );
 }
 
-/** How long a power switch may take until it reads as off. */
-const OFF_SECONDS = 60;
-const LOOK_SECONDS = 2;
-
 async function switchOff(operator: Operator, server: string, note: (text: string) => void): Promise<void> {
   const power = operator.manifest.servers[server]?.power;
   if (power === undefined) throw new FencingFailed(`how ${server} is switched off is not in the site's manifest`);
-  const control = powerControl(operator, power);
   try {
-    if ((await control.state()) !== "off") {
-      await control.off();
-      note(`${server} was told to go off`);
-    }
-    const until = operator.clock.now().getTime() + OFF_SECONDS * 1000;
-    while ((await control.state()) !== "off") {
-      if (operator.clock.now().getTime() >= until) throw new Error(`it still reads as on after ${OFF_SECONDS} s`);
-      await operator.clock.sleep(LOOK_SECONDS);
-    }
+    await powerOf(server, power, operator.secret).off();
   } catch (error) {
+    if (!(error instanceof PowerError)) throw error;
     throw new FencingFailed(
-      `${server} could not be switched off by ${describe(power)}: ${error instanceof Error ? error.message : error}. ` +
-        "Its guests are blocked and nothing was started. Mend that and run the same command again; " +
+      `${error.message}. The guests of ${server} are blocked and nothing was started. Mend that and run the same command again; ` +
         `or switch it off by hand and add --confirm-off ${server}; or give up: \`coldspare undo ${server}\``,
     );
   }

@@ -153,11 +153,13 @@ function liveGuest(guest: ManifestGuest, answers: Answers): LiveGuest {
     active === primary ? "primary" : active === spare ? "spare" : active === NOBODY ? "nobody" : "unknown";
   const recoveryPoint = recoveryPointOf(guest, job, standbys, runningOn);
   const drill = newestDrill(name, answers.ssh);
-  const tagged = seats.some((seat) => seat.server !== active && seat.tags.includes(DIVERGED_TAG));
   const other = activeSide === "primary" ? spare : primary;
+  const tagged = seats.some((seat) => seat.server !== active && seat.tags.includes(DIVERGED_TAG));
   const noted = Object.entries(answers.ssh).some(
     ([server, { diverged }]) => server === other && diverged.includes(name),
   );
+  // Volumes carry no mark: after a switch without consent the job is off, and what is on the old side is its own.
+  const parted = activeSide === "spare" && job?.disabled === true && answers.api[primary]?.reach === "up";
   return {
     name,
     ...(record !== undefined && { record }),
@@ -169,7 +171,7 @@ function liveGuest(guest: ManifestGuest, answers: Answers): LiveGuest {
     standbys,
     ...(recoveryPoint !== undefined && { recoveryPoint }),
     refreshing: job?.running === true || standbys.some(({ lock }) => lock === "create" || lock === "backup"),
-    diverged: activeSide !== "unknown" && (tagged || noted),
+    diverged: activeSide !== "unknown" && (tagged || noted || parted),
     ...(drill !== undefined && { drill }),
   };
 }
