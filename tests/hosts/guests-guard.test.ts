@@ -7,6 +7,7 @@ import { guestProcesses } from "./guests-support";
 
 const check = canRunHosts();
 if (!check.ok) process.stderr.write(`tests/hosts: SKIPPED: ${check.why}\n`);
+jest.setTimeout(60_000);
 const here = check.ok ? describe : describe.skip;
 
 const GUARD = path.resolve(__dirname, "../../guard");

@@ -29,6 +29,9 @@ export const twoNodes: LabTopology = {
   exports: [{ server: "192.0.2.5", path: "/dumps", sizeGiB: 50 }],
 };
 
+/** Longer than anything takes, also on a busy machine. */
+const PATIENCE_MS = 15_000;
+
 /** A lab in a folder of its own, with the calls that tests need. */
 export class TrialLab {
   private constructor(
@@ -111,7 +114,7 @@ export class TrialLab {
   async finished(upid: string): Promise<{ exit: string; log: string[] }> {
     const node = upid.split(":")[1]!;
     const task = `/nodes/${node}/tasks/${encodeURIComponent(upid)}`;
-    for (let attempt = 0; attempt < 400; attempt++) {
+    for (const end = Date.now() + PATIENCE_MS; Date.now() < end; ) {
       const status = await this.ask(node, "GET", `${task}/status`);
       if (status.status === "stopped") {
         const log = await this.ask(node, "GET", `${task}/log`, { limit: 500 });
@@ -169,7 +172,7 @@ export class TrialLab {
 
   /** Asks again until the condition holds. */
   async until<T>(read: () => Promise<T>, holds: (value: T) => boolean): Promise<T> {
-    for (let attempt = 0; attempt < 400; attempt++) {
+    for (const end = Date.now() + PATIENCE_MS; Date.now() < end; ) {
       const value = await read();
       if (holds(value)) return value;
       await new Promise((resolve) => setTimeout(resolve, 10));
