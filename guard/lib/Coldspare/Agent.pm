@@ -147,7 +147,8 @@ sub begin_renewals {
         $lease->{own_epoch} = $own->{epoch} if ($own->{server} // '') eq $conf->{self};
         $lease->{own_epoch} //= 0;
         if (is_voter($conf->{self}, @{ $guest->{voters} })) {
-            hear($self, $guest, $conf->{self}, vote($conf, $guest, { op => 'grant', kind => 'renew', server => $conf->{self}, epoch => $lease->{own_epoch} }));
+            my %renewal = (op => 'grant', kind => 'renew', server => $conf->{self}, epoch => $lease->{own_epoch});
+            hear($self, $guest, $conf->{self}, vote($conf, $guest, \%renewal));
         }
         for my $peer (grep { $_ ne $conf->{self} } @{ $guest->{voters} }) {
             push @{ $requests{$peer} }, "$name=" . ($lease->{epochs}{$peer} // $lease->{own_epoch});
@@ -182,7 +183,8 @@ sub hear {
     delete $lease->{denied}{$voter};
     if ($answer->{verdict} eq 'ok') {
         $lease->{epochs}{$voter} = $answer->{epoch};
-        my $renewed = renew({ voters => $guest->{voters}, now => uptime(), term => $conf->{term}, until => $lease->{until}, held => $lease->{held}, answers => { $voter => $answer } });
+        my %known = (voters => $guest->{voters}, term => $conf->{term}, until => $lease->{until}, held => $lease->{held});
+        my $renewed = renew({ %known, now => uptime(), answers => { $voter => $answer } });
         @$lease{qw(until held)} = @$renewed{qw(until held)};
         write_validity($name, $lease);
     }

@@ -35,7 +35,13 @@ sub operation_from {
     my %op = %$words;
     for my $key (grep { exists $op{$_} } qw(epoch running starting)) { $op{$key} = integer($op{$key}, $key) }
     for my $key (grep { exists $op{$_} } qw(now term)) { $op{$key} = number($op{$key}, $key) }
-    my %needs = (read => [], boot => ['term'], claim => [qw(epoch server by)], grant => [qw(epoch server kind now term)], release => [qw(epoch self to by running starting)]);
+    my %needs = (
+        read => [],
+        boot => ['term'],
+        claim => [qw(epoch server by)],
+        grant => [qw(epoch server kind now term)],
+        release => [qw(epoch self to by running starting)],
+    );
     my $needs = $needs{ $op{op} // '' } or die "there is no operation '" . ($op{op} // '') . "'\n";
     for my $key (@$needs) { die "$op{op} needs $key\n" unless defined $op{$key} }
     return \%op;

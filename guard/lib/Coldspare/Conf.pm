@@ -15,8 +15,8 @@ sub read_conf {
     for my $line (grep { /\S/ && !/^#/ } split /\n/, $text) {
         my ($key, @rest) = split ' ', $line;
         if ($key eq 'peer') {
-            die "line '$line' is no peer\n" unless @rest == 3 && $rest[0] =~ /^$NAME$/ && $rest[1] =~ /^[0-9A-Za-z.:][0-9A-Za-z.:-]*$/ && $rest[2] =~ /^\d{1,5}$/;
-            $conf{peers}{ $rest[0] } = { address => $rest[1], port => $rest[2] };
+            my ($name, $address, $port) = "@rest" =~ /^($NAME) ([0-9A-Za-z.:][0-9A-Za-z.:-]*) (\d{1,5})$/ or die "line '$line' is no peer\n";
+            $conf{peers}{$name} = { address => $address, port => $port };
         }
         elsif ($key eq 'guest') { my $guest = read_guest(@rest); $conf{guests}{ $guest->{name} } = $guest }
         elsif ($key =~ /^(?:term|renew|margin|watchdog|stop|hypervisor)$/) { $conf{$key} = number($rest[0], $key) }

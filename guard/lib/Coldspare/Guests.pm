@@ -6,9 +6,16 @@ use Exporter 'import';
 use Coldspare::System;
 use Coldspare::Conf;
 
-our @EXPORT = qw(config config_path tool runs guest_pid all_ids running_ids read_mark write_mark remove_mark born start_in_progress agent_alive permit_file permit read_validity write_validity);
+our @EXPORT = qw(config config_path tool runs guest_pid all_ids running_ids
+    read_mark write_mark remove_mark born start_in_progress agent_alive
+    permit_file permit read_validity write_validity record_words);
 
-sub config_path { my ($guest, $vmid, $server) = @_; return path("/etc/pve/nodes/$server/" . ($guest->{kind} eq 'lxc' ? 'lxc' : 'qemu-server') . "/$vmid.conf") }
+sub config_path {
+    my ($guest, $vmid, $server) = @_;
+    my $folder = $guest->{kind} eq 'lxc' ? 'lxc' : 'qemu-server';
+    return path("/etc/pve/nodes/$server/$folder/$vmid.conf");
+}
+
 sub tool { return $_[0]{kind} eq 'lxc' ? 'pct' : 'qm' }
 
 # The current settings of a guest whose configuration is on this server; undef when it is not.
@@ -47,7 +54,11 @@ sub read_mark {
     return ($mark->{boot} // '') eq boot_id() ? $mark : undef;
 }
 
-sub write_mark { my ($kind, $name, %mark) = @_; write_file(mark_file($kind, $name), join(' ', 'boot=' . boot_id(), map { "$_=$mark{$_}" } sort keys %mark) . "\n", 0) }
+sub write_mark {
+    my ($kind, $name, %mark) = @_;
+    write_file(mark_file($kind, $name), join(' ', 'boot=' . boot_id(), map { "$_=$mark{$_}" } sort keys %mark) . "\n", 0);
+}
+
 sub remove_mark { my ($kind, $name) = @_; unlink mark_file($kind, $name) }
 
 # Field 22 of stat, counted behind the name in brackets: with it a pid is this process and no later one.
@@ -65,6 +76,14 @@ sub start_in_progress {
 sub agent_alive {
     my $mark = read_mark('agent', 'main') // return 0;
     return (born($mark->{pid}) // '') eq $mark->{born} && uptime() - $mark->{at} < 20 ? 1 : 0;
+}
+
+sub record_words {
+    my ($record) = @_;
+    my $who = $record->{server} eq $NOBODY ? 'no server may run it' : "$record->{server} may run it";
+    my $since = ($record->{since} // $NOBODY) eq $NOBODY ? '' : " since $record->{since}";
+    my $by = $record->{by} eq $NOBODY ? '' : ' (by ' . readable($record->{by}) . "$since)";
+    return "epoch $record->{epoch}: $who$by" . ($record->{fresh} ? ' (no memory: never asked before)' : '');
 }
 
 sub permit_file { return path("/var/lib/coldspare/permits/$_[0]") }

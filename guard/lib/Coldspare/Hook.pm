@@ -21,9 +21,9 @@ sub hook {
     }
     my $conf = eval { conf() };
     if (!$conf) {
-        say_and_note('error', "$vmid must not start: " . ($@ =~ s/\n+$//r)
-            . "\n  Without node.conf nobody knows whether another server runs this guest. Way out: install the guard again (pulumi up), or,"
-            . "\n  when it is certain that no other server runs it, take the hook script off: qm set $vmid --delete hookscript (containers: pct set)");
+        say_and_note('error', join "\n  ", "$vmid must not start: " . ($@ =~ s/\n+$//r),
+            'Without node.conf nobody knows whether another server runs this guest. Way out: install the guard again (pulumi up), or,',
+            "when it is certain that no other server runs it, take the hook script off: qm set $vmid --delete hookscript (containers: pct set)");
         return 1;
     }
     my $passes = eval { pre_start($conf, $vmid) };
@@ -44,12 +44,13 @@ sub after_phase {
 sub pre_start {
     my ($conf, $vmid) = @_;
     my $guest = guest_of($conf, $vmid);
-    my $q = { self => $conf->{self}, known => $guest ? 1 : 0, migrated => ($ENV{PVE_MIGRATED_FROM} // '') ne '', lock => '', stage => 'read', answers => {}, consent => 1, other => 0, permit => 0, agent => 1 };
+    my $q = { self => $conf->{self}, known => $guest ? 1 : 0, migrated => ($ENV{PVE_MIGRATED_FROM} // '') ne '', lock => '' };
+    @$q{qw(stage answers consent other permit agent)} = ('read', {}, 1, 0, 0, 1);
     if ($guest) {
         $q->{voters} = $guest->{voters};
         $q->{lock} = (config($conf, $guest, $vmid) // {})->{lock} // '';
         $q->{permit} = permit($guest) ? 1 : 0;
-        $q->{agent} = $conf->{fencing} eq 'lease' ? agent_alive() && -S path('/run/watchdog-mux.sock') ? 1 : 0 : 1;
+        $q->{agent} = 0 if $conf->{fencing} eq 'lease' && !(agent_alive() && -S path('/run/watchdog-mux.sock'));
     }
     if (!$guest || $q->{migrated} || $q->{lock} eq 'backup') {
         my $why = decide($q)->{reason};
@@ -219,13 +220,6 @@ sub voter_words {
     my $answer = ($q->{heard} // $q->{answers})->{$voter};
     my $silence = $q->{silent}{$voter};
     return $answer ? record_words($answer) . ($silence ? "; $silence" : '') : $silence // 'not asked';
-}
-
-sub record_words {
-    my ($record) = @_;
-    my $who = $record->{server} eq $NOBODY ? 'no server may run it' : "$record->{server} may run it";
-    my $by = $record->{by} eq $NOBODY ? '' : ' (by ' . decode($record->{by}) . ($record->{since} && $record->{since} ne $NOBODY ? " since $record->{since})" : ')');
-    return "epoch $record->{epoch}: $who$by" . ($record->{fresh} ? ' (no memory: never asked before)' : '');
 }
 
 1;

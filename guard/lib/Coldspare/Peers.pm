@@ -15,7 +15,8 @@ sub ssh_argv {
     my ($peer, @words) = @_;
     my @options = map { ('-o', $_) } 'UserKnownHostsFile=' . path('/etc/coldspare/known_hosts'), qw(GlobalKnownHostsFile=/dev/null
         StrictHostKeyChecking=yes BatchMode=yes IdentitiesOnly=yes ConnectTimeout=3 LogLevel=ERROR ClearAllForwardings=yes);
-    return ('ssh', '-F', '/dev/null', '-T', '-i', path('/etc/coldspare/id_ed25519'), @options, '-l', 'root', '-p', $peer->{port}, '--', $peer->{address}, @words);
+    my @way = ('-i', path('/etc/coldspare/id_ed25519'), '-l', 'root', '-p', $peer->{port});
+    return ('ssh', '-F', '/dev/null', '-T', @way, @options, '--', $peer->{address}, @words);
 }
 
 sub ask_begin {
@@ -67,7 +68,12 @@ sub ask_poll {
     }
 }
 
-sub ask_error { my ($ask) = @_; my ($line) = reverse grep { /\S/ } split /\r?\n/, $ask->{error}; return defined $line ? substr($line, 0, 200) : undef }
+# What ssh said last.
+sub ask_error {
+    my ($ask) = @_;
+    my ($line) = reverse grep { /\S/ } split /\r?\n/, $ask->{error};
+    return defined $line ? readable(encode(substr($line, 0, 200))) : undef;
+}
 
 sub ask_finish {
     my ($ask) = @_;
@@ -84,10 +90,10 @@ sub parse_answer {
     $text =~ s/^end\n\z//m or die "the answer was cut off\n";
     my %answers;
     for my $line (split /\n/, $text) {
-        die decode($1) . "\n" if $line =~ /^error (\S+)$/;
+        die readable($1) . "\n" if $line =~ /^error (\S+)$/;
         my ($name, $verdict, $rest) = $line =~ /^($NAME) (ok|denied|refused)((?: [a-z]+=\S*)*)$/ or die "the answer is not understood\n";
         my $answer = words($rest);
-        $answer->{reason} = decode($answer->{reason}) if defined $answer->{reason};
+        $answer->{reason} = readable($answer->{reason}) if defined $answer->{reason};
         if (defined $answer->{epoch}) {
             $answer->{$_} = integer($answer->{$_}, $_) for qw(epoch grants);
             $answer->{hold} = number($answer->{hold}, 'hold');

@@ -27,7 +27,8 @@ sub allow {
     my $conf = eval { conf() } // return refused($@);
     my $guest = $which =~ /^\d+$/ ? guest_of($conf, $which) : $conf->{guests}{$which};
     return refused("$which is not in node.conf: nothing holds its start back") unless $guest;
-    return refused("$conf->{self} has no vote on $guest->{name}: it can run on " . join(' or ', map { $_->{server} } @{ $guest->{ids} })) unless is_voter($conf->{self}, @{ $guest->{voters} });
+    my $servers = join ' or ', map { $_->{server} } @{ $guest->{ids} };
+    return refused("$conf->{self} has no vote on $guest->{name}: it can run on $servers") unless is_voter($conf->{self}, @{ $guest->{voters} });
     return refused("$conf->{self} runs no guests: give the permission on the server that is to run it") unless $conf->{hypervisor};
     my $name = $guest->{name};
     my $by = 'allow@' . $conf->{self} . '-' . (time_of_day() =~ s/[^0-9TZ]//gr) . "-$$";
@@ -40,8 +41,8 @@ sub allow {
         # Who answers is not off: it has to say that nothing of the guest runs there.
         my ($ask) = ask_all($conf, $ANSWER_SECONDS, { $voter => ['release', $by, $conf->{self}, "$name=$record->{epoch}"] });
         my $answer = $ask->{answers} && $ask->{answers}{$name} || {};
-        return refused("$voter answers, so it is not off, and says: $answer->{reason}. Stop it there first; then start it here: $voter will give it up, no permission is needed")
-            if ($answer->{verdict} // 'ok') ne 'ok';
+        next if ($answer->{verdict} // 'ok') eq 'ok';
+        return refused("$voter answers, so it is not off, and says: $answer->{reason}. Stop it there first, then run this again");
     }
     return permit_start($conf, $guest, $epoch + 1, $by, $because, $answers);
 }
@@ -50,9 +51,15 @@ sub permit_start {
     my ($conf, $guest, $epoch, $by, $because, $answers) = @_;
     my $name = $guest->{name};
     my $own = vote($conf, $guest, { op => 'claim', epoch => $epoch, server => $conf->{self}, by => $by });
-    return refused("the own record cannot be written: " . ($own->{reason} // "it is at epoch $own->{epoch} by now; run the command again")) unless $own->{verdict} eq 'ok';
+    my $why = $own->{reason} // "it is at epoch $own->{epoch} by now; run the command again";
+    return refused("the own record cannot be written: $why") unless $own->{verdict} eq 'ok';
     my @others = grep { $_ ne $conf->{self} } @{ $guest->{voters} };
-    my %told = map { $_->{peer} => (($_->{answers} // {})->{$name} // {})->{verdict} // 'no answer' } ask_all($conf, $ANSWER_SECONDS, { map { $_ => ['claim', $by, "$name=$epoch\@$conf->{self}"] } @others });
+    my $claim = ['claim', $by, "$name=$epoch\@$conf->{self}"];
+    my %told;
+    for my $ask (ask_all($conf, $ANSWER_SECONDS, { map { $_ => $claim } @others })) {
+        my $answer = ($ask->{answers} // {})->{$name} // {};
+        $told{ $ask->{peer} } = $answer->{verdict} // 'no answer';
+    }
     my $who = $ENV{SUDO_USER} // getpwuid($<) // $<;
     my $line = time_of_day() . " $who allowed $name on $conf->{self} (epoch $epoch): " . ($because =~ s/[^\x20-\x7e\x80-\xff]/ /gr);
     my $done = eval {
@@ -63,7 +70,10 @@ sub permit_start {
     return refused($@) unless $done;
     note('warning', $line);
     print "$name may be started on $conf->{self} within 10 minutes, once.\n";
-    print "  $_: " . ($told{$_} eq 'ok' ? "knows that only $conf->{self} may run it" : "could not be told ($told{$_}); it may still let another server start it") . "\n" for @others;
+    for my $voter (@others) {
+        my $knows = $told{$voter} eq 'ok';
+        print "  $voter: " . ($knows ? "knows that only $conf->{self} may run it\n" : "could not be told ($told{$voter}); it may still let another server start it\n");
+    }
     return 0;
 }
 
@@ -86,13 +96,14 @@ sub status {
 sub id_status {
     my ($conf, $guest, $vmid) = @_;
     my $config = config($conf, $guest, $vmid);
-    return { vmid => $vmid, running => runs($guest, $vmid) ? 1 : 0, config => $config ? 1 : 0, onboot => ($config // {})->{onboot} // 0, lock => ($config // {})->{lock} // '', tags => ($config // {})->{tags} // '' };
+    my %set = (onboot => 0, lock => '', tags => '', %{ $config // {} });
+    return { vmid => $vmid, running => runs($guest, $vmid) ? 1 : 0, config => $config ? 1 : 0, map { $_ => $set{$_} } qw(onboot lock tags) };
 }
 
 sub plain_line {
     my ($guest, $id, $record) = @_;
-    my %words = (guest => $guest->{name}, %$id, lock => encode($id->{lock}), tags => encode($id->{tags}), epoch => $record->{epoch} // '', server => $record->{server} // '', by => $record->{by} // '', grants => $record->{grants} // '', fresh => $record->{fresh} // '');
-    return join ' ', map { "$_=$words{$_}" } qw(guest vmid running config onboot lock tags epoch server by grants fresh);
+    my %words = (%$record, %$id, guest => $guest->{name}, lock => encode($id->{lock}), tags => encode($id->{tags}));
+    return join ' ', map { "$_=" . ($words{$_} // '') } qw(guest vmid running config onboot lock tags epoch server by grants fresh);
 }
 
 sub print_header {
@@ -102,14 +113,21 @@ sub print_header {
 
 sub print_guest {
     my ($guest, $record, $ids) = @_;
-    my $who = !defined $record->{epoch} ? 'no vote here' . ($record->{reason} ? ": $record->{reason}" : '')
-        : "epoch $record->{epoch}: " . ($record->{server} eq $NOBODY ? 'no server may run it' : "$record->{server} may run it") . ($record->{by} eq $NOBODY ? '' : ', by ' . decode($record->{by}) . " since $record->{since}");
+    my $who = defined $record->{epoch} ? record_words($record) : 'no vote here' . ($record->{reason} ? ": $record->{reason}" : '');
     print "$guest->{name}: $who\n";
     print "  granted to $record->{holder} for $record->{hold} s more\n" if $record->{hold};
     my $lease = read_validity($guest->{name});
-    printf "  lease here: %s\n", $lease->{until} > uptime() ? short($lease->{until} - uptime()) . ' s left' : 'over' if $lease && grep { $_->{running} } @$ids;
+    if ($lease && grep { $_->{running} } @$ids) {
+        my $left = $lease->{until} - uptime();
+        print '  lease here: ' . ($left > 0 ? short($left) . " s left\n" : "over\n");
+    }
     for my $id (@$ids) {
-        print "  $id->{vmid}: " . join(', ', $id->{running} ? 'runs' : 'off', $id->{config} ? () : 'configuration is not here', $id->{onboot} ? 'starts with the server' : (), $id->{lock} eq '' ? () : "locked ($id->{lock})", $id->{tags} eq '' ? () : "tags $id->{tags}") . "\n";
+        my @words = $id->{running} ? 'runs' : 'off';
+        push @words, 'configuration is not here' unless $id->{config};
+        push @words, 'starts with the server' if $id->{onboot};
+        push @words, "locked ($id->{lock})" if $id->{lock} ne '';
+        push @words, "tags $id->{tags}" if $id->{tags} ne '';
+        print "  $id->{vmid}: " . join(', ', @words) . "\n";
     }
 }
 
@@ -122,7 +140,8 @@ sub take_config {
     my $conf = eval { conf() } // return refused($@);
     my $guest = guest_of($conf, $vmid) // return refused("$vmid is not in node.conf of $conf->{self}");
     my $name = $guest->{name};
-    return refused("$vmid has no place on $conf->{self}: its servers are " . join(', ', map { "$_->{vmid}\@$_->{server}" } @{ $guest->{ids} })) unless grep { $_ == $vmid } ids_here($conf, $guest);
+    my $places = join ', ', map { "$_->{vmid}\@$_->{server}" } @{ $guest->{ids} };
+    return refused("$vmid has no place on $conf->{self}: its places are $places") unless grep { $_ == $vmid } ids_here($conf, $guest);
     return refused("$from is this server") if $from eq $conf->{self};
     my $where = eval { locked($name, sub { move_config($conf, $guest, $vmid, $from) }) };
     return refused("$name ($vmid): " . ($@ =~ s/\n+$//r)) unless defined $where;
@@ -135,14 +154,19 @@ sub move_config {
     my ($there, $here) = (config_path($guest, $vmid, $from), config_path($guest, $vmid, $conf->{self}));
     my $own = vote_locked($conf, $guest, { op => 'read' });
     die "the own record cannot be used: $own->{reason}\n" unless defined $own->{epoch};
-    die "the record says that " . ($own->{server} eq $NOBODY ? 'no server' : $own->{server}) . " may run it, not $conf->{self}. Run the operator's command again, or see: coldspare-node allow\n" if $own->{server} ne $conf->{self} || $own->{fresh};
+    if ($own->{server} ne $conf->{self} || $own->{fresh}) {
+        my $who = $own->{server} eq $NOBODY ? 'no server' : $own->{server};
+        die "the record says that $who may run it, not $conf->{self}. Run the operator's command again, or see: coldspare-node allow\n";
+    }
     my @running = running_ids($conf, $guest);
     die "$running[0] runs here\n" if @running;
     die "a start of it is in progress here\n" if start_in_progress($guest);
     return $here if -e $here && !-e $there;
     die "there are two configurations, $here and $there: one of them has to go, look at both\n" if -e $here;
-    die "there is no configuration $there" . (-d path('/etc/pve/nodes') ? '' : ' (/etc/pve is not mounted: systemctl status pve-cluster)') . "\n" unless -e $there;
-    rename($there, $here) or die "cannot move $there to $here: $!. /etc/pve can be written only in a cluster with quorum: pvecm status; when the other server is certainly off: pvecm expected 1\n";
+    die "/etc/pve is not mounted: systemctl status pve-cluster\n" unless -d path('/etc/pve/nodes');
+    die "there is no configuration $there\n" unless -e $there;
+    rename($there, $here) or die "cannot move $there to $here: $!. /etc/pve can be written only in a cluster with quorum: pvecm status;"
+        . " when the other server is certainly off: pvecm expected 1\n";
     note('notice', "$guest->{name} ($vmid): configuration moved from $from to $conf->{self}");
     return $here;
 }
@@ -158,7 +182,8 @@ sub journal {
         local $/;
         my $text = <STDIN> // '';
         my @lines = grep { /\S/ } split /\n/, $text;
-        for my $line (@lines) { return refused('a line of a journal is a JSON object of at most 64 KiB') unless $line =~ /^\{.*\}$/ && length $line <= 65536 }
+        my @odd = grep { !/^\{.*\}$/ || length > 65536 } @lines;
+        return refused('a line of a journal is a JSON object of at most 64 KiB') if @odd;
         return 0 if eval { make_folder($folder); append_lines("$folder/$operation.jsonl", @lines); 1 };
         return refused($@);
     }

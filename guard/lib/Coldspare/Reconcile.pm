@@ -54,7 +54,7 @@ sub read_voters {
     delete $names{ $conf->{self} };
     for my $ask (ask_all($conf, $ANSWER_SECONDS, { map { $_ => ['read', @{ $names{$_} }] } keys %names })) {
         my $answers = $ask->{answers} // {};
-        for my $name (grep { $heard{$_} && defined $answers->{$_}{epoch} } keys %$answers) { $heard{$name}{ $ask->{peer} } = { %{ $answers->{$name} }, sent => $ask->{sent} } }
+        for my $name (grep { $heard{$_} && defined $answers->{$_}{epoch} } keys %$answers) { $heard{$name}{ $ask->{peer} } = $answers->{$name} }
     }
     return \%heard;
 }
@@ -118,8 +118,9 @@ sub take_migrated {
     my ($ask) = ask_all($conf, $ANSWER_SECONDS, { $record->{server} => ['release', $by, $self, "$name=$epoch"] });
     my $answer = $ask->{answers} && $ask->{answers}{$name} || {};
     if (($answer->{verdict} // '') ne 'ok') {
-        note('crit', "$name ($here[0]) runs on $self, but only $record->{server} may run it and does not give it up: " . ($ask->{silence} // $answer->{reason} // 'denied')
-            . '. If it runs there too, stop one of the two now; then: coldspare status');
+        my $why = $ask->{silence} // $answer->{reason} // 'denied';
+        my $text = "$name ($here[0]) runs on $self, but only $record->{server} may run it and does not give it up: $why.";
+        note('crit', "$text If it runs there too, stop one of the two now; then: coldspare status");
         return ();
     }
     vote($conf, $guest, { op => 'claim', epoch => $epoch + 1, server => $self, by => $by });
@@ -150,7 +151,9 @@ sub settings {
     my ($conf, $guest, $vmid, $config, $elsewhere) = @_;
     my %set;
     if (($config->{hookscript} // '') eq '') { $set{hookscript} = $HOOKSCRIPT if -e path('/var/lib/vz/snippets/coldspare-guard') }
-    elsif ($config->{hookscript} ne $HOOKSCRIPT) { note('error', "$guest->{name} ($vmid) has another hook script ($config->{hookscript}): nothing guards its starts. Let that script call coldspare-guard and set $HOOKSCRIPT") }
+    elsif ($config->{hookscript} ne $HOOKSCRIPT) {
+        note('error', "$guest->{name} ($vmid) has another hook script ($config->{hookscript}): nothing guards its starts. Set $HOOKSCRIPT, or let yours call it");
+    }
     return %set unless $elsewhere;
     $set{onboot} = 0 if ($config->{onboot} // 0) eq '1';
     my $old_side = $guest->{primary} eq $conf->{self} && grep { $_ == $vmid } ids_here($conf, $guest);

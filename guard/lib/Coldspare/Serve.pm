@@ -29,22 +29,29 @@ sub target {
     return ($name, $epoch + 0, $server);
 }
 
-sub claimant { my ($by) = @_; die "'by' is missing or longer than 200 characters\n" unless ($by // '') =~ /^[!-~]{1,200}$/; return encode(decode($by)) }
+sub claimant {
+    my ($by) = @_;
+    die "'by' is missing or longer than 200 characters\n" unless ($by // '') =~ /^[!-~]{1,200}$/;
+    return encode(decode($by));
+}
 
 # Takes apart a request completely before anything is done: [guest, code that answers]...
 sub plan_request {
     my ($conf, @request) = @_;
     my $kind = shift @request // die "no request\n";
     my $server = sub { my ($name) = @_; die "'" . ($name // '') . "' is no name of a server\n" unless ($name // '') =~ /^$NAME$/; return $name };
-    my $eligible = sub { my ($guest, $to) = @_; return $to eq $NOBODY || is_voter($to, @{ $guest->{voters} }) || grep { $_->{server} eq $to } @{ $guest->{ids} } };
     my $no = sub { my ($reason) = @_; return sub { return { verdict => 'refused', reason => $reason } } };
-    my $claim = sub { my ($guest, $epoch, $to, $by, $code) = @_; return $eligible->($guest, $to) ? $code : $no->("$to is no server of $guest->{name}") };
+    my $claim = sub {
+        my ($guest, $to, $code) = @_;
+        my $eligible = is_voter($to, $NOBODY, @{ $guest->{voters} }, map { $_->{server} } @{ $guest->{ids} });
+        return $eligible ? $code : $no->("$to is no server of $guest->{name}");
+    };
     my @plan;
     my $add = sub {
         my ($name, $code) = @_;
         my $guest = $conf->{guests}{$name};
-        my $reason = !$guest ? "$name is not in node.conf of $conf->{self}" : is_voter($conf->{self}, @{ $guest->{voters} }) ? undef : "$conf->{self} has no vote on $name";
-        push @plan, [$name, defined $reason ? $no->($reason) : $code->($guest)];
+        my $reason = !$guest ? "$name is not in node.conf of $conf->{self}" : "$conf->{self} has no vote on $name";
+        push @plan, [$name, $guest && is_voter($conf->{self}, @{ $guest->{voters} }) ? $code->($guest) : $no->($reason)];
     };
     if ($kind eq 'read') {
         for my $name (@request ? @request : sort keys %{ $conf->{guests} }) {
@@ -56,7 +63,8 @@ sub plan_request {
         my $by = claimant(shift @request);
         for my $word (@request) {
             my ($name, $epoch, $to) = target($word, 1);
-            $add->($name, sub { my ($guest) = @_; $claim->($guest, $epoch, $to, $by, sub { vote($conf, $guest, { op => 'claim', epoch => $epoch, server => $to, by => $by }) }) });
+            my %op = (op => 'claim', epoch => $epoch, server => $to, by => $by);
+            $add->($name, sub { my ($guest) = @_; $claim->($guest, $to, sub { vote($conf, $guest, \%op) }) });
         }
     }
     elsif ($kind eq 'grant') {
@@ -64,14 +72,15 @@ sub plan_request {
         die "'$how' is neither start nor renew\n" unless $how =~ /^(?:start|renew)$/;
         for my $word (@request) {
             my ($name, $epoch) = target($word, '');
-            $add->($name, sub { my ($guest) = @_; sub { vote($conf, $guest, { op => 'grant', kind => $how, server => $to, epoch => $epoch }) } });
+            my %op = (op => 'grant', kind => $how, server => $to, epoch => $epoch);
+            $add->($name, sub { my ($guest) = @_; sub { vote($conf, $guest, \%op) } });
         }
     }
     elsif ($kind eq 'release') {
         my ($by, $to) = (claimant(shift @request), $server->(shift @request));
         for my $word (@request) {
             my ($name, $epoch) = target($word, '');
-            $add->($name, sub { my ($guest) = @_; $claim->($guest, $epoch, $to, $by, sub { consent($conf, $guest, $epoch, $to, $by) }) });
+            $add->($name, sub { my ($guest) = @_; $claim->($guest, $to, sub { consent($conf, $guest, $epoch, $to, $by) }) });
         }
     }
     else { die "there is no request '" . substr($kind, 0, 40) . "'\n" }
@@ -82,7 +91,9 @@ sub plan_request {
 sub pong {
     my ($conf) = @_;
     my ($generation, $hash) = split ' ', slurp(path('/etc/coldspare/generation')) // '';
-    return "pong self=$conf->{self} boot=" . boot_id() . ' uptime=' . uptime() . ' generation=' . encode($generation // 0) . ' hash=' . encode($hash // $NOBODY) . " version=$VERSION";
+    my @words = ("self=$conf->{self}", 'boot=' . boot_id(), 'uptime=' . uptime());
+    push @words, 'generation=' . encode($generation // 0), 'hash=' . encode($hash // $NOBODY), "version=$VERSION";
+    return join ' ', 'pong', @words;
 }
 
 # The answer ends with 'end': a peer takes one that does not for no answer.

@@ -6,7 +6,8 @@ use warnings;
 use Exporter 'import';
 use Fcntl qw(O_RDONLY O_WRONLY O_CREAT O_TRUNC O_DIRECTORY);
 
-our @EXPORT = qw($ROOT $NAME $NOBODY path encode decode words number integer short slurp make_folder write_file uptime boot_id time_of_day note say_and_note run leave kernel_file);
+our @EXPORT = qw($ROOT $NAME $NOBODY path encode decode readable words number integer short
+    slurp make_folder write_file kernel_file uptime boot_id time_of_day note say_and_note run leave);
 
 our $ROOT = $ENV{COLDSPARE_ROOT} // '';
 our $NAME = qr/[a-z0-9][a-z0-9-]{0,62}/;
@@ -14,8 +15,11 @@ our $NOBODY = '-';
 
 sub path { return $ROOT . $_[0] }
 
-sub encode { my ($text) = @_; utf8::encode($text) if utf8::is_utf8($text); $text =~ s/([^A-Za-z0-9._\@+-])/sprintf('%%%02X', ord $1)/ge; return $text }
+sub encode { my ($text) = @_; $text =~ s/([^A-Za-z0-9._\@+-])/sprintf('%%%02X', ord $1)/ge; return $text }
 sub decode { my ($text) = @_; $text =~ s/%([0-9A-Fa-f]{2})/chr hex $1/ge; return $text }
+
+# What another server says, for a terminal or a log: no line of its own, no control sequence.
+sub readable { my ($text) = @_; return decode($text) =~ s/[\x00-\x1f\x7f]/?/gr }
 
 # 'a=1 b=2' as a hash; dies of anything else, so that nothing half-read is acted on.
 sub words {
@@ -29,8 +33,18 @@ sub words {
     return \%words;
 }
 
-sub number { my ($text, $what) = @_; die "$what '" . ($text // '') . "' is no number\n" unless ($text // '') =~ /^\d{1,15}(?:\.\d{1,9})?$/; return $text + 0 }
-sub integer { my ($text, $what) = @_; die "$what '" . ($text // '') . "' is no whole number\n" unless ($text // '') =~ /^\d{1,15}$/; return $text + 0 }
+sub number {
+    my ($text, $what) = @_;
+    die "$what '" . ($text // '') . "' is no number\n" unless ($text // '') =~ /^\d{1,15}(?:\.\d{1,9})?$/;
+    return $text + 0;
+}
+
+sub integer {
+    my ($text, $what) = @_;
+    die "$what '" . ($text // '') . "' is no whole number\n" unless ($text // '') =~ /^\d{1,15}$/;
+    return $text + 0;
+}
+
 sub short { my ($seconds) = @_; return 0 + sprintf('%.2f', $seconds) }
 
 sub slurp {
@@ -68,7 +82,13 @@ sub write_file {
 # /proc/uptime is CLOCK_BOOTTIME: it goes on in suspend and no change of the time of day moves it.
 sub kernel_file { my ($file) = @_; return $ROOT ne '' && -e "$ROOT$file" ? "$ROOT$file" : $file }
 sub uptime { my $text = slurp(kernel_file('/proc/uptime')) // ''; $text =~ /^(\d+\.\d+)/ or die "no uptime in /proc\n"; return $1 + 0 }
-sub boot_id { my $text = slurp(kernel_file('/proc/sys/kernel/random/boot_id')) // ''; $text =~ /^([0-9a-f-]{8,64})$/m or die "no boot id in /proc\n"; return $1 }
+
+sub boot_id {
+    my $text = slurp(kernel_file('/proc/sys/kernel/random/boot_id')) // '';
+    $text =~ /^([0-9a-f-]{8,64})$/m or die "no boot id in /proc\n";
+    return $1;
+}
+
 sub time_of_day { my @now = gmtime; return sprintf '%d-%02d-%02dT%02d:%02d:%02dZ', $now[5] + 1900, $now[4] + 1, @now[3, 2, 1, 0] }
 
 # Straight to the system's log: a fork per line would cost the agent more than the line.
