@@ -3,7 +3,7 @@ import type { SiteManifest } from "../planning/manifest";
 import { parseManifest } from "../planning/manifest-text";
 import type { SshSettings } from "./config";
 import { exchangeKeys, hookChanges, inTurn, nextGeneration, startAgents, surveyAll } from "./guard/exchange";
-import { sha256, takeOver } from "./guard/handoff";
+import { sha256, shortHash, takeOver } from "./guard/handoff";
 import { activate, installFiles, type Problem } from "./guard/install";
 import { AGENT, HOOKSCRIPT, type InstalledFile, programFiles, programsHash, siteFiles, UNITS } from "./guard/programs";
 import { removeGuard } from "./guard/remove";
@@ -96,7 +96,7 @@ function check(inputs: Partial<ServerGuardInputs>): InputFailure[] {
   }
   for (const property of ["manifest", "conf", "hosts", "programs"] as const) {
     const hash = inputs[property];
-    if (hash !== undefined && !/^[0-9a-f]{64}$/.test(hash))
+    if (hash !== undefined && !/^[0-9a-f]{20,64}$/.test(hash))
       failures.push({ property, reason: `'${hash}' is no SHA-256` });
   }
   return failures;
@@ -223,7 +223,8 @@ function differences(
   for (const file of files) {
     const there = found.files[file.path];
     if (there === undefined) problems.push(`${file.path} is missing`);
-    else if (there.hash !== ("hash" in file ? file.hash : sha256(file.text))) problems.push(`${file.path} was changed`);
+    else if (!there.hash.startsWith("hash" in file ? file.hash : sha256(file.text)))
+      problems.push(`${file.path} was changed`);
     else if (there.mode !== file.mode) problems.push(`${file.path} has mode ${there.mode} instead of ${file.mode}`);
   }
   if (found.publicKey === undefined) problems.push("the server's own key is missing");
@@ -242,7 +243,7 @@ function wantedFiles(manifest: SiteManifest, inputs: ServerGuardInputs): Install
   const { server, hypervisor } = inputs;
   const site = siteFiles(manifest, server);
   const conf = site.find(({ path }) => path.endsWith("/node.conf"));
-  if (programsHash(hypervisor) !== inputs.programs || sha256(conf?.text ?? "") !== inputs.conf) {
+  if (programsHash(hypervisor) !== inputs.programs || shortHash(conf?.text ?? "") !== inputs.conf) {
     throw new ConfigError(
       `The program and the handlers are of two releases of coldspare. Fix: install the package again (\`npm ci\`) in the program's folder, then run this again`,
     );

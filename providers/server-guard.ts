@@ -2,7 +2,7 @@ import type * as pulumi from "@pulumi/pulumi";
 import type { SiteManifest } from "../planning/manifest";
 import { manifestText } from "../planning/manifest-text";
 import { HandlerResource } from "./dynamic";
-import { handOver, sha256 } from "./guard/handoff";
+import { handOver, shortHash } from "./guard/handoff";
 import { programsHash, siteFiles } from "./guard/programs";
 
 /** Arguments of {@link ServerGuard}. */
@@ -57,7 +57,7 @@ export interface ServerGuardInputs {
   hypervisor: boolean;
   /** SHA-256 of site.json. */
   manifest: string;
-  /** SHA-256 of node.conf and of known_hosts, and of the programs of this release. */
+  /** The beginnings of the SHA-256 of node.conf and of known_hosts, and of the programs of this release: state is dear. */
   conf: string;
   hosts: string;
   programs: string;
@@ -65,7 +65,8 @@ export interface ServerGuardInputs {
 
 /** The resource's inputs; leaves the manifest for the handler. */
 export function serverGuardInputs({ server, manifest }: ServerGuardArgs): ServerGuardInputs {
-  const text = (end: string) => sha256(siteFiles(manifest, server).find(({ path }) => path.endsWith(end))?.text ?? "");
+  const text = (end: string) =>
+    shortHash(siteFiles(manifest, server).find(({ path }) => path.endsWith(end))?.text ?? "");
   const entry = manifest.servers[server];
   const hypervisor = entry?.roles.includes("hypervisor") ?? false;
   return {

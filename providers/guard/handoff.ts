@@ -20,6 +20,13 @@ export function sha256(text: string | Buffer): string {
   return createHash("sha256").update(text).digest("hex");
 }
 
+const SHORT = 20;
+
+/** Enough of a text's hash to see that it was changed, for the state, where every byte is kept twice. */
+export function shortHash(text: string): string {
+  return sha256(text).slice(0, SHORT);
+}
+
 /** Leaves a text for the handler. @returns its SHA-256 */
 export function handOver(text: string): string {
   const hash = sha256(text);

@@ -5,7 +5,7 @@ import type { SiteManifest } from "../../planning/manifest";
 import { manifestText } from "../../planning/manifest-text";
 import { renderNodeConf } from "../../planning/node-conf";
 import { ConfigError } from "../pve/errors";
-import { sha256 } from "./handoff";
+import { sha256, shortHash } from "./handoff";
 
 /** A file on a server. */
 export interface InstalledFile {
@@ -75,7 +75,7 @@ export function programFiles(hypervisor: boolean): InstalledFile[] {
 
 /** One hash for all programs of a server: what an update of the package changes. */
 export function programsHash(hypervisor: boolean): string {
-  return sha256(
+  return shortHash(
     programFiles(hypervisor)
       .map(({ path, mode, text }) => `${path} ${mode} ${sha256(text)}\n`)
       .join(""),

@@ -82,7 +82,7 @@ async function removeUnneeded(
 
 function keptMessage(server: string, relying: readonly string[]): string {
   return (
-    `${server}: the guard stays, as ${relying.join(" and ")} may count ${server} as a voter. ` +
+    `${server}: the guard stays, as ${[...relying].sort().join(" and ")} may count ${server} as a voter. ` +
     `It leaves with the last of them; records in /var/lib/coldspare and keys in ${CONF_FOLDER} stay in any case`
   );
 }
