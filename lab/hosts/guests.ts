@@ -82,7 +82,7 @@ export class RealGuests implements GuestRuntime {
     const { vmid } = guest;
     const cards = await Promise.all(
       guestCards(domain, guest).map(async ({ bridge, vlan, mac, address, gateway }) => {
-        const known = domain.nodeState(node).interfaces[bridge] !== undefined;
+        const known = domain.nodeState(node).interfaces[bridge] ?? domain.state.sdn.vnets?.[bridge];
         // A bridge that somebody made on the host itself is taken as it is.
         const device = known ? await this.hosts.bridge(node, bridge, vlan) : bridge;
         return [device, mac, address ?? "-", gateway ?? "-"].join(",");

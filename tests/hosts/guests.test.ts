@@ -1,3 +1,5 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
 import { canRunHosts } from "../../lab/hosts";
 import type { LabHosts } from "../../lab/hosts/types";
 import { TrialLab, twoNodes } from "../lab/trial-lab";
@@ -222,6 +224,21 @@ here("guests on real hosts", () => {
       () => shell("srv1", "pct status 300"),
       ({ text }) => text === "status: stopped",
     );
+  });
+
+  it("join a bridge that somebody made on the host: a drill's copy answers there, beside the guest with its address", async () => {
+    const program = fs.readFileSync(path.resolve(__dirname, "../../guard/coldspare-drill"), "utf8");
+    const put = "cat > /usr/local/sbin/coldspare-drill; chmod 755 /usr/local/sbin/coldspare-drill";
+    await hosts.exec("srv2", ["sh", "-c", put], { input: program });
+    expect((await shell("srv2", "coldspare-drill net-up trial csd1=192.168.20.1/24")).text).toBe("up csdrill-trial");
+    const card = "--net0 virtio=BC:24:11:00:00:01,bridge=csd1 --ipconfig0 ip=192.168.20.21/24";
+    expect(
+      (await shell("srv2", `qm create 901 --name sql-erp-drill --scsi0 tank:1 ${card} && qm start 901`)).code,
+    ).toBe(0);
+    const probe = () => shell("srv2", "coldspare-drill probe trial http 192.168.20.21 80 / 200 sql-erp-drill");
+    expect((await lab.until(probe, ({ code }) => code === 0)).text).toBe("ok");
+    expect(JSON.parse((await answers(100)).body).name).toBe("sql-erp");
+    await shell("srv2", "qm stop 901 && qm destroy 901 && coldspare-drill net-down trial");
   });
 
   it("come back with the lab, through their hook, when they have onboot", async () => {
