@@ -75,7 +75,10 @@ sub vote_locked {
         my $state = load_state($conf, $guest);
         my ($verdict, $new) = apply_operation($state, { now => $now, term => $conf->{term}, %$op });
         $new->{since} = time_of_day() if $verdict eq 'ok' && ($new->{epoch} != $state->{epoch} || $new->{by} ne $state->{by});
-        store_state($name, $state, $new, ($op->{kind} // '') ne 'renew') if $verdict eq 'ok' && $op->{op} ne 'read';
+        # Renewals of the same server come every few seconds and need not outlive a power cut: what an earlier boot held counts
+        # for a whole term anyway. Whom it was held for must be known then.
+        my $durable = ($op->{kind} // '') ne 'renew' || $new->{holder} ne $state->{holder};
+        store_state($name, $state, $new, $durable) if $verdict eq 'ok' && $op->{op} ne 'read';
         my $left = $new->{until} - $now;
         +{ %$new, verdict => $verdict, hold => $left > 0 ? short($left) : 0, sent => $now };
     };
