@@ -93,7 +93,10 @@ export class EtcPve {
     for (const node of this.domain.nodeNames())
       for (const kind of Object.values(FOLDERS)) {
         const place = `nodes/${node}/${kind}`;
-        for (const name of fs.readdirSync(path.join(this.folder, place))) {
+        const folder = path.join(this.folder, place);
+        // Somebody removed the folder itself, which pmxcfs would not allow.
+        if (!fs.existsSync(folder)) this.makeFolders();
+        for (const name of fs.readdirSync(folder)) {
           if (!/^\d+\.conf$/.test(name)) continue;
           const stamp = this.stamp(`${place}/${name}`);
           if (stamp !== undefined) found.set(`${place}/${name}`, stamp);
