@@ -36,6 +36,9 @@ sub reconcile { open(my $f, '>>', "$ENV{COLDSPARE_ROOT}/commands"); print $f "re
 1;
 `;
 
+/** A plan takes longer than anything else here. */
+const MANIFESTS = new Map<string, SiteManifest>();
+
 export class FakeServers {
   readonly ssh = new FakeSsh(SERVERS);
   readonly told: string[] = [];
@@ -55,9 +58,13 @@ export class FakeServers {
 
   /** What the specification of the small site says, changed by `set`. */
   manifest(set: string[] = []): SiteManifest {
+    const known = MANIFESTS.get(set.join());
+    if (known) return known;
     const hosts = Object.fromEntries(SERVERS.map((server) => [server, server]));
     const hostKeys = Object.fromEntries(SERVERS.map((server) => [server, [KEY]]));
-    return siteManifest(planWith(cleanSite(), set), { endpoints: {}, ssh: { hosts, hostKeys } });
+    const made = siteManifest(planWith(cleanSite(), set), { endpoints: {}, ssh: { hosts, hostKeys } });
+    MANIFESTS.set(set.join(), made);
+    return made;
   }
 
   inputs(server: string, set: string[] = []): ServerGuardInputs {

@@ -8,7 +8,7 @@ import { join } from "node:path";
  * end ends the commands in it. What a host does is in `<folder>/<host>/mode`; a line of shell there is run before anything else.
  */
 const PROGRAM = `#!/bin/sh
-here=$(dirname "$0")
+here=\${0%/*}
 printf '%s\\n' "$*" >> "$here/calls"
 master=no
 while [ $# -gt 0 ]; do
