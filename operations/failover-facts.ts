@@ -33,7 +33,7 @@ export async function failoverFacts(
   const names = new Set(guests.map(({ name }) => name));
   return {
     privileges: (path) => privileges.get(path),
-    open: open.filter((history) => concerns(history, names)),
+    open: open.filter((history) => history.subject === request.server || concerns(history, names)),
     backups: Object.fromEntries(Object.entries(backups).map(([name, found]) => [name, found ?? []])),
     volumes,
     manifest: manifestFindings(manifest, live),

@@ -2,14 +2,26 @@
  * What operations did, step by step: JSON lines in the operator's own folder, and a copy on every server that answers, so
  * that another person finds what the first one left open. Nothing is ever changed in it or taken out of it.
  */
-import { appendFileSync, closeSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync } from "node:fs";
+
+import { randomBytes } from "node:crypto";
+import {
+  appendFileSync,
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import type { SshRunner } from "../providers/ssh";
 import { type Clock, NODE_PROGRAM } from "./context";
 
 /** A thing that an operator does to the site, from its plan to its end. */
 export interface Operation {
-  /** For example `failover-srv2-20261122T031500Z`. */
+  /** For example `failover-srv2-20261122T031500Z-3f1a`. */
   id: string;
   kind: string;
   /** Server or guest that it is about. */
@@ -61,6 +73,8 @@ export interface JournalOptions {
   /** Servers that keep a copy. */
   servers: readonly string[];
   clock: Clock;
+  /** Each line is on the disk before the next step begins. Default true; only tests are in a hurry. */
+  durable?: boolean;
 }
 
 const REMOTE_SECONDS = 8;
@@ -70,6 +84,8 @@ export class Journal {
   /** Servers that did not answer: asked once more when the operation ends, not at every line. */
   readonly #silent = new Set<string>();
   readonly #behind = new Map<string, string[]>();
+  /** Files whose last line is known to be whole. */
+  readonly #whole = new Set<string>();
 
   constructor(options: JournalOptions) {
     this.#options = options;
@@ -84,10 +100,9 @@ export class Journal {
   async open(kind: string, subject: string, by: string, plan: unknown): Promise<Operation> {
     const now = this.#options.clock.now();
     const stamp = now.toISOString().replace(/[-:]|\.\d+/g, "");
-    const taken = new Set(this.localIds());
-    const base = `${kind}-${subject}-${stamp}`.replace(/[^A-Za-z0-9._-]/g, "_");
-    let id = base;
-    for (let count = 2; taken.has(id); count++) id = `${base}-${count}`;
+    // Somebody else may begin the same thing in the same second, on another machine.
+    const tail = randomBytes(2).toString("hex");
+    const id = `${kind}-${subject}-${stamp}-${tail}`.replace(/[^A-Za-z0-9._-]/g, "_");
     const operation: Operation = { id, kind, subject, by, openedAt: now.toISOString(), plan };
     await this.write(operation, { event: "opened", kind, subject, by, plan });
     return operation;
@@ -106,6 +121,24 @@ export class Journal {
         return this.#silent.has(server) && !closing ? undefined : this.send(server, operation.id);
       }),
     );
+  }
+
+  /**
+   * Marks an operation as being carried out by this process, on this machine.
+   *
+   * @returns what takes the mark away
+   * @throws Error when another process here is at it
+   */
+  hold(operation: Pick<Operation, "id">): () => void {
+    const file = join(this.#options.folder, `${operation.id}.pid`);
+    const holder = readPid(file);
+    if (holder !== undefined && holder !== process.pid && isAlive(holder))
+      throw new Error(
+        `${operation.id} is being carried out by another command on this machine (process ${holder}): let it end first`,
+      );
+    mkdirSync(this.#options.folder, { recursive: true, mode: 0o700 });
+    writeFileSync(file, `${process.pid}\n`, { mode: 0o600 });
+    return () => rmSync(file, { force: true });
   }
 
   /** Everything that this machine and the servers know, newest first; equal operations once. */
@@ -154,11 +187,14 @@ export class Journal {
 
   private append(id: string, line: string): void {
     mkdirSync(this.#options.folder, { recursive: true, mode: 0o700 });
-    const file = openSync(this.fileOf(id), "a", 0o600);
+    const name = this.fileOf(id);
+    const file = openSync(name, "a", 0o600);
     try {
       // A crash in the middle of a line must not spoil the next one.
-      appendFileSync(file, `${endsInNewline(this.fileOf(id)) ? "" : "\n"}${line}\n`);
-      fsyncSync(file);
+      const gap = this.#whole.has(name) || endsInNewline(name) ? "" : "\n";
+      appendFileSync(file, `${gap}${line}\n`);
+      if (this.#options.durable !== false) fsyncSync(file);
+      this.#whole.add(name);
     } finally {
       closeSync(file);
     }
@@ -178,6 +214,23 @@ export class Journal {
       this.#silent.add(server);
       this.#behind.set(server, [...lines, ...(this.#behind.get(server) ?? [])]);
     }
+  }
+}
+
+function readPid(file: string): number | undefined {
+  try {
+    return Number(readFileSync(file, "utf8")) || undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }
 

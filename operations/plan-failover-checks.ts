@@ -19,7 +19,7 @@ export function siteChecks(
   return [
     ...facts.manifest,
     ...openOperations(facts),
-    ...guestsChosen(manifest, live, request, plan, chosen),
+    ...(facts.open.length > 0 ? [] : guestsChosen(manifest, live, request, plan, chosen)),
     ...serverAlive(live, manifest, request),
     ...fencingReady(manifest, facts, request, plan),
     ...targetsReady(live, plan),

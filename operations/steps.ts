@@ -61,6 +61,7 @@ export async function runSteps(
   options: RunOptions = {},
 ): Promise<void> {
   const { done = new Set<string>() } = options;
+  const letGo = operator.journal.hold(operation);
   const signals = options.stopped ? undefined : watchSignals(operator);
   const stopped = options.stopped ?? signals!.stopped;
   try {
@@ -70,6 +71,7 @@ export async function runSteps(
       crashIfAsked(operator, step.id);
     }
   } finally {
+    letGo();
     signals?.forget();
   }
 }

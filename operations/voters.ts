@@ -261,5 +261,5 @@ export function claimText(operation: { id: string; by: string }): string {
 
 /** The operation that a claim belongs to; absent for claims of the guard or of a person by hand. */
 export function operationOf(by: string): string | undefined {
-  return /^([A-Za-z0-9._-]+-\d{8}T\d{6}Z(?:-\d+)?)\+/.exec(by)?.[1];
+  return /^([A-Za-z0-9._-]+-\d{8}T\d{6}Z-[0-9a-f]+)\+/.exec(by)?.[1];
 }

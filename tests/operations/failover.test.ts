@@ -1,0 +1,218 @@
+import { failoverSteps } from "../../operations/failover";
+import { failoverFacts } from "../../operations/failover-facts";
+import { readLive } from "../../operations/live";
+import { type FailoverPlan, type FailoverRequest, planFailover } from "../../operations/plan-failover";
+import { begin, openOperations, runOperation } from "../../operations/run-operation";
+import { StepFailed } from "../../operations/steps";
+import { FakeSite, SYNCED } from "./fake-site";
+
+const request: FailoverRequest = {
+  server: "srv2",
+  guests: [],
+  planned: false,
+  acceptStale: false,
+  confirmOff: "srv2",
+  forceFence: false,
+};
+
+const AT_HOME = ["110 on srv1", "111 on srv1", "112 on srv2", "113 on srv2", "114 on srv2"];
+const ON_SRV1 = ["110 on srv1", "111 on srv1", "113 on srv1", "114 on srv1", "9112 on srv1"];
+
+async function plan(site: FakeSite, change: Partial<FailoverRequest> = {}, by?: string) {
+  const operator = site.operator(by);
+  const live = await readLive(operator);
+  const asked = { ...request, ...change };
+  const { others } = await openOperations(operator, "failover", asked.server, false);
+  const facts = await failoverFacts(operator, live, asked, others);
+  return { operator, ...planFailover(site.manifest, live, facts, asked) };
+}
+
+/** One run of the command: a new one, or the continuation of what is open. Ends after `crashAfter` steps. */
+async function command(
+  site: FakeSite,
+  change: Partial<FailoverRequest> = {},
+  options: { crashAfter?: string; by?: string } = {},
+) {
+  const operator = site.operator(options.by);
+  const { own } = await openOperations(operator, "failover", "srv2", false);
+  const planned = own ? { plan: own.plan as FailoverPlan, refusals: [] } : await plan(site, change, options.by);
+  expect(planned.refusals).toEqual([]);
+  const begun = await begin(operator, "failover", "srv2", planned.plan, own);
+  const steps = failoverSteps(operator, begun.operation, planned.plan, { record: false });
+  const at =
+    options.crashAfter === undefined ? steps.length : steps.findIndex(({ id }) => id === options.crashAfter) + 1;
+  let passed = 0;
+  await runOperation(operator, begun, steps, { stopped: () => passed++ >= at }).catch((error: Error) => {
+    if (error.name !== "Interrupted") throw error;
+  });
+  return { steps, operation: begun.operation };
+}
+
+describe("failover of a dead server", () => {
+  let site: FakeSite;
+  beforeEach(() => {
+    site = new FakeSite();
+  });
+  afterEach(() => site.remove());
+
+  test("starts everything on the spare, in order, with the data of the last refresh", async () => {
+    expect(site.running()).toEqual(AT_HOME);
+    site.kill("srv2");
+    const { plan: planned } = await plan(site);
+    expect(planned.moves.map(({ guest, toId, point }) => [guest, toId, point.kind])).toEqual([
+      ["sql-erp", 113, "copy"],
+      ["remote-app", 9112, "standby"],
+      ["docker-1", 114, "copy"],
+    ]);
+    expect(planned.moves[0]!.point).toEqual({ kind: "copy", at: new Date(SYNCED * 1000).toISOString() });
+    await command(site);
+    expect(site.running()).toEqual(ON_SRV1);
+    expect(site.twice).toEqual([]);
+    expect(site.jobs.get("113-0")).toMatchObject({ disable: true, source: "srv1" });
+    expect(site.guests.get(9112)!.config.tags).toMatch(/coldspare-active/);
+    const [done] = await site.operator().journal.operations();
+    expect(done!.closed?.outcome).toBe("done");
+  });
+
+  test("blocks for everybody before it fences, and gives to the spare only then", async () => {
+    site.kill("srv2");
+    await command(site);
+    const claims = site.changes.filter((change) => change.includes("sql-erp="));
+    expect(claims).toEqual([
+      "claim sql-erp=2@- at backup-1",
+      "claim sql-erp=2@- at srv1",
+      "claim sql-erp=3@srv1 at backup-1",
+      "claim sql-erp=3@srv1 at srv1",
+    ]);
+  });
+
+  test("the old side does not start when it returns", async () => {
+    site.kill("srv2");
+    await command(site);
+    site.revive("srv2");
+    expect(site.running()).toEqual(ON_SRV1);
+  });
+
+  test("ended after each of its steps and run again, it reaches the same end", async () => {
+    const first = new FakeSite();
+    first.kill("srv2");
+    const { steps } = await command(first);
+    first.remove();
+    expect(steps.length).toBeGreaterThan(12);
+    for (const { id } of steps.slice(0, -1)) {
+      const each = new FakeSite();
+      each.kill("srv2");
+      await command(each, {}, { crashAfter: id });
+      await command(each);
+      expect([id, each.running(), each.twice]).toEqual([id, ON_SRV1, []]);
+      const operations = await each.operator().journal.operations();
+      expect(operations.map(({ closed }) => closed?.outcome)).toEqual(["done"]);
+      each.remove();
+    }
+  });
+
+  test.each(["check", "block", "fence", "assign"])(
+    "the server returns after step '%s': nothing runs twice",
+    async (step) => {
+      site.kill("srv2");
+      await command(site, {}, { crashAfter: step });
+      site.revive("srv2");
+      const again = command(site);
+      if (step === "check") {
+        await expect(again).rejects.toThrow(/srv2 is back .*failover srv2 --planned/);
+        expect(site.running()).toEqual(AT_HOME);
+      } else if (step === "block") {
+        await expect(again).rejects.toThrow(/confirmed to be off, but it lives.*undo srv2/);
+        expect(site.running()).toEqual(["110 on srv1", "111 on srv1"]);
+      } else {
+        await again;
+        expect(site.running()).toEqual(ON_SRV1);
+      }
+      expect(site.twice).toEqual([]);
+    },
+  );
+
+  test("a start on the old side between plan and block is noticed", async () => {
+    site.kill("srv2");
+    const { operator, plan: planned } = await plan(site);
+    site.revive("srv2");
+    site.kill("srv2");
+    const begun = await begin(operator, "failover", "srv2", planned);
+    const steps = failoverSteps(operator, begun.operation, planned, { record: false });
+    await expect(runOperation(operator, begun, steps)).rejects.toThrow(/was started on srv2 after this was planned/);
+    expect(site.running()).toEqual(["110 on srv1", "111 on srv1"]);
+  });
+
+  test("of two at once one gets nothing and says who was quicker", async () => {
+    site.kill("srv2");
+    const anna = await plan(site, {}, "anna@laptop");
+    const ben = await plan(site, {}, "ben@desk");
+    const run = async ({ operator, plan: planned }: typeof anna) => {
+      const begun = await begin(operator, "failover", "srv2", planned);
+      await runOperation(operator, begun, failoverSteps(operator, begun.operation, planned, { record: false }));
+    };
+    const results = await Promise.allSettled([run(anna), run(ben)]);
+    const failed = results.filter((result): result is PromiseRejectedResult => result.status === "rejected");
+    expect(failed).toHaveLength(1);
+    expect(failed[0]!.reason).toBeInstanceOf(StepFailed);
+    expect(String(failed[0]!.reason)).toMatch(/is held by failover-srv2-\d+T\d+Z-[0-9a-f]{4} .*which was quicker/);
+    expect(site.running()).toEqual(ON_SRV1);
+    const closed = (await site.operator().journal.operations()).map(({ closed: end }) => end?.outcome).sort();
+    expect(closed).toEqual(["abandoned", "done"]);
+  });
+
+  test("a second operator is told of the open one, and may go on with it", async () => {
+    site.kill("srv2");
+    await command(site, {}, { crashAfter: "assign" });
+    const { refusals } = await plan(site, {}, "ben@desk");
+    expect(refusals.map(({ code }) => code)).toContain("OPERATION-OPEN");
+    expect(refusals[0]!.message).toMatch(/begun by anna@laptop/);
+    const { own } = await openOperations(site.operator("ben@desk"), "failover", "srv2", true);
+    expect(own!.by).toBe("anna@laptop");
+    expect(own!.done.has("assign")).toBe(true);
+  });
+
+  test("a lease is waited for, with its margin", async () => {
+    site = new FakeSite((manifest) => ({ ...manifest, fencing: "lease" }));
+    site.kill("srv2");
+    await command(site, { confirmOff: undefined } as never);
+    expect(site.slept).toBeGreaterThanOrEqual(40 + site.manifest.lease.marginSeconds);
+    expect(site.running()).toEqual(ON_SRV1);
+  });
+});
+
+describe("planned failover", () => {
+  test("takes everything along, with the old side's consent, and turns the replication round", async () => {
+    const site = new FakeSite();
+    const { steps } = await command(site, { planned: true, confirmOff: undefined } as never);
+    expect(site.running()).toEqual(["110 on srv1", "111 on srv1", "113 on srv1", "114 on srv1", "9212 on srv1"]);
+    expect(site.twice).toEqual([]);
+    expect(site.jobs.get("113-0")).toMatchObject({ disable: false, source: "srv1", target: "srv2" });
+    expect(steps.map(({ id }) => id).filter((id) => id.startsWith("stop-"))).toEqual([
+      "stop-docker-1",
+      "stop-remote-app",
+      "stop-sql-erp",
+    ]);
+    expect(site.changes).toContain("release sql-erp by srv2");
+    site.remove();
+  });
+
+  test("ended after each of its steps and run again, it reaches the same end", async () => {
+    const first = new FakeSite();
+    const change = { planned: true, confirmOff: undefined } as never;
+    const { steps } = await command(first, change);
+    first.remove();
+    for (const { id } of steps.slice(0, -1)) {
+      const site = new FakeSite();
+      await command(site, change, { crashAfter: id });
+      await command(site, change);
+      expect([
+        id,
+        site.running().length,
+        site.running().filter((line) => line.endsWith("srv1")).length,
+        site.twice,
+      ]).toEqual([id, 5, 5, []]);
+      site.remove();
+    }
+  });
+});
