@@ -55,6 +55,19 @@ describe("on a server", () => {
       expect(site.hook("srv1", 113).code).toBe(1);
     });
 
+    test("is over when the record changes: the other side came back and was given the guest, or a command blocked it", () => {
+      site = new Servers({ servers: ["srv1", "srv2"], guests: [SQL.replace(",backup-1", "")] });
+      site.run("srv2", ["reconcile"]);
+      site.claim("op", "sql-erp=1@-", "srv1");
+      site.mode("srv2", "fail");
+      expect(site.run("srv1", ["allow", "sql-erp", "--because", "srv2 has no power"]).code).toBe(0);
+      site.mode("srv2", "up");
+      // the side that comes back learns of it, asks, and is given the guest
+      expect(site.ask("srv1", "release", "guard@srv2", "srv2", "sql-erp=2")["sql-erp"]?.verdict).toBe("ok");
+      site.mode("srv2", "fail");
+      expect(site.hook("srv1", 113).code).toBe(1);
+    });
+
     test("needs a reason, and is over after ten minutes", () => {
       site = new Servers();
       expect(site.run("srv1", ["allow", "sql-erp", "--because", " "]).code).toBe(1);

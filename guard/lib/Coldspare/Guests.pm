@@ -88,11 +88,14 @@ sub record_words {
 
 sub permit_file { return path("/var/lib/coldspare/permits/$_[0]") }
 
-# A person's permission for one start: good for ten minutes of this boot.
+# A person's permission for one start: good for ten minutes of this boot, and only as long as the own record is the one that was
+# claimed with it. Who gave the guest up since, or was blocked by a later command, has no permission any more.
 sub permit {
-    my ($guest) = @_;
+    my ($guest, $own) = @_;
     my $permit = eval { words(slurp(permit_file($guest->{name})) // '') } // {};
-    return ($permit->{boot} // '') eq boot_id() && ($permit->{at} // '') =~ /^[\d.]+$/ && uptime() - $permit->{at} < 600 ? 1 : 0;
+    return undef unless ($permit->{boot} // '') eq boot_id() && ($permit->{at} // '') =~ /^[\d.]+$/ && uptime() - $permit->{at} < 600;
+    my $same = defined $own->{epoch} && "$own->{epoch} $own->{by}" eq join ' ', $permit->{epoch} // '', $permit->{by} // '';
+    return $same ? $permit : undef;
 }
 
 # How long the guest may run, and what each voter's grant is worth: written by the hook and the agent, read by the agent that

@@ -49,7 +49,6 @@ sub pre_start {
     if ($guest) {
         $q->{voters} = $guest->{voters};
         $q->{lock} = (config($conf, $guest, $vmid) // {})->{lock} // '';
-        $q->{permit} = permit($guest) ? 1 : 0;
         $q->{agent} = 0 if $conf->{fencing} eq 'lease' && !(agent_alive() && -S path('/run/watchdog-mux.sock'));
     }
     if (!$guest || $q->{migrated} || $q->{lock} eq 'backup') {
@@ -63,6 +62,7 @@ sub pre_start {
     remove_mark('passed', $vmid);
     $q->{other} = begin_start($conf, $guest, $vmid);
     my $verdict = by_votes($conf, $guest, $q);
+    $verdict = refuse('permit') if $verdict->{verdict} eq 'pass' && !use_permit($conf, $guest);
     $verdict = refuse('late') if $verdict->{verdict} eq 'start' && $conf->{fencing} eq 'lease' && !begin_lease($conf, $guest, $q->{answers});
     if ($verdict->{verdict} eq 'start' || $verdict->{verdict} eq 'pass') {
         passed($guest, $vmid, $verdict, $conf->{self});
@@ -94,7 +94,9 @@ sub by_votes {
     my $early = sub { my ($answers) = @_; return decide({ %$q, permit => 0, answers => $answers })->{verdict} =~ /^(?:grant|adopt)$/ };
     my $first = decide({ %$q, permit => 0 });
     return $first if $first->{verdict} eq 'refuse' && $first->{reason} =~ /^(?:other-id|no-agent)$/;
-    @$q{qw(answers silent)} = consult($conf, $guest, vote($conf, $guest, { op => 'read' }), ['read', $name], $early);
+    my $own = vote($conf, $guest, { op => 'read' });
+    $q->{permit} = permit($guest, $own) ? 1 : 0;
+    @$q{qw(answers silent)} = consult($conf, $guest, $own, ['read', $name], $early);
     for my $round (1 .. 5) {
         my $verdict = decide($q);
         if ($verdict->{verdict} eq 'adopt') {
@@ -162,6 +164,18 @@ sub passed {
     eval { write_file(path("/var/lib/coldspare/active/$name"), "vmid=$vmid epoch=" . ($verdict->{epoch} // 0) . "\n", 1) };
 }
 
+# The own vote counts such a start as well, and looks once more whether the record is still the one that was permitted.
+sub use_permit {
+    my ($conf, $guest) = @_;
+    return eval {
+        locked($guest->{name}, sub {
+            my $permit = permit($guest, vote_locked($conf, $guest, { op => 'read' })) // return 0;
+            my %grant = (op => 'grant', kind => 'start', server => $conf->{self}, epoch => $permit->{epoch});
+            return vote_locked($conf, $guest, \%grant)->{verdict} eq 'ok' ? 1 : 0;
+        });
+    };
+}
+
 # What the grants are worth by now; a server that slept between asking and being answered has nothing left. The agent goes on
 # from here.
 sub begin_lease {
@@ -183,6 +197,7 @@ my %WHY = (
     silent => 'too few voters answer',
     other => 'another server may run it',
     'not-granted' => 'no majority of voters granted the start',
+    permit => 'the permission was overtaken: the record was changed since',
     late => 'the grants were over before the start could begin',
 );
 my %WHAT_NOW = (
@@ -197,6 +212,7 @@ my %WHAT_NOW = (
     silent => 'Bring the silent voters or the network between them back; after a power cut coldspare-boot tries again by itself.',
     other => 'To run it here: coldspare failback, or coldspare failover of the other server.',
     'not-granted' => 'Start it again; the record changed, or a voter went silent, while the start was asked for.',
+    permit => 'See coldspare-node status for who claimed it; nothing was started.',
     late => 'Start it again. If that happens more than once, this server or its network is too slow for the lease times of the site.',
 );
 

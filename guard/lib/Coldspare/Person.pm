@@ -63,7 +63,7 @@ sub permit_start {
     my $who = $ENV{SUDO_USER} // getpwuid($<) // $<;
     my $line = time_of_day() . " $who allowed $name on $conf->{self} (epoch $epoch): " . ($because =~ s/[^\x20-\x7e\x80-\xff]/ /gr);
     my $done = eval {
-        write_file(permit_file($name), 'boot=' . boot_id() . ' at=' . uptime() . " epoch=$epoch\n", 1);
+        write_file(permit_file($name), 'boot=' . boot_id() . ' at=' . uptime() . " epoch=$epoch by=$by\n", 1);
         append_lines(path('/var/lib/coldspare/allowed'), $line);
         1;
     };
