@@ -7,6 +7,8 @@ import { ROOT } from "./survey";
 export type Problem = string;
 
 const END = "EOF-coldspare";
+/** The agent looks at its configuration every second. */
+const NOTICE_SECONDS = 5;
 
 /** A file is written beside its place and then renamed, so that a reader never sees half of one. */
 const PRELUDE = `set -eu
@@ -173,7 +175,16 @@ export async function uninstall(
   );
   // A guest that still names the script could not start without it.
   if (problems.length > 0) return problems;
+  // An agent that is stopped while leases count leaves somebody behind who ends the guests with them: first they must not count.
   const script = `${PRELUDE}
+f="$r${CONF_FOLDER}/node.conf"
+if grep -qs '^fencing lease' "$f"; then
+  sed 's/^fencing lease/fencing confirm/' "$f" | base64 | put "$f" 644
+  if systemctl is-active ${AGENT} >/dev/null </dev/null; then
+    systemctl reload-or-restart ${AGENT} </dev/null
+    sleep ${NOTICE_SECONDS}
+  fi
+fi
 for u in ${UNITS.join(" ")}; do
   [ ! -e "$r/etc/systemd/system/$u" ] || systemctl disable --now "$u" </dev/null
 done

@@ -277,6 +277,20 @@ describe("deletion", () => {
     expect(servers.told.at(-1)).toContain("records in /var/lib/coldspare and its key in /etc/coldspare are kept");
   });
 
+  test("under a lease takes the lease away before the agent, or the guests would end with it", async () => {
+    const leased = ["site.fencing=lease"];
+    await installed();
+    const states = await createAll(leased);
+    await Promise.all(SERVERS.map((server) => remove(states[server])));
+    expect(servers.commands("one").slice(-4)).toEqual([
+      "systemctl reload-or-restart coldspare-agent.service",
+      "systemctl disable --now coldspare-agent.service",
+      "systemctl disable --now coldspare-boot.service",
+      "systemctl daemon-reload",
+    ]);
+    expect(servers.read("one", "conf-when-stopped")).toContain("\nfencing confirm\n");
+  });
+
   test("of one that others count as a voter keeps its guard", async () => {
     const states = await installed();
     await remove(states.one);

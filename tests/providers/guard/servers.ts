@@ -25,6 +25,7 @@ case "$1" in
   is-active) [ -e "units/$2.active" ] && echo active || { echo inactive; exit 3; }; exit ;;
 esac
 echo "systemctl $*" >>commands
+[ "$1" != disable ] || cp etc/coldspare/node.conf conf-when-stopped
 v=$1; shift; [ "$1" != --now ] || { now=1; shift; }
 for u in "$@"; do
   [ -e "etc/systemd/system/$u" ] || { echo "Unit $u not found" >&2; exit 5; }
@@ -44,7 +45,13 @@ export class FakeServers {
   readonly told: string[] = [];
 
   constructor() {
-    for (const [name, text] of Object.entries({ qm: SET, pct: SET, systemctl: SYSTEMCTL, sync: "#!/bin/sh\n" })) {
+    for (const [name, text] of Object.entries({
+      qm: SET,
+      pct: SET,
+      systemctl: SYSTEMCTL,
+      sync: "#!/bin/sh\n",
+      sleep: "#!/bin/sh\n",
+    })) {
       this.write("tools", name, text);
       chmodSync(join(this.ssh.folder, "tools", name), 0o755);
     }
