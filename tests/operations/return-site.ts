@@ -8,6 +8,7 @@ import { join } from "node:path";
 import type { Clock, Operator, Progress } from "../../operations/context";
 import { Journal } from "../../operations/journal";
 import { planSite, type SiteManifest, type SiteSpec, siteManifest } from "../../planning";
+import { manifestHash } from "../../planning/manifest-text";
 import { PveClient } from "../../providers/pve/client";
 import { refreshStandby } from "../../providers/restore-refresh";
 import { SshError, type SshRunner } from "../../providers/ssh";
@@ -52,7 +53,7 @@ export class FakeServers implements SshRunner {
   async close(): Promise<void> {}
 
   private async serve(server: string, [request = "", ...words]: string[]): Promise<string> {
-    if (request === "ping") return `pong self=${server} boot=x uptime=1 generation=1 hash=x version=1\nend\n`;
+    if (request === "ping") return `pong self=${server} boot=x uptime=1 generation=1 hash=${manifestHash(this.site().manifest)} version=1\nend\n`;
     const lines: string[] = [];
     const held = this.records[server]!;
     const answer = (guest: string, verdict: string, reason = "") => {
