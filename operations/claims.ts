@@ -91,7 +91,9 @@ export async function handOver(
     if (!answer.reachable) throw new Error(`${from} did not answer: ${answer.reason}`);
     const refused = Object.keys(asked).filter((name) => answer.guests[name]?.verdict !== "ok");
     if (refused.length > 0) {
-      const why = refused.map((name) => `${name}: ${answer.guests[name]?.reason ?? "no reason is given"}`);
+      const why = refused.map(
+        (name) => `${name}: ${answer.guests[name]?.reason ?? answer.voiceless?.[name] ?? "no reason is given"}`,
+      );
       throw new Error(`${from} does not let go of ${list(refused)} (${why.join("; ")})`);
     }
   }

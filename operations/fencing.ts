@@ -67,7 +67,8 @@ function holdsOf(readings: VoterReadings, server: string): number[] {
   return Object.values(readings).flatMap((reading) =>
     reading.reachable
       ? Object.values(reading.guests)
-          .filter(({ holder }) => holder === server)
+          // A power cut can tear the note of who holds it: then it may be anybody.
+          .filter(({ holder }) => holder === server || holder === "unknown")
           .map(({ hold }) => hold)
       : [],
   );

@@ -264,14 +264,16 @@ function wayHome(guest: ManifestGuest, { method, from, to }: GuestMove): Finding
 
 function votersReady(guest: ManifestGuest, live: LiveSite, { server, planned }: FailoverRequest): Finding[] {
   const { name, voters } = guest;
-  const answering = voters.filter((voter) => live.readings[voter]?.reachable && (planned || voter !== server));
+  const records = recordsOf(guest, live.readings).map(({ voter }) => voter);
+  const answering = records.filter((voter) => planned || voter !== server);
   // Of two voters one is the dead server: a person's word stands for its vote, once the other one has blocked it.
   const needed = voters.length === 2 && !planned ? blockingOf(voters) : majorityOf(voters);
   if (answering.length >= needed) return [];
   const silent = voters.filter((voter) => !answering.includes(voter) && voter !== server);
   const why = silent.map((voter) => {
     const reading = live.readings[voter];
-    return `${voter}: ${reading && !reading.reachable ? reading.reason : "no answer"}`;
+    if (reading === undefined) return `${voter}: no answer`;
+    return `${voter}: ${reading.reachable ? (reading.voiceless?.[name] ?? "no record") : reading.reason}`;
   });
   return [
     refusal(

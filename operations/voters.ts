@@ -32,7 +32,12 @@ export interface VoterRecord {
 
 /** One voter's answer, or why there is none. */
 export type VoterReading =
-  | { reachable: true; guests: Record<string, VoterRecord> }
+  | {
+      reachable: true;
+      guests: Record<string, VoterRecord>;
+      /** Guests of which it has no vote to give (record broken, disk full, not its voter), and why. */
+      voiceless?: Record<string, string>;
+    }
   /** `dead`: nobody answers there. Otherwise it is there, but does not let us ask. */
   | { reachable: false; dead: boolean; reason: string; fix: string };
 
@@ -199,24 +204,29 @@ async function ask({ ssh }: Operator, voter: string, request: readonly string[])
         fix: `look on ${voter}: \`coldspare-node serve ping\`; \`pulumi up\` installs it anew`,
       };
     }
-    return { reachable: true, guests: parseAnswers(answer.stdout) };
+    return { reachable: true, ...parseAnswers(answer.stdout) };
   } catch (error) {
     if (!(error instanceof SshError)) throw error;
     return { reachable: false, dead: error.kind === "unreachable", reason: error.reason, fix: error.fix };
   }
 }
 
-/** Lines `<guest> ok|denied|refused key=value …`. */
-export function parseAnswers(text: string): Record<string, VoterRecord> {
+/** Lines `<guest> ok|denied|refused key=value …`. One without an epoch is no record, and counts for nothing. */
+export function parseAnswers(text: string): { guests: Record<string, VoterRecord>; voiceless: Record<string, string> } {
   const guests: Record<string, VoterRecord> = {};
+  const voiceless: Record<string, string> = {};
   for (const line of text.split("\n")) {
     const [guest, verdict, ...words] = line.trim().split(/\s+/);
     if (guest === undefined || (verdict !== "ok" && verdict !== "denied" && verdict !== "refused")) continue;
     const values = keyValues(words);
+    if (values.epoch === undefined) {
+      voiceless[guest] = values.reason === undefined ? "no reason is given" : decode(values.reason);
+      continue;
+    }
     const holder = values.holder === NOBODY ? undefined : values.holder;
     guests[guest] = {
       verdict,
-      epoch: Number(values.epoch ?? 0),
+      epoch: Number(values.epoch),
       server: values.server ?? NOBODY,
       by: values.by === undefined || values.by === NOBODY ? "" : decode(values.by),
       grants: Number(values.grants ?? 0),
@@ -227,7 +237,7 @@ export function parseAnswers(text: string): Record<string, VoterRecord> {
       ...(values.reason !== undefined && { reason: decode(values.reason) }),
     };
   }
-  return guests;
+  return { guests, voiceless };
 }
 
 /** `a=1 b=2` as an object. */
