@@ -1,4 +1,5 @@
 import * as fs from "node:fs";
+import { setTimeout as pause } from "node:timers/promises";
 import { component, presentVotes, regroup } from "../membership";
 import { DEFAULT_SCHEDULE, nextSync, runJob, stateOf } from "../replication";
 import type { ReplicationJob, StorageEntry } from "../state";
@@ -92,6 +93,8 @@ export async function pvesr(command: HostCommand, words: string[]): Promise<void
   if (options.id !== undefined && wanted.length === 0)
     throw new CommandFailed(`no such replication job '${options.id}'`);
   for (const each of wanted) {
+    // The scheduler may be at it: both take the same lock.
+    while (stateOf(domain, each.id).running) await pause(20);
     await runJob(domain, each);
     const state = stateOf(domain, each.id);
     if (options.verbose) for (const line of state.log) command.out(`${line}\n`);
