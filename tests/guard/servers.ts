@@ -16,7 +16,7 @@ mode=up
 [ -e "$SERVERS/$peer.mode" ] && read -r mode < "$SERVERS/$peer.mode"
 case "$mode" in
   fail) echo "ssh: connect to host $peer port 22: No route to host" >&2; exit 255 ;;
-  hang) exec sleep 30 ;;
+  hang) exec sleep 40 ;;
   cut) COLDSPARE_ROOT="$SERVERS/$peer" SSH_ORIGINAL_COMMAND="$*" "$NODE" serve | head -c 30; exit 0 ;;
   suspend) case "$*" in grant*) echo "1000.00 0" > "$COLDSPARE_ROOT/proc/uptime" ;; esac ;;
   deaf) COLDSPARE_ROOT="$SERVERS/$peer" SSH_ORIGINAL_COMMAND="$*" "$NODE" serve >/dev/null; exit 255 ;;
@@ -30,7 +30,7 @@ const TOOL = `#!/bin/sh
 echo "$0 $*" >> "$COLDSPARE_ROOT/tool.log"
 case "$1" in
   start) "$NODE" hook "$2" pre-start || exit 1; echo "$2" >> "$COLDSPARE_ROOT/started" ;;
-  stop) [ -e "$COLDSPARE_ROOT/tool.hangs" ] && exec sleep 30
+  stop) [ -e "$COLDSPARE_ROOT/tool.hangs" ] && exec sleep 40
     kill -9 "$(cat "$COLDSPARE_ROOT/run/qemu-server/$2.pid")" ;;
   status) cat "$COLDSPARE_ROOT/tool.status" 2>/dev/null || echo "status: running" ;;
 esac
@@ -129,7 +129,7 @@ export class Servers {
       env: this.environment(server, more.env),
       input: more.input ?? "",
       encoding: "utf8",
-      timeout: 20_000,
+      timeout: 35_000,
     });
     return { code: status ?? 255, stdout, stderr };
   }
@@ -137,7 +137,7 @@ export class Servers {
   /** As `run`, while others run as well. */
   runAside(server: string, argv: string[]): Promise<Result> {
     return new Promise((done) => {
-      execFile(NODE, argv, { env: this.environment(server), timeout: 20_000 }, (error, stdout, stderr) =>
+      execFile(NODE, argv, { env: this.environment(server), timeout: 35_000 }, (error, stdout, stderr) =>
         done({ code: error === null ? 0 : typeof error.code === "number" ? error.code : 255, stdout, stderr }),
       );
     });
