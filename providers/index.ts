@@ -7,7 +7,8 @@ export {
   sshSettingsFromConfig,
 } from "./config";
 export * from "./pve";
-export { type ReplicationHealth, ReplicationPair, type ReplicationPairArgs } from "./replication-pair";
+export type { ReplicationHealth } from "./replication-health";
+export { ReplicationPair, type ReplicationPairArgs } from "./replication-pair";
 export { ServerGuard, type ServerGuardArgs } from "./server-guard";
 export * from "./ssh";
 export { StandbyGuest, type StandbyGuestArgs } from "./standby-guest";

@@ -6,8 +6,10 @@ import { longestGapSeconds, parseCalendarEvent } from "../planning/calendar";
 import { formatDuration } from "../planning/units";
 import type { PveClient } from "./pve/client";
 import type { ReplicationJob, ReplicationJobStatus } from "./pve/types";
-import type { ReplicationHealth } from "./replication-pair";
 import { timeOn, timeText } from "./server-time";
+
+/** How a replication job goes: `waiting` means no synchronisation since the job was made or swapped. */
+export type ReplicationHealth = "ok" | "waiting" | "failing" | "disabled";
 
 /** What a job's entry and its state on the guest's server come to. */
 export function healthOf(job: ReplicationJob, status: ReplicationJobStatus | undefined): ReplicationHealth {

@@ -3,8 +3,8 @@ import { about } from "./about";
 import type { PveClient } from "./pve/client";
 import { PveError } from "./pve/errors";
 import type { ClusterRow, GuestRow, ReplicationJob, ReplicationJobStatus } from "./pve/types";
+import type { ReplicationHealth } from "./replication-health";
 import { healthOf } from "./replication-health";
-import type { ReplicationHealth } from "./replication-pair";
 import type { HandlerContext } from "./serve";
 
 /** Inputs, all known. */

@@ -51,6 +51,3 @@ export class ReplicationPair extends HandlerResource {
     super("ReplicationPair", "replication-pair-handler", name, { ...args, ...outputs }, opts);
   }
 }
-
-/** How a replication job goes: `waiting` means no synchronisation since the job was made or swapped. */
-export type ReplicationHealth = "ok" | "waiting" | "failing" | "disabled";
