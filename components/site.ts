@@ -192,7 +192,10 @@ export class Site extends pulumi.ComponentResource {
     });
   }
 
-  /** The hook script is set at guests, so all that a server can run exist before its guard is installed. */
+  /**
+   * The hook script is set at guests, so all that a server can run exist before its guard is installed: the machines alone,
+   * as each name costs 100 bytes in the state. Standbys that come later get theirs from the agent.
+   */
   private createGuards(servers: SiteNodes["servers"], guests: SiteNodes["guests"]): SiteNodes["guards"] {
     const guards: SiteNodes["guards"] = {};
     for (const [server, { ssh }] of Object.entries(this.manifest.servers)) {
@@ -201,7 +204,7 @@ export class Site extends pulumi.ComponentResource {
         idsOf(guest).some((id) => id.server === server),
       );
       const machine = servers[server];
-      const dependsOn = [...(machine ? [machine] : []), ...here.flatMap(({ name }) => guests[name] ?? [])];
+      const dependsOn = [...(machine ? [machine] : []), ...here.flatMap(({ name }) => guests[name]?.nodes.guest ?? [])];
       const args = { server, manifest: this.manifest };
       guards[server] = new ServerGuard(`${server}-guard`, args, { parent: this, dependsOn });
     }

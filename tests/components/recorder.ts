@@ -57,21 +57,11 @@ export async function record<T>(program: () => T, preview = false): Promise<{ re
   });
   try {
     const result = program();
-    await settle(recorder);
+    // Registrations are asynchronous: this waits for all of them.
+    await pulumi.runtime.disconnect();
     return { result, recorder };
   } finally {
     warn.mockRestore();
-  }
-}
-
-/** Registrations are asynchronous: done when a few turns of the loop bring no more. */
-async function settle(recorder: Recorder): Promise<void> {
-  let quiet = 0;
-  let seen = -1;
-  while (quiet < 5) {
-    await new Promise((resolve) => setTimeout(resolve, 5));
-    quiet = recorder.resources.length === seen ? quiet + 1 : 0;
-    seen = recorder.resources.length;
   }
 }
 
