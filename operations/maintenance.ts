@@ -5,7 +5,7 @@
 import type { Finding } from "../planning";
 import type { Operator } from "./context";
 import { returnSteps } from "./failback";
-import { planReturn, type ReturnPlan } from "./failback-plan";
+import { type DivergedChoice, planReturn, type ReturnPlan } from "./failback-plan";
 import { failoverSteps } from "./failover";
 import { failoverFacts } from "./failover-facts";
 import type { OperationHistory } from "./journal";
@@ -91,7 +91,7 @@ async function plannedFailover(operator: Operator, live: LiveSite, server: strin
 export async function planReturning(
   operator: Operator,
   { server, away }: MaintenancePlan,
-  options: { stopSeconds: number; forceStop: boolean },
+  options: { stopSeconds: number; forceStop: boolean; diverged?: DivergedChoice },
 ): Promise<PlannedWay> {
   const { manifest } = operator;
   const live = await readLive(operator);
@@ -106,7 +106,7 @@ export async function planReturning(
   let homePlan: ReturnPlan | undefined;
   if (home.length > 0) {
     // The guests were shut down before they were moved: the old side has nothing that did not go along.
-    const request = { kind: "failback", subjects: home, diverged: "discard", ...options } as const;
+    const request = { kind: "failback" as const, subjects: home, diverged: "discard" as const, ...options };
     homePlan = planReturn(manifest, live, request);
     refusals.push(...homePlan.refusals);
     warnings.push(...homePlan.warnings);

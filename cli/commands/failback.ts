@@ -8,7 +8,7 @@ import { openReturn, runReturn } from "../../operations/failback-run";
 import { readLive } from "../../operations/live";
 import { manifestFindings } from "../../operations/manifest-age";
 import { type RecordResult, recordActive, recordLines } from "../../operations/stack-record";
-import { Interrupted, StepFailed } from "../../operations/steps";
+import { Interrupted, type Step, StepFailed } from "../../operations/steps";
 import type { Finding } from "../../planning";
 import { formatDuration } from "../../planning/units";
 import { findSiteFile } from "../../stacks/layouts";
@@ -34,6 +34,22 @@ export interface ReturnCommandOptions extends SiteOptions {
   write?: boolean;
 }
 
+/** A step of a plan, for programs. */
+export interface StepDocument {
+  id: string;
+  guest?: string;
+  title: string;
+  /** Estimate. */
+  seconds?: number;
+}
+
+export const stepDocument = ({ id, guest, title, seconds }: Step): StepDocument => ({
+  id,
+  ...(guest !== undefined && { guest }),
+  title,
+  ...(seconds !== undefined && { seconds }),
+});
+
 /** What `coldspare failback --json` and `coldspare commit --json` print; `ok` is false exactly when the exit code is 1. */
 export interface ReturnDocument {
   formatVersion: 1;
@@ -44,6 +60,7 @@ export interface ReturnDocument {
   /** Id of the operation that was gone on with. */
   resumed?: string;
   guests: ReturnPlan["guests"];
+  steps: StepDocument[];
   refusals: Finding[];
   warnings: Finding[];
   /** Why it ended before its end. */
@@ -245,22 +262,28 @@ function divergedText({ diverged, home, divergedId, guest }: ReturnPlan["guests"
   return `is kept as ${guest}-diverged (${divergedId}) on ${home}`;
 }
 
-function stepLines({ operator }: Command, plan: ReturnPlan, done: ReadonlySet<string> = new Set()): string[] {
+/** As they would be run; nothing is asked of anybody until they are. */
+function stepsOf({ operator }: Command, plan: ReturnPlan): Step[] {
   const operation = { id: "plan", kind: plan.kind, subject: plan.subject, by: "", openedAt: "", plan };
-  const steps = returnSteps(operator, operation, plan);
-  return steps.map(({ id, title, seconds }, index) => {
+  return returnSteps(operator, operation, plan);
+}
+
+function stepLines(command: Command, plan: ReturnPlan, done: ReadonlySet<string> = new Set()): string[] {
+  return stepsOf(command, plan).map(({ id, title, seconds }, index) => {
     const estimate = done.has(id) ? "done" : seconds === undefined ? "" : `about ${formatDuration(seconds)}`;
     return `${String(index + 1).padStart(3)}. ${title}${estimate === "" ? "" : ` (${estimate})`}`;
   });
 }
 
 function documentOf(
-  { kind, operator }: Command,
+  command: Command,
   plan: ReturnPlan,
   rest: Pick<ReturnDocument, "ok" | "dryRun"> & Partial<Pick<ReturnDocument, "resumed" | "error">>,
 ): ReturnDocument {
+  const { kind, operator } = command;
   const { guests, refusals, warnings } = plan;
-  return { formatVersion: 1, site: operator.manifest.site, kind, ...rest, guests, refusals, warnings };
+  const steps = stepsOf(command, plan).map(stepDocument);
+  return { formatVersion: 1, site: operator.manifest.site, kind, ...rest, guests, steps, refusals, warnings };
 }
 
 function print(document: ReturnDocument, io: Io): void {

@@ -1,5 +1,6 @@
 /** `coldspare maintenance`: everything away from a server, the work, everything back, as one story. */
 import type { Operator } from "../../operations/context";
+import type { DivergedChoice } from "../../operations/failback-plan";
 import {
   leave,
   leavingSteps,
@@ -23,6 +24,7 @@ import { progressPrinter } from "../progress";
 import { didYouMean } from "../suggest";
 import { type Paint, painter } from "../table";
 import { findingsText } from "../text";
+import { type StepDocument, stepDocument } from "./failback";
 
 export interface MaintenanceOptions extends SiteOptions {
   begin?: boolean;
@@ -32,6 +34,8 @@ export interface MaintenanceOptions extends SiteOptions {
   yes?: boolean;
   json?: boolean;
   stopSeconds: number;
+  /** For guests whose spare is made by restore. Default `discard`: nothing that was there did not go along. */
+  diverged?: DivergedChoice;
   forceStop?: boolean;
   color: boolean;
 }
@@ -50,6 +54,8 @@ export interface MaintenanceDocument {
   operation?: string;
   begunBy?: string;
   begunAt?: string;
+  /** Of the way that was asked for. */
+  steps: StepDocument[];
   refusals: Finding[];
   warnings: Finding[];
   error?: string;
@@ -123,19 +129,21 @@ async function begin(command: Command, open: OpenMaintenance | undefined): Promi
     open === undefined ? await planLeaving(operator, server) : { plan: open.plan, refusals: [], warnings: [] };
   const { plan, refusals, warnings } = planned;
   const operation = open?.operation ?? emptyOperation(server, plan);
-  show(
-    command,
-    `away from ${server}: ${list(plan.guests) || "nothing"}`,
-    leavingSteps(operator, operation, plan),
-    planned,
-  );
+  const steps = leavingSteps(operator, operation, plan);
+  show(command, `away from ${server}: ${list(plan.guests) || "nothing"}`, steps, planned);
   if (plan.away.lost.length > 0) {
     io.stderr.write(`without a spare, shut down by you before the work: ${list(plan.away.lost)}\n`);
   }
   if (refusals.length > 0 || options.dryRun) {
     if (options.json)
       print(
-        { ...documentOf(command, open, { ok: refusals.length === 0, refusals, warnings }), guests: plan.guests },
+        documentOf(command, open, {
+          ok: refusals.length === 0,
+          refusals,
+          warnings,
+          guests: plan.guests,
+          steps: steps.map(stepDocument),
+        }),
         io,
       );
     return refusals.length === 0 ? exitCode.fine : exitCode.errors;
@@ -170,15 +178,17 @@ async function end(command: Command, open: OpenMaintenance): Promise<number> {
     io.stderr.write(`${statusText(server, open)}\n`);
     return exitCode.errors;
   }
-  const { stopSeconds, forceStop = false } = options;
+  const { stopSeconds, forceStop = false, diverged = "discard" } = options;
   const planned: PlannedWay =
     open.back === undefined
-      ? await planReturning(operator, open.plan, { stopSeconds, forceStop })
+      ? await planReturning(operator, open.plan, { stopSeconds, forceStop, diverged })
       : { ...open.back, refusals: [], warnings: [] };
   const { refusals, warnings } = planned;
-  show(command, `back to ${server}`, returningSteps(operator, open.operation, planned), planned);
+  const steps = returningSteps(operator, open.operation, planned);
+  show(command, `back to ${server}`, steps, planned);
   if (refusals.length > 0 || options.dryRun) {
-    if (options.json) print(documentOf(command, open, { ok: refusals.length === 0, refusals, warnings }), io);
+    const found = { ok: refusals.length === 0, refusals, warnings, steps: steps.map(stepDocument) };
+    if (options.json) print(documentOf(command, open, found), io);
     return refusals.length === 0 ? exitCode.fine : exitCode.errors;
   }
   if (!(await confirmed(`Bring them back to ${server}?`, options, io))) return exitCode.errors;
@@ -239,7 +249,8 @@ function show(
 function documentOf(
   { operator, server, options }: Command,
   open: OpenMaintenance | undefined,
-  rest: { ok: boolean; refusals?: Finding[]; warnings?: Finding[]; error?: string },
+  rest: Pick<MaintenanceDocument, "ok"> &
+    Partial<Pick<MaintenanceDocument, "refusals" | "warnings" | "error" | "guests" | "steps">>,
 ): MaintenanceDocument {
   return {
     formatVersion: 1,
@@ -249,6 +260,7 @@ function documentOf(
     phase: open?.phase ?? "none",
     guests: open?.plan.guests ?? [],
     ...(open && { operation: open.operation.id, begunBy: open.operation.by, begunAt: open.operation.openedAt }),
+    steps: [],
     refusals: [],
     warnings: [],
     ...rest,

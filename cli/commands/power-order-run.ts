@@ -18,6 +18,7 @@ import { openSite, type SiteOptions } from "../open-site";
 import { progressPrinter } from "../progress";
 import { painter } from "../table";
 import { findingsText } from "../text";
+import { type StepDocument, stepDocument } from "./failback";
 
 export interface SitePowerOptions extends SiteOptions {
   guestsOnly?: boolean;
@@ -37,6 +38,7 @@ export interface SitePowerDocument {
   ok: boolean;
   dryRun: boolean;
   actions: SitePowerPlan["actions"];
+  steps: StepDocument[];
   refusals: Finding[];
   warnings: Finding[];
   error?: string;
@@ -65,6 +67,7 @@ export async function sitePower(way: SitePowerPlan["way"], options: SitePowerOpt
         way,
         ...rest,
         actions: made.actions,
+        steps: sitePowerSteps(operator, made).map(stepDocument),
         refusals,
         warnings,
       };

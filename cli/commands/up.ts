@@ -13,11 +13,19 @@ export interface UpOptions extends SiteOptions {
   project?: string;
   stack?: string;
   dryRun?: boolean;
+  /** Given to Pulumi as well. */
+  yes?: boolean;
   color: boolean;
 }
 
-/** @param args For Pulumi. Answers Pulumi's exit code, or 1 where it was not run. */
-export async function up(args: readonly string[], options: UpOptions, io: Io): Promise<number> {
+/** @param given For Pulumi. Answers Pulumi's exit code, or 1 where it was not run. */
+export async function up(given: readonly string[], options: UpOptions, io: Io): Promise<number> {
+  const yes = given.some((arg) => ["--yes", "-y", "--skip-preview", "-f"].includes(arg));
+  // Asked before anything is read: Pulumi would say so at the very end.
+  if (!yes && !options.yes && !options.dryRun && !io.ask) {
+    throw new UsageError("there is no terminal to ask at: look at --dry-run, then add --yes");
+  }
+  const args = options.yes && !yes ? ["--yes", ...given] : given;
   const project = findProject(options.project ?? process.cwd());
   if (project === undefined) {
     throw new UsageError(

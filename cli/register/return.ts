@@ -203,11 +203,14 @@ function addMaintenance(program: Command, io: Io, finish: (code: number) => void
     .argument("<server>")
     .option("--begin", "move away, or go on with that")
     .option("--end", "bring back, or go on with that")
-    .option("--status", "say how far it is");
+    .option("--status", "say how far it is")
+    .addOption(divergedOption());
   askOptions(stopOptions(withSiteOptions(command)))
     .addHelpText(
       "after",
       () => `
+--diverged is discard here unless you say otherwise: what is moved is shut down first, so nothing stays behind.
+
 Examples:
   coldspare maintenance srv2              at a terminal: away, the work, back
   coldspare maintenance srv2 --begin --yes
@@ -275,13 +278,14 @@ function addUp(program: Command, io: Io, finish: (code: number) => void): void {
     .argument("[pulumi-args...]", "after --: arguments for Pulumi");
   stackOptions(withSiteOptions(command))
     .option("--dry-run", "say what would be left out, and run nothing")
+    .option("-y, --yes", "do not ask (as after --)")
     .option("--no-color", "no colours")
     .addHelpText(
       "after",
       () => `
 Examples:
   coldspare up
-  coldspare up --stack prod -- --yes --refresh
+  coldspare up --stack prod --yes -- --refresh --diff
 
 ${siteHelp}
 

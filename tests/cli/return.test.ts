@@ -37,7 +37,7 @@ test.each([
   [["failback", "sql-erp", "--stop-seconds", "soon"], /write whole seconds/],
   [["maintenance", "srv2", "--begin", "--end"], /give one of --begin, --end and --status/],
   [["maintenance", "srv3"], /smb has no server 'srv3'; did you mean 'srv1'\?/],
-  [["up", "--project", "/"], /no Pulumi.yaml in this folder or above it/],
+  [["up", "--yes", "--project", "/"], /no Pulumi.yaml in this folder or above it/],
 ])("%j is wrong use", async (args, message) => {
   const { code, out, err } = await coldspare(args, env);
   expect({ code, out }).toEqual({ code: 2, out: "" });
