@@ -9,7 +9,4 @@ const require = createRequire(import.meta.url);
 const { renderFindings } = require(join(checkout, "dist/planning/index.js"));
 const { operationFindings } = require(join(checkout, "dist/operations/refusals.js"));
 
-writeFileSync(
-  join(checkout, "docs/findings.md"),
-  renderFindings(operationFindings === undefined ? {} : { "Commands that move guests": operationFindings }),
-);
+writeFileSync(join(checkout, "docs/findings.md"), renderFindings({ "Commands that move guests": operationFindings }));

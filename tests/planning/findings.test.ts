@@ -1,9 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import * as refusals from "../../operations/refusals";
+import { operationFindings } from "../../operations/refusals";
 import {
   activeMismatch,
-  type CatalogueEntry,
   containerElsewhere,
   FindingCatalogue,
   type FindingCode,
@@ -82,8 +81,7 @@ describe("the catalogue", () => {
 
   test("docs/findings.md is current: npm run docs", () => {
     const page = readFileSync(join(__dirname, "../../docs/findings.md"), "utf8");
-    const { operationFindings } = refusals as { operationFindings?: Record<string, CatalogueEntry> };
-    expect(page).toBe(renderFindings(operationFindings ? { "Commands that move guests": operationFindings } : {}));
+    expect(page).toBe(renderFindings({ "Commands that move guests": operationFindings }));
   });
 });
 
