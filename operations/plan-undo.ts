@@ -122,17 +122,13 @@ function checks(manifest: SiteManifest, live: LiveSite, move: UndoMove): Finding
       ),
     );
   }
-  if (
-    move.method === "storage-replication" &&
-    seen.job !== undefined &&
-    !seen.job.disabled &&
-    seen.activeSide === "spare"
-  )
+  const { job } = seen;
+  if (move.method === "storage-replication" && job !== undefined && !job.disabled && job.source === spare)
     found.push(
       refusal(
         "OPERATION-NOTHING-TO-UNDO",
         guest,
-        `the old side of ${guest} on ${primary} is not kept: replication ${seen.job.id} writes to it`,
+        `the old side of ${guest} on ${primary} is not kept: replication ${job.id} writes to it`,
         `take it home with its data: \`coldspare failback ${guest}\``,
       ),
     );
