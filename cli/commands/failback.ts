@@ -120,8 +120,10 @@ async function begin(command: Command, subjects: readonly string[]): Promise<num
   return carryOut(command, plan, undefined, siteFile);
 }
 
-async function goOn(command: Command, open: Open): Promise<number> {
+async function goOn(command: Command, begun: Open): Promise<number> {
   const { io, options } = command;
+  // How a guest is stopped may be said anew: that is what a failed stop asks for.
+  const open = { ...begun, plan: patienceOf(begun.plan, options) };
   const { id, by, openedAt, done, plan } = open;
   io.stderr.write(`${id} was begun by ${by} at ${openedAt}; ${done.size} of its steps are done. It goes on.\n`);
   const siteFile = command.kind === "commit" ? siteFileOf(command, plan) : undefined;
@@ -177,6 +179,10 @@ function doneLine(kind: ReturnPlan["kind"], { guests }: ReturnPlan): string {
 function nextLines({ kind }: Command): string[] {
   const first = kind === "commit" ? "when the site file is changed, " : "";
   return [`next, ${first}with the stack: pulumi up --refresh`];
+}
+
+function patienceOf(plan: ReturnPlan, { stopSeconds, forceStop = plan.forceStop }: ReturnCommandOptions): ReturnPlan {
+  return { ...plan, stopSeconds, forceStop };
 }
 
 interface SiteFile {
