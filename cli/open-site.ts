@@ -34,6 +34,7 @@ Environment:
   COLDSPARE_CA_FILE         PEM of the CA of the servers' certificates, where the manifest has none
   COLDSPARE_SSH_KEY         key for root's SSH on the servers (default: what ssh itself takes)
   COLDSPARE_SECRET_<NAME>   a secret that the site names, for example of a server's power control
+  COLDSPARE_BREAK_GLASS     file with all of these, for the day when the place of the secrets is what died
   COLDSPARE_STATE           folder of the journal (default: ~/.local/state/coldspare)`;
 
 /**
@@ -45,7 +46,8 @@ export async function openSite(
   io: Io,
   say?: (event: Progress) => void,
 ): Promise<{ operator: Operator; source: string; close(): Promise<void> }> {
-  const env = io.env;
+  const glass = await breakGlass(io.env);
+  const env = { ...glass.env, ...io.env };
   const { manifest, source } = await found(options, env);
   const servers = Object.keys(manifest.servers).filter((name) => manifest.servers[name]?.roles.includes("hypervisor"));
   const fromManifest = Object.entries(manifest.servers).flatMap(([name, { endpoint }]) =>
@@ -59,16 +61,40 @@ export async function openSite(
   );
   const opened = openOperator({
     manifest,
-    env,
+    // Without the set's token: the site's own commands get this environment.
+    env: io.env,
+    ...(env.COLDSPARE_SSH_KEY && { sshKeyFile: env.COLDSPARE_SSH_KEY }),
     connection: {
       ...connection,
       ...(connection.ca === undefined && manifest.ca !== undefined && { ca: manifest.ca }),
       ...(connection.fingerprints === undefined && Object.keys(fingerprints).length > 0 && { fingerprints }),
     },
     ...(say && { say }),
-    secret: (name) => env[secretVariable(name)] || undefined,
+    secret: (name) => io.env[secretVariable(name)] || glass.secrets[name],
   });
   return { ...opened, source };
+}
+
+/** What the break-glass file says, as the variables that it stands for; what is set already counts more. */
+async function breakGlass(env: Io["env"]): Promise<{ env: Record<string, string>; secrets: Record<string, string> }> {
+  const file = env.COLDSPARE_BREAK_GLASS;
+  if (!file) return { env: {}, secrets: {} };
+  const { readBreakGlass } = require("../providers/break-glass") as typeof import("../providers/break-glass");
+  try {
+    const { apiToken, sshKeyFile, caFile, manifestFile, secrets } = await readBreakGlass(file, env);
+    const token = env.COLDSPARE_API_TOKEN_FILE ? undefined : apiToken;
+    const variables = {
+      COLDSPARE_API_TOKEN: token,
+      COLDSPARE_SSH_KEY: sshKeyFile,
+      COLDSPARE_CA_FILE: caFile,
+      COLDSPARE_MANIFEST: manifestFile,
+    };
+    const set = Object.entries(variables).filter((entry): entry is [string, string] => entry[1] !== undefined);
+    return { env: Object.fromEntries(set), secrets };
+  } catch (error) {
+    if (error instanceof Error && error.name === "ConfigError") throw new UsageError(error.message);
+    throw error;
+  }
 }
 
 async function found(options: SiteOptions, env: Io["env"]): ReturnType<typeof findManifest> {

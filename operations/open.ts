@@ -140,6 +140,8 @@ export interface OperatorOptions {
   /** How the API is reached; without it no command that needs it works, but `journal` does. */
   connection: PveClientOptions;
   env: Environment;
+  /** Private key for SSH. Default: COLDSPARE_SSH_KEY of the environment, else what ssh itself takes. */
+  sshKeyFile?: string;
   say?: (event: Progress) => void;
   secret?: (name: string) => string | undefined;
   clock?: Clock;
@@ -154,6 +156,7 @@ const CONNECT_SECONDS = 4;
 export function openOperator(options: OperatorOptions): { operator: Operator; close(): Promise<void> } {
   const { manifest, connection, env } = options;
   const clock = options.clock ?? systemClock;
+  const keyFile = options.sshKeyFile ?? env.COLDSPARE_SSH_KEY;
   const ssh =
     options.ssh ??
     new SshClient({
@@ -161,7 +164,7 @@ export function openOperator(options: OperatorOptions): { operator: Operator; cl
         Object.entries(manifest.servers).flatMap(([name, server]) => (server.ssh ? [[name, server.ssh]] : [])),
       ),
       connectSeconds: CONNECT_SECONDS,
-      ...(env.COLDSPARE_SSH_KEY ? { keyFile: env.COLDSPARE_SSH_KEY } : {}),
+      ...(keyFile ? { keyFile } : {}),
     });
   const brief: PveClientOptions = { connectSeconds: CONNECT_SECONDS, retry: { attempts: 4 }, ...connection };
   const pve = new PveClient(brief);
