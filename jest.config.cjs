@@ -1,4 +1,5 @@
-// 'unit' needs no Pulumi engine and ends in seconds; 'engine' drives the real engine and plugins; 'hosts' makes real hosts in
+// 'unit' needs no Pulumi engine and ends in seconds; 'guard' runs the servers' own programs (Perl);
+// 'engine' drives the real engine and plugins; 'hosts' makes real hosts in
 // network namespaces, which takes Linux and root.
 const common = {
   testEnvironment: "node",
@@ -22,9 +23,10 @@ module.exports = {
       ...common,
       displayName: "unit",
       testMatch: ["<rootDir>/tests/**/*.test.ts"],
-      testPathIgnorePatterns: ["<rootDir>/tests/engine/", "<rootDir>/tests/hosts/"],
+      testPathIgnorePatterns: ["<rootDir>/tests/engine/", "<rootDir>/tests/hosts/", "<rootDir>/tests/guard/"],
     },
     { ...common, displayName: "engine", testMatch: ["<rootDir>/tests/engine/**/*.test.ts"] },
+    { ...common, displayName: "guard", testMatch: ["<rootDir>/tests/guard/**/*.test.ts"] },
     { ...common, displayName: "hosts", testMatch: ["<rootDir>/tests/hosts/**/*.test.ts"] },
   ],
 };

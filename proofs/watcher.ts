@@ -2,7 +2,8 @@
  * The outside watcher: a process of its own that looks at the machine's real processes, and knows nothing of the lab, the
  * hypervisors or the commands under test. Prints one JSON line for each guest process that begins or ends.
  *
- * A guest of the lab is a process that calls itself `coldspare-lab-guest <vmid> <name> <node>`.
+ * A guest of the lab is a process that calls itself `coldspare-lab-guest <vmid> <name> <node>`. Several labs may run on one
+ * machine: only processes below the one that started the watcher count.
  */
 import { readdirSync, readFileSync } from "node:fs";
 
@@ -28,6 +29,20 @@ function uptime(): number {
   return Number(readFileSync("/proc/uptime", "utf8").split(" ")[0]) * 1000;
 }
 
+/** Whether a process descends from another one. */
+function isBelow(pid: number, ancestor: number): boolean {
+  for (let at = pid; at > 1; ) {
+    if (at === ancestor) return true;
+    try {
+      const stat = readFileSync(`/proc/${at}/stat`, "utf8");
+      at = Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
+    } catch {
+      return false;
+    }
+  }
+  return false;
+}
+
 /** Command line and start time of a process; undefined when it has ended meanwhile. */
 function look(pid: number): { command: string; startedAt: number } | undefined {
   try {
@@ -48,6 +63,9 @@ export class Watch {
   private readonly others = new Map<number, number>();
   readonly lives: Life[] = [];
   private readonly alive = new Map<number, Life>();
+
+  /** @param below Only processes that descend from this one count. */
+  constructor(private readonly below: number) {}
 
   /** One look at every process. */
   lookAround(report: (life: Life) => void = () => {}): void {
@@ -79,6 +97,11 @@ export class Watch {
       return;
     }
     if (known) this.end(pid, known, report);
+    if (!isBelow(pid, this.below)) {
+      // Of another lab: never to be looked at again.
+      this.others.set(pid, 0);
+      return;
+    }
     this.others.delete(pid);
     const [, vmid, name, node] = match;
     const life = { pid, vmid: Number(vmid), name: name!, node: node!, from: found.startedAt, to: now, ended: false };
@@ -100,7 +123,7 @@ export class Watch {
 }
 
 function main(): void {
-  const watch = new Watch();
+  const watch = new Watch(process.ppid);
   const print = (life: Life) => void process.stdout.write(`${JSON.stringify(life)}\n`);
   const timer = setInterval(() => watch.lookAround(print), LOOK_EVERY);
   process.stdout.write(`${JSON.stringify({ watching: true, pid: process.pid })}\n`);

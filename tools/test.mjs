@@ -70,7 +70,14 @@ async function withoutEngine({ schema, wantsEngine, args }) {
   const setup = wantsEngine ? ensureToolchain({ checkout, log: createLog({ stream, prefix: "setup | " }) }) : undefined;
   const checks = [await check("lint", "lint", env), await check("type check", "check", env)];
   const unit = await runJest({ checkout, project: "unit", env, log: createLog({ stream, prefix: "unit  | " }), args });
-  return { tally: sum([...checks, unit]), toolchain: await setup };
+  const guard = await runJest({
+    checkout,
+    project: "guard",
+    env,
+    log: createLog({ stream, prefix: "guard | " }),
+    args,
+  });
+  return { tally: sum([...checks, unit, guard]), toolchain: await setup };
 }
 
 async function withEngine({ schema, toolchain, args }) {

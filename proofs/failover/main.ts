@@ -6,7 +6,6 @@ import { parseArgs } from "node:util";
 import type { Fencing } from "../../planning";
 import { checkout } from "../../tests/engine/engine";
 import { Check, markdown, type Row, table } from "./check";
-import { exploreAll } from "./model";
 import { aftermath, type Scenario } from "./scenario";
 import { scenarios } from "./scenarios";
 import { proofSite } from "./site";
@@ -92,6 +91,7 @@ async function prove(job: Job, template: Template): Promise<Row> {
 
 function modelRows(): Row[] {
   say("\nThe model of guard, lease and commands, explored exhaustively");
+  const { exploreAll } = require("./model") as typeof import("./model");
   return exploreAll({ full: !options.quick }).map((result) => ({
     scenario: `model: ${result.name}`,
     fencing: result.fencing,

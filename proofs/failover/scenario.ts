@@ -84,7 +84,7 @@ export async function answered(world: World, vmid: number, seconds = 30): Promis
 /** `coldspare up` while srv2 is dead: nothing is deleted or replaced, and the hypervisor sees no DELETE. */
 export async function upWhileDead(world: World, check: Check): Promise<void> {
   await world.control("POST", "/calls/reset");
-  const run = await world.cold(["up", "--project", world.project, "--stack", "proof", "--", ...world.stackArguments()]);
+  const run = await world.cold(["up", "--yes"]);
   check.that("coldspare up ends well while srv2 is dead", run.code === 0, tail(run));
   await noDelete(world, check, "while srv2 is dead");
 }
@@ -138,7 +138,8 @@ export async function aftermath(world: World, check: Check): Promise<void> {
   const journal = await world.cold(["journal", "--json"]);
   check.that("the journal can be read", journal.code === 0 && isJson(journal.stdout), tail(journal));
   const overlapping = (await world.overlaps()).map(
-    ({ guest, first, second, milliseconds }) => `${guest} on ${first.node} and ${second.node} for ${milliseconds} ms`,
+    ({ guest, first, second, milliseconds }) =>
+      `${guest} on ${first.node} (process ${first.pid}) and ${second.node} (process ${second.pid}) for ${milliseconds} ms`,
   );
   const since = world.countFrom > 0 ? " after the confirmation" : "";
   check.equal(`no guest had two sides alive at any moment${since}`, overlapping, []);

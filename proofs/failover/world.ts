@@ -3,7 +3,18 @@
  * of their own, and the watcher outside. A site is built once for each way of fencing; every scenario starts from a copy.
  */
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -93,7 +104,9 @@ export class World {
     if (!lab.hosts) throw new Error("the lab has no real hosts");
     const found = Object.entries(lab.endpoints).map(([node, url]) => [node, Number(new URL(url).port)]);
     writeFileSync(portsFile, JSON.stringify(Object.fromEntries(found)));
-    const stack = new EngineStack({ stack: STACK, folder: join(folder, "stack") }, toolchainEnvironment());
+    const project = join(folder, "project");
+    if (fresh) makeProject(project);
+    const stack = new EngineStack({ stack: STACK, program: project, folder: project }, toolchainEnvironment());
     stack.trust(lab.caFile);
     const pve = new PveClient({
       endpoints: lab.endpoints,
@@ -180,6 +193,7 @@ export class World {
       COLDSPARE_MANIFEST: this.manifestFile,
       COLDSPARE_SSH_KEY: this.hosts.operatorKeyFile(),
       COLDSPARE_STATE: join(this.folder, "operator"),
+      PULUMI_STACK: STACK,
       COLDSPARE_SECRET_BMC: this.hosts.bmcPassword(),
       NO_COLOR: "1",
       ...extra,
@@ -190,7 +204,7 @@ export class World {
   cold(args: string[], env: Record<string, string> = {}): Promise<CommandRun> {
     const started = Date.now();
     const child = spawn(process.execPath, [join(checkout, "dist/cli/main.js"), ...args], {
-      cwd: this.folder,
+      cwd: this.project,
       env: this.environment(env),
       stdio: ["ignore", "pipe", "pipe"],
     });
@@ -278,14 +292,9 @@ export class World {
     writeFileSync(this.manifestFile, JSON.stringify(manifest));
   }
 
-  /** The folder of Pulumi.yaml. */
+  /** The operator's project: Pulumi.yaml and the stack's config, as in the folder from which one types commands. */
   get project(): string {
-    return checkout;
-  }
-
-  /** What the command-line tool is told to find this stack's config. */
-  stackArguments(): string[] {
-    return ["--config-file", this.stack.configFile];
+    return join(this.folder, "project");
   }
 
   // ---- the guests' own words
@@ -358,7 +367,9 @@ export class World {
 
   /** Moments at which two sides of one guest were alive, from `countFrom` on. The watcher ends with this. */
   async overlaps(): Promise<Overlap[]> {
-    return overlaps(await this.watched(), this.countFrom);
+    const lives = await this.watched();
+    writeFileSync(join(this.folder, "lives.json"), JSON.stringify(lives, null, 1));
+    return overlaps(lives, this.countFrom);
   }
 
   async end(remove = true): Promise<void> {
@@ -367,6 +378,14 @@ export class World {
     await this.lab.stop();
     if (remove) rmSync(this.folder, { recursive: true, force: true });
   }
+}
+
+/** A project of its own with this checkout's program: each scenario has its stack's config for itself. */
+function makeProject(folder: string): void {
+  mkdirSync(folder, { recursive: true });
+  symlinkSync(join(checkout, "node_modules"), join(folder, "node_modules"));
+  symlinkSync(join(checkout, "dist"), join(folder, "dist"));
+  copyFileSync(join(checkout, "Pulumi.yaml"), join(folder, "Pulumi.yaml"));
 }
 
 export function pause(seconds: number): Promise<void> {

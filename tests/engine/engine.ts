@@ -69,7 +69,7 @@ export class EngineStack {
 
   async init(config: Record<string, unknown>, secrets: Record<string, string> = {}): Promise<void> {
     // `stack init` writes the salt of the secrets beside Pulumi.yaml: a copy of it keeps the program's folder clean.
-    copyFileSync(join(this.program, "Pulumi.yaml"), join(this.folder, "Pulumi.yaml"));
+    if (this.program !== this.folder) copyFileSync(join(this.program, "Pulumi.yaml"), join(this.folder, "Pulumi.yaml"));
     await this.pulumi(["stack", "init", this.stack, "--non-interactive"], undefined, false, this.folder);
     this.writeConfig(config);
     for (const [key, value] of Object.entries(secrets)) {

@@ -50,7 +50,7 @@ const onLinux = existsSync("/proc/self/stat") ? test : test.skip;
 onLinux("a process that calls itself a guest is seen to begin and to end", async () => {
   const child = spawn("perl", ["-e", '$0 = "coldspare-lab-guest 4711 watched here"; $| = 1; print "up\\n"; sleep 60']);
   await new Promise((up) => child.stdout.once("data", up));
-  const watch = new Watch();
+  const watch = new Watch(process.pid);
   const events: string[] = [];
   const look = () => watch.lookAround(({ name, node, ended }) => name === "watched" && events.push(`${node} ${ended}`));
   look();

@@ -7,7 +7,7 @@ import { nodeOf } from "./node.mjs";
 import { tallyJest } from "./tally.mjs";
 
 /**
- * @param {{ checkout: string, project: "unit" | "engine" | "hosts", env: NodeJS.ProcessEnv, log: Function, args?: string[] }} options
+ * @param {{ checkout: string, project: "unit" | "guard" | "engine" | "hosts", env: NodeJS.ProcessEnv, log: Function, args?: string[] }} options
  * @returns {Promise<import("./tally.mjs").Tally>}
  */
 export async function runJest({ checkout, project, env, log, args = [] }) {
@@ -15,7 +15,7 @@ export async function runJest({ checkout, project, env, log, args = [] }) {
   const report = join(folder, "report.json");
   const jest = join(checkout, "node_modules", "jest", "bin", "jest.js");
   // Tests with an engine or with hosts share the machine with these: one file after the other.
-  const how = project === "unit" ? [] : ["--runInBand"];
+  const how = ["engine", "hosts"].includes(project) ? ["--runInBand"] : [];
   const all = [
     jest,
     "--selectProjects",
