@@ -228,7 +228,16 @@ export class FakeSite {
       target === server && lastSync > 0 ? [`tank/vm-${guest}-disk-0@__replicate_${id}_${lastSync}__`] : [],
     );
     const history = this.generation.history.map((hash, index) => `${index + 1} ${hash}`);
-    return ["== history", ...history, "== diverged", "== snapshots", ...snapshots, "== drills", ""].join("\n");
+    return [
+      "== history",
+      ...history,
+      "== diverged",
+      "== snapshots",
+      ...snapshots,
+      "== drills",
+      ...this.drills.map((drill) => JSON.stringify(drill)),
+      "",
+    ].join("\n");
   }
 
   private journalOf(server: string, words: readonly string[], input = ""): string {
@@ -367,6 +376,8 @@ export class FakeSite {
     void at;
     return what === "config" ? { ...guest.config } : { status: guest.running ? "running" : "stopped" };
   }
+
+  readonly drills: Record<string, unknown>[] = [];
 
   /** Backups beside those that standbys were made from. */
   readonly backups: { vmid: number; volid: string; ctime: number }[] = [];
