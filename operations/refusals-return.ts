@@ -24,6 +24,15 @@ export const returnFindings = {
       "web is a container under storage-replication: Proxmox VE cannot copy its volumes on srv2 while its configuration is elsewhere",
     fix: "Keep them by hand with `zfs snapshot` and `zfs send`, then say `--diverged discard`.",
   },
+  "OPERATION-NO-ROOM": {
+    severity: "error",
+    title: "There is no room for the copies of the old sides' data",
+    explanation:
+      "`--diverged keep` copies the old disks in full before anything is written over them. ZFS and LVM reserve the full size of a disk " +
+      "unless the storage is thin; where it is, this is a warning, as what is really used may fit.",
+    example: "copies of what only srv2 has of sql-erp, docker-1 take 440 GiB on tank, which has 380 GiB left there",
+    fix: "Bring guests home one after another, or discard what nobody needs.",
+  },
   "OPERATION-AT-HOME": {
     severity: "error",
     title: "The guest is at home",

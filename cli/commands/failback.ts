@@ -4,6 +4,7 @@ import { commitSiteFile, type SiteFileChange } from "../../operations/commit-sit
 import type { Operator } from "../../operations/context";
 import { returnSteps } from "../../operations/failback";
 import { type DivergedChoice, planReturn, type ReturnPlan } from "../../operations/failback-plan";
+import { roomForOldData } from "../../operations/failback-room";
 import { openReturn, runReturn } from "../../operations/failback-run";
 import { readLive } from "../../operations/live";
 import { manifestFindings } from "../../operations/manifest-age";
@@ -107,6 +108,9 @@ async function begin(command: Command, subjects: readonly string[]): Promise<num
   const live = await readLive(operator);
   const plan = planReturn(manifest, live, request);
   plan.refusals.push(...manifestFindings(manifest, live));
+  for (const finding of plan.refusals.length > 0 ? [] : await roomForOldData(operator, plan)) {
+    (finding.severity === "error" ? plan.refusals : plan.warnings).push(finding);
+  }
   const siteFile = kind === "commit" && plan.guests.length > 0 ? siteFileOf(command, plan) : undefined;
   plan.refusals.push(...(siteFile?.change.refusals ?? []));
   showPlan(command, plan, siteFile);

@@ -1,4 +1,5 @@
 import { type DivergedChoice, planReturn, type ReturnPlan } from "../../operations/failback-plan";
+import { roomForOldData } from "../../operations/failback-room";
 import { openReturn, runReturn } from "../../operations/failback-run";
 import { type LiveSite, readLive } from "../../operations/live";
 import { Interrupted, StepFailed } from "../../operations/steps";
@@ -280,9 +281,27 @@ test("a guest that was off comes home and stays off; extract says for each disk 
   );
 });
 
+test("no room for what is kept is said before anything is copied", async () => {
+  await failedOver();
+  const whole = await plan(["srv2"], "keep");
+  expect(await roomForOldData(site.operator(), whole)).toEqual([]);
+  const fill = () =>
+    site.trial.control("POST", "/storage/fill", { node: "srv2", storage: "tank", leaveBytes: 3 * 1024 ** 3 });
+  await fill();
+  const [finding] = await roomForOldData(site.operator(), whole);
+  expect(finding).toMatchObject({ code: "OPERATION-NO-ROOM", severity: "error", subject: "srv2" });
+  expect(finding?.message).toMatch(/sql-erp, remote-app take 4 GiB on tank, which has \d GiB left there/);
+  await site.pve.put("/storage/tank", { sparse: true });
+  await fill();
+  expect((await roomForOldData(site.operator(), whole))[0]).toMatchObject({ severity: "warning" });
+  expect(await roomForOldData(site.operator(), await plan(["srv2"], "discard"))).toEqual([]);
+  await site.trial.control("POST", "/storage/empty", { node: "srv2", storage: "tank" });
+});
+
 describe("commit", () => {
+  beforeAll(failedOver);
+
   test("by replication nothing stops: only the direction is turned for good", async () => {
-    await failedOver();
     const whole = await plan([SQL], "discard", "commit");
     expect(codes(whole)).toEqual([]);
     await runReturn(site.operator(), whole);
