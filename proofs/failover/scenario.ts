@@ -58,7 +58,8 @@ export async function failover(
 ): Promise<CommandRun> {
   const words = world.fencing === "confirm" ? ["--confirm-off", "srv2"] : [];
   if (world.fencing === "confirm" && world.countFrom === 0) world.countFrom = world.now();
-  return world.cold(["failover", "srv2", "--yes", ...words, ...args], env);
+  // Whether the guests answer is asked by the scenario itself, from outside.
+  return world.cold(["failover", "srv2", "--yes", "--no-wait", ...words, ...args], env);
 }
 
 /** Everything of srv2 is up on srv1, with the data of the last refresh. */
