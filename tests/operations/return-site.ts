@@ -53,7 +53,8 @@ export class FakeServers implements SshRunner {
   async close(): Promise<void> {}
 
   private async serve(server: string, [request = "", ...words]: string[]): Promise<string> {
-    if (request === "ping") return `pong self=${server} boot=x uptime=1 generation=1 hash=${manifestHash(this.site().manifest)} version=1\nend\n`;
+    if (request === "ping")
+      return `pong self=${server} boot=x uptime=1 generation=1 hash=${manifestHash(this.site().manifest)} version=1\nend\n`;
     const lines: string[] = [];
     const held = this.records[server]!;
     const answer = (guest: string, verdict: string, reason = "") => {
