@@ -1,14 +1,19 @@
 /** The steps by which one guest changes sides: what its method needs, its networks, its commands, its start. */
 import type { ManifestGuest } from "../planning/manifest";
 import { PveError } from "../providers/pve/errors";
+import type { ClusterRow, GuestRow } from "../providers/pve/types";
 import { waitForAnswer } from "./answers";
+import { lost } from "./claims";
 import { runCommands } from "./commands";
 import { NODE_PROGRAM, type Operator } from "./context";
 import { configOf, runs, shutDown, start } from "./guest-power";
+import type { Operation } from "./journal";
+import { nodeAnswer } from "./live-servers";
 import { mapNetworks } from "./network-change";
 import type { FailoverPlan, GuestMove } from "./plan-failover";
 import { restorePoint, restoreTakenAlong } from "./restore-point";
 import type { Step } from "./steps";
+import { claimText, readVoters, recordsOf } from "./voters";
 
 /** Where a guest runs after its move. */
 export function destination(move: GuestMove) {
@@ -51,7 +56,7 @@ export function stopSteps(operator: Operator, plan: FailoverPlan, move: GuestMov
 }
 
 /** Everything from the settled fencing to the started guest. */
-export function moveSteps(operator: Operator, plan: FailoverPlan, move: GuestMove): Step[] {
+export function moveSteps(operator: Operator, operation: Operation, plan: FailoverPlan, move: GuestMove): Step[] {
   const guest = operator.manifest.guests[move.guest]!;
   const { first, last } = groupEnds(plan, move);
   return [
@@ -59,7 +64,7 @@ export function moveSteps(operator: Operator, plan: FailoverPlan, move: GuestMov
     ...(move.networks ? [networkStep(operator, guest, move)] : []),
     ...(first ? groupCommandStep(operator, move, "before-start") : []),
     ...commandStep(operator, guest, move, "before-start"),
-    startStep(operator, plan, guest, move),
+    startStep(operator, operation, plan, guest, move),
     ...commandStep(operator, guest, move, "after-start"),
     ...waitStep(operator, plan, guest, move),
     ...(last ? groupCommandStep(operator, move, "after-start") : []),
@@ -111,8 +116,26 @@ function takeStep(operator: Operator, move: GuestMove): Step {
     guest: move.guest,
     title: `take over the configuration of ${move.guest} (${move.toId}) from ${move.from} on ${move.to}`,
     seconds: 1,
-    run: () => takeConfig(operator, move.to, move.toId, move.from),
+    async run() {
+      await refuseRunningThere(operator, move);
+      await takeConfig(operator, move.to, move.toId, move.from);
+    },
   };
+}
+
+/** The old server may be back by now, and somebody may have moved the guest there by hand. */
+async function refuseRunningThere(operator: Operator, move: GuestMove): Promise<void> {
+  const pve = operator.pveAt(move.to) ?? operator.pve;
+  const [servers, guests] = await Promise.all([
+    pve.get<ClusterRow[]>("/cluster/status"),
+    pve.get<GuestRow[]>("/cluster/resources", { type: "vm" }),
+  ]);
+  const isBack = servers.some((row) => row.type === "node" && row.name === move.from && Number(row.online) === 1);
+  const there = guests.find((row) => Number(row.vmid) === move.fromId && row.node === move.from);
+  if (!isBack || there?.status !== "running") return;
+  throw new Error(
+    `${move.guest} (${move.fromId}) runs on ${move.from}, which is back: it was started or moved there meanwhile. Nothing was taken over. Look at \`coldspare status\``,
+  );
 }
 
 /** Moves a guest's configuration file below /etc/pve; nothing happens when it is there already. */
@@ -244,7 +267,13 @@ function networkStep(operator: Operator, guest: ManifestGuest, move: GuestMove):
   };
 }
 
-function startStep(operator: Operator, plan: FailoverPlan, guest: ManifestGuest, move: GuestMove): Step {
+function startStep(
+  operator: Operator,
+  operation: Operation,
+  plan: FailoverPlan,
+  guest: ManifestGuest,
+  move: GuestMove,
+): Step {
   return {
     id: `start-${move.guest}`,
     guest: move.guest,
@@ -253,15 +282,33 @@ function startStep(operator: Operator, plan: FailoverPlan, guest: ManifestGuest,
     isDone: async () => (await runs(operator, destination(move))) === true,
     async run() {
       // Of two voters one is dead: what a person confirmed stands for its vote, for this one start.
-      if (guest.voters.length === 2 && !plan.planned) await allowStart(operator, plan, move);
+      if (guest.voters.length === 2 && !plan.planned) await allowStart(operator, operation, plan, guest, move);
       await start(operator, destination(move));
     },
   };
 }
 
-async function allowStart(operator: Operator, plan: FailoverPlan, move: GuestMove): Promise<void> {
+/** The permit is given only on top of this operation's own claim, by a server that has not been restarted since it was planned. */
+async function allowStart(
+  operator: Operator,
+  operation: Operation,
+  plan: FailoverPlan,
+  guest: ManifestGuest,
+  move: GuestMove,
+): Promise<void> {
+  const { ssh } = operator;
+  const booted = nodeAnswer((await ssh.run(move.to, [NODE_PROGRAM, "serve", "ping"])).stdout, [])?.boot;
+  const known = plan.boots?.[move.to];
+  if (known !== undefined && booted !== known)
+    throw new Error(
+      `${move.to} was restarted after the other side was fenced: somebody may have switched the other way meanwhile. Look at \`coldspare status\`, give this one up (\`coldspare journal --close ${operation.id}\`) and begin anew`,
+    );
+  const record = recordsOf(guest, await readVoters(operator, [guest])).find(({ voter }) => voter === move.to)?.record;
+  const own =
+    record?.server === move.to && (record.by === claimText(operation) || record.by.startsWith(`allow@${move.to}`));
+  if (!own) throw lost(guest.name, record?.by ?? "");
   const because = `failover of ${plan.server} by ${operator.by}: fenced by ${plan.fencing.method}`;
-  const answer = await operator.ssh.run(move.to, [NODE_PROGRAM, "allow", move.guest, "--because", because]);
+  const answer = await ssh.run(move.to, [NODE_PROGRAM, "allow", move.guest, "--because", because]);
   if (answer.code !== 0)
     throw new Error(`${move.to} does not allow the start of ${move.guest}: ${(answer.stderr || answer.stdout).trim()}`);
 }

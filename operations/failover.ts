@@ -77,7 +77,7 @@ export function failoverSteps(
         run: () => shutDown(operator, stop, SHED_SECONDS),
       }),
     ),
-    ...plan.moves.flatMap((move) => moveSteps(operator, plan, move)),
+    ...plan.moves.flatMap((move) => moveSteps(operator, operation, plan, move)),
     ...(options.wait === false ? [] : [answerStep(operator, operation, plan, course)]),
     ...(options.record === false ? [] : [recordStep(operator, plan)]),
   ];
@@ -135,6 +135,11 @@ function blockStep(
       const before = await readVoters(operator, guests);
       const open = guests.filter((guest) => !isAssigned(guest, plan, before, by));
       if (open.length === 0) return note("they are given to their spares already");
+      // What was fenced is what was blocked then. Who has been given the guests since may be running them.
+      if (wasFenced(operation)) {
+        for (const guest of open) requireBlocked(guest, before, by);
+        return note("they are blocked already");
+      }
       // The first one alone: of two commands at once one gets nothing at all, instead of each a part.
       for (const part of [open.slice(0, 1), open.slice(1)]) {
         if (part.length > 0) await block(operator, operation, plan, part, before, course);
@@ -149,6 +154,18 @@ function blockStep(
       );
     },
   };
+}
+
+/** In an earlier run of the same operation. */
+function wasFenced(operation: Operation): boolean {
+  return "done" in operation && operation.done instanceof Set && operation.done.has("fence");
+}
+
+function requireBlocked(guest: ManifestGuest, readings: VoterReadings, by: string): void {
+  const records = recordsOf(guest, readings);
+  const own = records.filter(({ record }) => record.by === by);
+  if (own.length >= blockingOf(guest.voters)) return;
+  throw lost(guest.name, records.find(({ record }) => record.by !== by)?.record.by ?? "");
 }
 
 async function block(
@@ -213,7 +230,8 @@ function fenceStep(
       // Resumed: the holds are what the voters say now.
       const holds = course.holds ?? (await readVoters(operator, guests));
       const { [server]: _own, ...others } = holds;
-      await fence(operator, fencing, others, note);
+      const targets = [...new Set(plan.moves.map(({ to }) => to))];
+      await fence(operator, fencing, others, targets, note);
       await operator.journal.write(operation, { event: "note", text: `fenced by ${fencing.method}` });
     },
   };

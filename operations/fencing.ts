@@ -36,12 +36,14 @@ export async function looksAlive(operator: Operator, server: string): Promise<st
  * Fences, after the guests were blocked at their voters: what is not running now can be started by nobody any more.
  *
  * @param holds What the voters said when they were blocked, with the seconds that their grants are still good.
+ * @param targets The servers that take over: grants of their own need not be waited for.
  * @throws FencingFailed with the reason and the way out
  */
 export async function fence(
   operator: Operator,
   choice: FencingChoice,
   holds: VoterReadings,
+  targets: readonly string[],
   note: (text: string) => void,
 ): Promise<void> {
   if (choice.method === "consent") return;
@@ -55,7 +57,7 @@ export async function fence(
     );
   }
   if (choice.method === "power") return switchOff(operator, server, note);
-  const left = Math.max(0, ...holdsOf(holds, server));
+  const left = Math.max(0, ...holdsOf(holds, targets));
   const wait = left + choice.marginSeconds;
   note(
     `waiting ${formatDuration(wait)}: leases of ${server} end in ${formatDuration(left)}, then its watchdog has ${formatDuration(choice.marginSeconds)}`,
@@ -63,12 +65,12 @@ export async function fence(
   await operator.clock.sleep(wait);
 }
 
-function holdsOf(readings: VoterReadings, server: string): number[] {
+/** Of everybody else, also of a holder who is not known any more: a power cut can tear the note of who it was. */
+function holdsOf(readings: VoterReadings, targets: readonly string[]): number[] {
   return Object.values(readings).flatMap((reading) =>
     reading.reachable
       ? Object.values(reading.guests)
-          // A power cut can tear the note of who holds it: then it may be anybody.
-          .filter(({ holder }) => holder === server || holder === "unknown")
+          .filter(({ holder }) => holder === undefined || !targets.includes(holder))
           .map(({ hold }) => hold)
       : [],
   );

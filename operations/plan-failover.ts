@@ -99,6 +99,8 @@ export interface FailoverPlan {
   left: string[];
   /** Guests of the server without a spare. */
   lost: string[];
+  /** Boot ids of servers that take over a guest with two voters: what was confirmed before a restart counts no more. */
+  boots?: Record<string, string>;
 }
 
 export interface PlannedFailover {
@@ -140,6 +142,7 @@ export function planFailover(
     stops: room.stops,
     left: room.left,
     lost: chosen.lost,
+    ...bootsOf(manifest, live, moves),
   };
   refusals.push(...siteChecks(manifest, live, facts, request, plan, chosen), ...room.refusals);
   warnings.push(...room.warnings);
@@ -193,6 +196,12 @@ export function fencingOf(manifest: SiteManifest, request: FailoverRequest): Fen
   if (manifest.fencing === "power") return { method: "power", server };
   const { marginSeconds, termSeconds } = manifest.lease;
   return { method: "lease", server, marginSeconds, termSeconds };
+}
+
+function bootsOf(manifest: SiteManifest, live: LiveSite, moves: readonly GuestMove[]): Pick<FailoverPlan, "boots"> {
+  const servers = moves.filter(({ guest }) => manifest.guests[guest]?.voters.length === 2).map(({ to }) => to);
+  if (servers.length === 0) return {};
+  return { boots: Object.fromEntries(servers.map((server) => [server, live.servers[server]?.node?.boot ?? ""])) };
 }
 
 function moveOf(guest: ManifestGuest, live: LiveSite, from: string, point: RecoveryChoice): GuestMove {

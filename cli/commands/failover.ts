@@ -5,6 +5,7 @@ import { failoverSteps } from "../../operations/failover";
 import { failoverFacts } from "../../operations/failover-facts";
 import type { OperationHistory } from "../../operations/journal";
 import { readLive } from "../../operations/live";
+import { askSsh } from "../../operations/live-servers";
 import { type FailoverPlan, type FailoverRequest, fencingOf, planFailover } from "../../operations/plan-failover";
 import { refusal } from "../../operations/refusals";
 import { begin, openOperations, runOperation } from "../../operations/run-operation";
@@ -112,8 +113,9 @@ class Run {
   }
 
   /** What was left open is finished as it was begun: the site may look otherwise now, half way through it. */
-  private async goOn(own: OperationHistory): Promise<number> {
+  private async goOn(begun: OperationHistory): Promise<number> {
     const { operator, options, server } = this;
+    const own = await this.afterRestart(begun);
     let plan = own.plan as FailoverPlan;
     if (options.confirmOff === server) plan = { ...plan, fencing: fencingOf(operator.manifest, this.request()) };
     const needsWord =
@@ -133,6 +135,20 @@ class Run {
       : [];
     this.tell([`going on with ${own.id}, begun by ${own.by} at ${own.openedAt}`]);
     return this.show(plan, operator.clock.now().toISOString(), refusals, [], own);
+  }
+
+  /** With two voters a spare that was restarted meanwhile has to be sure of the other side once more. */
+  private async afterRestart(own: OperationHistory): Promise<OperationHistory> {
+    const plan = own.plan as FailoverPlan;
+    if (plan.boots === undefined) return own;
+    const boots = { ...plan.boots };
+    for (const server of Object.keys(boots)) {
+      const { node } = await askSsh(this.operator, server);
+      if (node !== undefined) boots[server] = node.boot;
+    }
+    if (Object.entries(boots).every(([server, boot]) => plan.boots?.[server] === boot)) return own;
+    const done = new Set([...own.done].filter((step) => step !== "fence"));
+    return { ...own, plan: { ...plan, boots }, done };
   }
 
   private async show(

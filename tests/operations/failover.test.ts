@@ -161,6 +161,15 @@ describe("failover of a dead server", () => {
     expect(closed).toEqual(["abandoned", "done"]);
   });
 
+  test("what somebody else was given after the fencing is not claimed back without fencing anew", async () => {
+    site.kill("srv2");
+    await command(site, {}, { crashAfter: "assign" });
+    for (const voter of ["srv1", "backup-1"])
+      Object.assign(site.votes.get(voter)!.get("sql-erp")!, { epoch: 9, server: "srv2", by: "guard@srv2" });
+    await expect(command(site)).rejects.toThrow(/sql-erp is held by guard@srv2/);
+    expect(site.running()).toEqual(["110 on srv1", "111 on srv1"]);
+  });
+
   test("a second operator is told of the open one, and may go on with it", async () => {
     site.kill("srv2");
     await command(site, {}, { crashAfter: "assign" });
@@ -179,6 +188,53 @@ describe("failover of a dead server", () => {
     expect(site.slept).toBeGreaterThanOrEqual(40 + site.manifest.lease.marginSeconds);
     expect(site.running()).toEqual(ON_SRV1);
   });
+});
+
+describe("with two voters", () => {
+  const two = () =>
+    new FakeSite((manifest) => {
+      for (const guest of Object.values(manifest.guests)) guest.voters = guest.voters.slice(0, 2);
+      return manifest;
+    });
+
+  test("a person's word stands for the dead one's vote, start by start", async () => {
+    const site = two();
+    site.kill("srv2");
+    await command(site);
+    expect(site.running()).toEqual(ON_SRV1);
+    expect(site.twice).toEqual([]);
+    site.remove();
+  });
+
+  test("a spare that was restarted after the fencing is not sure any more", async () => {
+    const site = two();
+    site.kill("srv2");
+    await command(site, {}, { crashAfter: "assign" });
+    site.boot = "another";
+    await expect(command(site)).rejects.toThrow(/srv1 was restarted after the other side was fenced/);
+    expect(site.running()).toEqual(["110 on srv1", "111 on srv1"]);
+    site.remove();
+  });
+
+  test("the permit is given on top of the own claim only", async () => {
+    const site = two();
+    site.kill("srv2");
+    await command(site, {}, { crashAfter: "take-sql-erp" });
+    Object.assign(site.votes.get("srv1")!.get("sql-erp")!, { epoch: 9, server: "srv2", by: "ben" });
+    await expect(command(site)).rejects.toThrow(/sql-erp is held by ben/);
+    site.remove();
+  });
+});
+
+test("a guest that runs on the old side again, moved there by hand, is not taken over", async () => {
+  const site = new FakeSite();
+  site.kill("srv2");
+  await command(site, {}, { crashAfter: "job-sql-erp" });
+  site.up.set("srv2", true);
+  site.guests.get(113)!.running = true;
+  await expect(command(site)).rejects.toThrow(/sql-erp \(113\) runs on srv2, which is back/);
+  expect(site.running()).not.toContain("113 on srv1");
+  site.remove();
 });
 
 describe("planned failover", () => {

@@ -62,6 +62,7 @@ export class FakeSite {
     "Sys.Audit",
   ];
   time = NOW;
+  boot = "b";
   slept = 0;
   generation = { generation: 3, hash: "", history: [] as string[] };
   readonly folder = mkdtempSync(join(tmpdir(), "coldspare-fake-"));
@@ -262,7 +263,7 @@ export class FakeSite {
   private serve(voter: string, [request, ...words]: string[]): string {
     const { generation, hash } = this.generation;
     if (request === "ping")
-      return `pong self=${voter} boot=b uptime=100.0 generation=${generation} hash=${hash} version=1\nend\n`;
+      return `pong self=${voter} boot=${this.boot} uptime=100.0 generation=${generation} hash=${hash} version=1\nend\n`;
     const votes = this.votes.get(voter)!;
     const lines: string[] = [];
     const answer = (name: string, verdict: string, reason?: string) => {
