@@ -1,7 +1,7 @@
 /** Commands for the day when a server is lost: status, failover, undo, journal. */
 import type { Command } from "commander";
 import type { Io } from "../io";
-import { siteHelp, withSiteOptions } from "../open-site";
+import { siteHelp, withSiteOptions } from "../site-options";
 
 const exitCodes = `Exit codes:
   0  done

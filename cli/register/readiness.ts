@@ -3,7 +3,7 @@ import type { Io } from "../io";
 
 /** Adds its commands to the program: proof that a spare would really start. */
 export function register(program: Command, io: Io, finish: (code: number) => void): void {
-  const { withSiteOptions } = require("../open-site") as typeof import("../open-site");
+  const { withSiteOptions } = require("../site-options") as typeof import("../site-options");
   withSiteOptions(
     program
       .command("drill")
@@ -24,7 +24,7 @@ export function register(program: Command, io: Io, finish: (code: number) => voi
     .option("--json", "print one JSON document; progress still goes to the error output")
     .option("--no-color", "no colours")
     .addHelpText("after", () => {
-      const { siteHelp } = require("../open-site") as typeof import("../open-site");
+      const { siteHelp } = require("../site-options") as typeof import("../site-options");
       return `
 ${siteHelp}
 

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Io } from "../io";
-import { siteHelp, withSiteOptions } from "../open-site";
+import { siteHelp, withSiteOptions } from "../site-options";
 
 /** Adds its commands to the program: the way home, work on servers, and what hangs on the wall. */
 export function register(program: Command, io: Io, finish: (code: number) => void): void {

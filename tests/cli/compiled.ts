@@ -5,7 +5,7 @@ import { dirname, join, resolve } from "node:path";
 import { transformFileSync } from "@swc/core";
 
 const root = resolve(__dirname, "../..");
-const folders = ["planning", "providers", "cli", "stacks"];
+const folders = ["planning", "providers", "operations", "cli", "stacks"];
 
 export interface Compiled {
   folder: string;
