@@ -81,7 +81,7 @@ export class Site extends pulumi.ComponentResource {
     const shared = [...Object.values(storages), ...Object.values(pools)];
     const guests = this.createGuests(args, servers, shared);
     const backups = this.createBackups(name, [...shared, ...Object.values(guests)]);
-    const guards = this.createGuards(servers, guests);
+    const guards = this.createGuards(guests);
     this.nodes = { servers, storages, pools, guests, backups, guards };
     logWarnings(plan.findings, this);
     this.registerOutputs({ guests: this.report.guests });
@@ -193,18 +193,18 @@ export class Site extends pulumi.ComponentResource {
   }
 
   /**
-   * The hook script is set at guests, so all that a server can run exist before its guard is installed: the machines alone,
-   * as each name costs 100 bytes in the state. Standbys that come later get theirs from the agent.
+   * The hook script is set at guests, so all that a server can run exist before its guard is installed, and are there until it
+   * is gone. The machines alone, as each name is kept in the state: they wait for the servers themselves, and a
+   * component would bring all its children along. Standbys that come later get theirs from the agent.
    */
-  private createGuards(servers: SiteNodes["servers"], guests: SiteNodes["guests"]): SiteNodes["guards"] {
+  private createGuards(guests: SiteNodes["guests"]): SiteNodes["guards"] {
     const guards: SiteNodes["guards"] = {};
     for (const [server, { ssh }] of Object.entries(this.manifest.servers)) {
       if (ssh === undefined) continue;
       const here = Object.values(this.manifest.guests).filter((guest) =>
         idsOf(guest).some((id) => id.server === server),
       );
-      const machine = servers[server];
-      const dependsOn = [...(machine ? [machine] : []), ...here.flatMap(({ name }) => guests[name]?.nodes.guest ?? [])];
+      const dependsOn = here.flatMap(({ name }) => guests[name]?.nodes.guest ?? []);
       const args = { server, manifest: this.manifest };
       guards[server] = new ServerGuard(`${server}-guard`, args, { parent: this, dependsOn });
     }

@@ -150,7 +150,8 @@ async function install(
   const conf = files.find(({ path }) => path.endsWith("/node.conf"))?.text ?? "";
   const { hook, unhook, foreign } = hookChanges(server, conf, own, HOOKSCRIPT);
   const units = inputs.hypervisor && (changed.length > 0 || UNITS.some((unit) => !own.units[unit]?.enabled));
-  const problems = await activate(ssh, server, { units, hook, unhook });
+  const { problems, locked } = await activate(ssh, server, { units, hook, unhook });
+  for (const vmid of locked) progress(lockedLater(server, vmid, hook.has(vmid)));
   for (const [vmid, script] of foreign) problems.push(foreignScript(vmid, script));
   return inTurn(async () => {
     // Others may have been at work since: what is true now decides.
@@ -204,10 +205,36 @@ async function look({ progress }: HandlerContext, ssh: SshRunner, props: ServerG
   }));
   const drift = differences(found, [...files, ...recorded], props, true);
   const { hook, foreign } = hookChanges(props.server, found.conf, found, HOOKSCRIPT);
-  if (hook.size > 0) drift.push(`no hook script at guest ${[...hook.keys()].join(", ")}`);
+  const { late, soon } = unhooked(found, [...hook.keys()]);
+  if (late.length > 0) drift.push(`no hook script at guest ${late.join(", ")}`);
+  if (soon.length > 0)
+    progress(`${props.server}: guest ${soon.join(", ")} has no hook script yet; the agent sets it within minutes`);
   for (const [vmid, script] of foreign) drift.push(foreignScript(vmid, script));
   if (drift.length > 0) progress(`${props.server}: ${drift.join("; ")}. The next \`pulumi up\` repairs it`);
   return { ...props, generation: found.generation?.number ?? 0, drift: bounded(drift) };
+}
+
+/** The agent looks once a minute, and a round of it may take another. */
+const AGENT_SECONDS = 180;
+
+/**
+ * Guests without hook script: those that the agent had its chance at, and those that it sets soon, as they came a moment ago
+ * or are locked by a backup. The latter are no drift, or an update at each refresh would do what the agent does anyway.
+ */
+function unhooked(found: Survey, vmids: readonly number[]): { late: number[]; soon: number[] } {
+  const isSoon = (vmid: number) => {
+    const guest = found.guests.get(vmid);
+    if (guest === undefined || guest.lock !== "") return true;
+    return found.units[AGENT]?.active === true && guest.age < AGENT_SECONDS;
+  };
+  return { late: vmids.filter((vmid) => !isSoon(vmid)), soon: vmids.filter(isSoon) };
+}
+
+/** A guest that is being backed up must not hold up the update of a site. */
+function lockedLater(server: string, vmid: number, isGuarded: boolean): string {
+  return isGuarded
+    ? `${server}: guest ${vmid} is locked (a backup, or another task); ${AGENT} sets its hook script when the lock is gone, it looks once a minute`
+    : `${server}: guest ${vmid} is locked and keeps the guard's hook script, which lets it start as it is no guest of this site any more`;
 }
 
 type Expected = Pick<InstalledFile, "path" | "mode"> & ({ text: string } | { hash: string });

@@ -110,7 +110,7 @@ export function hookChanges(
   const hook = new Map<number, "qemu" | "lxc">();
   const unhook = new Map<number, "qemu" | "lxc">();
   const foreign = new Map<number, string>();
-  for (const [vmid, script] of found.hookscripts) {
+  for (const [vmid, { hookscript: script }] of found.guests) {
     const kind = guarded.get(vmid);
     if (kind !== undefined && script === "") hook.set(vmid, kind);
     else if (kind !== undefined && script !== hookscript) foreign.set(vmid, script);

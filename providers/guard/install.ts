@@ -123,17 +123,25 @@ printf '%s%s\\n' "$kept" ${quote([names.map((name) => `${name} ${keys[name]}`).j
   await must(ssh, server, script, `let the keys of ${names.join(", ")} ask its guard`);
 }
 
-/** Brings units and hook scripts to what is wanted. @returns what did not work */
+/**
+ * Brings units and hook scripts to what is wanted.
+ *
+ * @returns what did not work, and the guests that stayed locked (a backup may take hours), which are no failure
+ */
 export async function activate(
   ssh: SshRunner,
   server: string,
   wanted: { units: boolean; hook: ReadonlyMap<number, "qemu" | "lxc">; unhook: ReadonlyMap<number, "qemu" | "lxc"> },
-): Promise<Problem[]> {
+): Promise<{ problems: Problem[]; locked: number[] }> {
   const commands: string[][] = [];
   if (wanted.units) commands.push(["systemctl", "daemon-reload"], ["systemctl", "enable", ...UNITS]);
   for (const [vmid, kind] of wanted.hook) commands.push([tool(kind), "set", String(vmid), "--hookscript", HOOKSCRIPT]);
   for (const [vmid, kind] of wanted.unhook) commands.push([tool(kind), "set", String(vmid), "--delete", "hookscript"]);
-  return runEach(ssh, server, commands);
+  const failed = await tryEach(ssh, server, commands);
+  return {
+    problems: failed.filter(({ isLocked }) => !isLocked).map(({ text }) => text),
+    locked: failed.flatMap(({ isLocked, argv }) => (isLocked ? [Number(argv[2])] : [])),
+  };
 }
 
 /** Starts the agent, or has it read its changed files. */
@@ -206,14 +214,37 @@ function tool(kind: "qemu" | "lxc"): string {
   return kind === "qemu" ? "qm" : "pct";
 }
 
-/** Runs commands one after another, whatever becomes of the one before; one round trip. */
 async function runEach(ssh: SshRunner, server: string, commands: readonly string[][]): Promise<Problem[]> {
+  return (await tryEach(ssh, server, commands)).map(({ text }) => text);
+}
+
+interface Failure {
+  argv: readonly string[];
+  text: Problem;
+  /** Somebody else had the guest's lock, up to the last try. */
+  isLocked: boolean;
+}
+
+/** Tries, two seconds apart, for all locked guests of a server together. */
+const LOCK_TRIES = 5;
+
+/** Runs commands one after another, whatever becomes of the one before; one round trip. */
+async function tryEach(ssh: SshRunner, server: string, commands: readonly string[][]): Promise<Failure[]> {
   if (commands.length === 0) return [];
   const script = `${ROOT}
+left=${LOCK_TRIES}
 try() {
-  n=$1; shift
-  out=$("$@" 2>&1 </dev/null) && return
-  echo "failed $n $(printf '%s' "$out" | tr '\\n' ' ' | tail -c 300)"
+  n=$1; shift; word=failed
+  until out=$("$@" 2>&1 </dev/null); do
+    case $out in
+      *"is locked"*|*"can't lock file"*)
+        left=$((left - 1))
+        [ $left -le 0 ] || { sleep 2; continue; }
+        word=locked ;;
+    esac
+    echo "$word $n $(printf '%s' "$out" | tr '\\n' ' ' | tail -c 300)"
+    return
+  done
 }
 main() {
 ${commands.map((argv, index) => `try ${index} ${quote(argv).replace(/^\/usr/, '"$r"/usr')}`).join("\n")}
@@ -223,17 +254,16 @@ main </dev/null
 `;
   const { stdout, stderr, code } = await ssh.run(server, ["sh", "-s"], {
     input: script,
-    timeoutSeconds: 60 + 10 * commands.length,
+    timeoutSeconds: 60 + 2 * LOCK_TRIES + 10 * commands.length,
   });
-  const problems = stdout.split("\n").flatMap((line) => {
-    const [, index, reason] = line.match(/^failed (\d+) (.*)$/) ?? [];
-    return index === undefined
-      ? []
-      : [`\`${quote(commands[Number(index)] ?? [])}\`: ${reason?.trim() || "no reason given"}`];
+  const failed = stdout.split("\n").flatMap((line): Failure[] => {
+    const [, word, index, reason] = line.match(/^(failed|locked) (\d+) (.*)$/) ?? [];
+    const argv = commands[Number(index)];
+    if (argv === undefined) return [];
+    return [{ argv, text: `\`${quote(argv)}\`: ${reason?.trim() || "no reason given"}`, isLocked: word === "locked" }];
   });
-  return stdout.endsWith("end\n")
-    ? problems
-    : [...problems, `its shell ended with ${code}: ${stderr.trim().slice(-300)}`];
+  if (stdout.endsWith("end\n")) return failed;
+  return [...failed, { argv: [], text: `its shell ended with ${code}: ${stderr.trim().slice(-300)}`, isLocked: false }];
 }
 
 /** @throws InstallError with what the server said */

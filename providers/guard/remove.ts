@@ -4,7 +4,7 @@ import { ConfigError } from "../pve/errors";
 import { SshError, type SshRunner, type SshTarget } from "../ssh";
 import { inTurn, surveyAll } from "./exchange";
 import { readManifest, retire, uninstall } from "./install";
-import { CONF_FOLDER, guardedIds, HOOKSCRIPT, peersOf, programFiles } from "./programs";
+import { CONF_FOLDER, HOOKSCRIPT, peersOf, programFiles } from "./programs";
 import { type Survey, survey } from "./survey";
 
 /** What removal needs. */
@@ -70,7 +70,7 @@ async function removeUnneeded(
       if (name === server) progress(keptMessage(server, relying));
       continue;
     }
-    const problems = await uninstall(ssh, name, hookedGuests(name, found[name]), installedPaths());
+    const problems = await uninstall(ssh, name, hookedGuests(found[name]), installedPaths());
     if (problems.length > 0) {
       throw new ConfigError(
         `${name}: the guard cannot be removed while guests name it as their hook script: ${problems.join("; ")}. Fix: mend what they say, then run this again`,
@@ -87,9 +87,10 @@ function keptMessage(server: string, relying: readonly string[]): string {
   );
 }
 
-function hookedGuests(server: string, found: Survey | undefined): Map<number, "qemu" | "lxc"> {
-  const ids = guardedIds(found?.conf ?? "", server);
-  return new Map([...ids].filter(([vmid]) => found?.hookscripts.get(vmid) === HOOKSCRIPT));
+/** All that name the script, also those that were moved here or left the site: none of them could start without it. */
+function hookedGuests(found: Survey | undefined): Map<number, "qemu" | "lxc"> {
+  const hooked = [...(found?.guests ?? [])].filter(([, { hookscript }]) => hookscript === HOOKSCRIPT);
+  return new Map(hooked.map(([vmid, { kind }]) => [vmid, kind]));
 }
 
 function installedPaths(): string[] {

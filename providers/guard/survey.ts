@@ -1,6 +1,6 @@
 /** What is on a server, in one round trip. */
 import type { SshRunner } from "../ssh";
-import { SshError } from "../ssh";
+import { quote, SshError } from "../ssh";
 import { CONF_FOLDER, PEERS, UNITS } from "./programs";
 
 /** What {@link survey} found. */
@@ -17,10 +17,21 @@ export interface Survey {
   /** The same as it was written by us: what `authorized` should hold. */
   known: Record<string, string>;
   units: Record<string, { enabled: boolean; active: boolean }>;
-  /** Hook script of each guest of this server, '' without one. */
-  hookscripts: Map<number, string>;
+  /** What is on this server, by id. */
+  guests: Map<number, SurveyedGuest>;
   /** Its resource was deleted while other servers still relied on it. */
   isRetired: boolean;
+}
+
+/** What a guest's configuration says of itself. */
+export interface SurveyedGuest {
+  kind: "qemu" | "lxc";
+  /** '' without one. */
+  hookscript: string;
+  /** What locks it, for example `backup`; '' when nothing does. */
+  lock: string;
+  /** Seconds since its configuration was written. */
+  age: number;
 }
 
 /** Below this folder instead of `/`, where the server's environment says so: for tests. */
@@ -40,6 +51,18 @@ export async function survey(ssh: SshRunner, server: string, paths: readonly str
   return parse(stdout);
 }
 
+/** One process for all guests, as a server may have a hundred. What follows the first heading are snapshots. */
+const GUESTS = `
+use strict; use warnings;
+for my $file (map { glob "$_/*.conf" } @ARGV) {
+  my ($kind, $vmid) = $file =~ m{/(qemu-server|lxc)/(\\d+)\\.conf$} or next;
+  open(my $in, "<", $file) or next;
+  my %set = (hookscript => "-", lock => "-");
+  while (my $line = <$in>) { last if $line =~ /^\\[/; $set{$1} = $2 if $line =~ /^(hookscript|lock):\\s*(\\S+)/ }
+  print join(" ", "guest", $vmid, $kind, @set{qw(hookscript lock)}, $^T - (stat $in)[9]), "\\n";
+}
+`;
+
 function script(server: string, paths: readonly string[]): string {
   const relative = paths.length === 0 ? "." : paths.map((path) => `.${path}`).join(" ");
   return `${ROOT}
@@ -55,13 +78,7 @@ main() {
   for u in ${UNITS.join(" ")}; do
     echo "unit $u $(systemctl is-enabled $u 2>/dev/null || :) $(systemctl is-active $u 2>/dev/null || :)"
   done
-  for k in qemu-server lxc; do
-    for f in "$r/etc/pve/nodes/${server}/$k"/*.conf; do
-      [ -f "$f" ] || continue
-      n=\${f##*/}
-      echo "guest \${n%.conf} $(sed -n '/^\\[/q;s/^hookscript: *//p' "$f")"
-    done
-  done
+  perl -e ${quote([GUESTS])} "$r/etc/pve/nodes/${server}/qemu-server" "$r/etc/pve/nodes/${server}/lxc"
   echo end
 }
 main </dev/null
@@ -75,12 +92,12 @@ function parse(text: string): Survey {
     authorized: {},
     known: {},
     units: {},
-    hookscripts: new Map(),
+    guests: new Map(),
     isRetired: false,
   };
   const hashes: Record<string, string> = {};
   for (const line of text.split("\n")) {
-    const [word, a = "", b = "", c = ""] = line.split(" ");
+    const [word, a = "", b = "", c = "", d = "", e = ""] = line.split(" ");
     if (word === "hash") hashes[c.slice(1)] = a;
     else if (word === "mode" && hashes[c.slice(1)] !== undefined)
       found.files[c.slice(1)] = { hash: hashes[c.slice(1)] ?? "", mode: a };
@@ -90,8 +107,13 @@ function parse(text: string): Survey {
     else if (word === "authorized") found.authorized[c.replace(/^coldspare@/, "")] = `${a} ${b}`;
     else if (word === "peer") found.known[a] = `${b} ${c}`;
     else if (word === "unit") found.units[a] = { enabled: b === "enabled", active: c === "active" };
-    else if (word === "guest") found.hookscripts.set(Number(a), b);
+    else if (word === "guest") found.guests.set(Number(a), surveyed(b, c, d, e));
     else if (word === "retired") found.isRetired = true;
   }
   return found;
+}
+
+function surveyed(kind: string, hookscript: string, lock: string, age: string): SurveyedGuest {
+  const given = (text: string) => (text === "-" ? "" : text);
+  return { kind: kind === "lxc" ? "lxc" : "qemu", hookscript: given(hookscript), lock: given(lock), age: Number(age) };
 }

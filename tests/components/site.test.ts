@@ -362,11 +362,11 @@ describe("Site", () => {
       expect(guarded.recorder.one("backup-1-guard").inputs).toMatchObject({ hypervisor: false });
     });
 
-    it("installs them after every guest that the server may run, as the hook script is set there", () => {
-      const { guests, servers } = guarded.result.nodes;
+    it("installs them after the machine of every guest that the server may run, and names nothing else in the state", () => {
+      const { guests } = guarded.result.nodes;
       const waits = (name: string) => guarded.options.get(name)?.dependsOn;
-      expect(waits("srv1-guard")).toEqual([servers.srv1, ...Object.values(guests).map(({ nodes }) => nodes.guest)]);
-      expect(waits("backup-1-guard")).toEqual([servers["backup-1"]]);
+      expect(waits("srv1-guard")).toEqual(Object.values(guests).map(({ nodes }) => nodes.guest));
+      expect(waits("backup-1-guard")).toEqual([]);
     });
 
     it("has the manifest of the plan, which does not change with the active side", async () => {

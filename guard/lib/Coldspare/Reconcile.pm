@@ -150,7 +150,10 @@ sub tidy {
 sub settings {
     my ($conf, $guest, $vmid, $config, $elsewhere) = @_;
     my %set;
-    if (($config->{hookscript} // '') eq '') { $set{hookscript} = $HOOKSCRIPT if -e path('/var/lib/vz/snippets/coldspare-guard') }
+    if (($config->{hookscript} // '') eq '') {
+        # Not while the guard is being removed: the script would go, and a guest that names it could not start any more.
+        $set{hookscript} = $HOOKSCRIPT if -e path('/var/lib/vz/snippets/coldspare-guard') && !-e path('/etc/coldspare/retired');
+    }
     elsif ($config->{hookscript} ne $HOOKSCRIPT) {
         note('error', "$guest->{name} ($vmid) has another hook script ($config->{hookscript}): nothing guards its starts. Set $HOOKSCRIPT, or let yours call it");
     }

@@ -1,4 +1,4 @@
-import { chmodSync, lstatSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync } from "node:fs";
+import { chmodSync, lstatSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, utimesSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { manifestText, renderNodeConf } from "../../../planning";
@@ -204,9 +204,6 @@ describe("what others changed", () => {
     expect(await refresh(repaired)).toEqual(repaired);
     expect(servers.read("two", "root/.ssh/authorized_keys")).toContain(`${repaired.publicKey} coldspare@one`);
     expect(servers.read("two", "root/.ssh/authorized_keys")).not.toContain(one.publicKey);
-
-    servers.guest("one", "qemu-server", vmid);
-    expect((await refresh(repaired)).drift).toEqual([`no hook script at guest ${vmid}`]);
   });
 
   test("keys of people stay, through a link into the cluster's file system, too", async () => {
@@ -234,12 +231,48 @@ describe("what others changed", () => {
   });
 
   test("what does not work is said with the command, and recorded so that the next update tries again", async () => {
-    servers.write("one", "qm-fails", "");
+    servers.write("one", "qm-fails", "no such storage 'local'\n");
     const error = (await create("one").catch((thrown: unknown) => thrown)) as PartlyInitialised<ServerGuardState>;
     expect(error.reasons.join()).toMatch(
-      /one: `qm set \d+ --hookscript local:snippets\/coldspare-guard`: VM is locked \(backup\)\. Fix:/,
+      /one: `qm set \d+ --hookscript local:snippets\/coldspare-guard`: no such storage 'local'\. Fix:/,
     );
     expect(handler.diff(error.properties, servers.inputs("one")).changes).toBe(true);
+  });
+});
+
+describe("a guest that is locked by a backup", () => {
+  const locked = "VM is locked (backup)\n";
+  const own = () => guestIds.find(({ primary }) => primary === "one")?.vmid ?? 0;
+  const conf = () => servers.read("one", `etc/pve/nodes/one/qemu-server/${own()}.conf`);
+
+  test("gets its hook script when the lock goes within seconds", async () => {
+    const { one } = await installed();
+    servers.guest("one", "qemu-server", own());
+    servers.write("one", "qm-fails", locked.repeat(2));
+    expect((await handler.update(servers.context, "one", one, servers.inputs("one"))).drift).toEqual([]);
+    expect(conf()).toContain(`hookscript: ${HOOK}`);
+  });
+
+  test("fails no update, and is left to the agent", async () => {
+    const { one } = await installed();
+    servers.guest("one", "qemu-server", own(), "lock: backup\nmemory: 512\n");
+    servers.write("one", "qm-fails", locked.repeat(100));
+    const state = await handler.update(servers.context, "one", one, servers.inputs("one"));
+    expect(state.drift).toEqual([]);
+    expect(servers.told).toContain(
+      `one: guest ${own()} is locked (a backup, or another task); coldspare-agent.service sets its hook script when the lock is gone, it looks once a minute`,
+    );
+    expect(conf()).not.toContain("hookscript");
+    // However old the lock is.
+    const file = servers.path("one", `etc/pve/nodes/one/qemu-server/${own()}.conf`);
+    utimesSync(file, 1_700_000_000, 1_700_000_000);
+    expect((await refresh(state)).drift).toEqual([]);
+    expect(servers.told.at(-1)).toBe(`one: guest ${own()} has no hook script yet; the agent sets it within minutes`);
+    // The lock is gone and nobody set it: that is drift.
+    servers.guest("one", "qemu-server", own());
+    expect((await refresh(state)).drift).toEqual([]);
+    utimesSync(file, 1_700_000_000, 1_700_000_000);
+    expect((await refresh(state)).drift).toEqual([`no hook script at guest ${own()}`]);
   });
 });
 

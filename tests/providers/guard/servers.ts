@@ -12,7 +12,11 @@ export const SERVERS = ["one", "two", "vault"] as const;
 
 const SET = `#!/bin/sh
 echo "$(basename "$0") $*" >>"$COLDSPARE_ROOT/commands"
-[ ! -e "$COLDSPARE_ROOT/qm-fails" ] || { echo "VM is locked (backup)" >&2; exit 255; }
+if [ -s "$COLDSPARE_ROOT/qm-fails" ]; then
+  head -1 "$COLDSPARE_ROOT/qm-fails" >&2
+  sed -i 1d "$COLDSPARE_ROOT/qm-fails"
+  exit 255
+fi
 for f in "$COLDSPARE_ROOT"/etc/pve/nodes/*/*/$2.conf; do
   sed -i '/^hookscript:/d' "$f"
   [ "$3" != --hookscript ] || sed -i "1i hookscript: $4" "$f"
