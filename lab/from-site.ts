@@ -47,6 +47,7 @@ export function labTopology(plan: SitePlan): LabTopology {
         .filter(([, { roles }]) => roles.includes("hypervisor") || roles.includes("witness"))
         .flatMap(([name, server]) => (server.address ? [[name, managementAddress(server)]] : [])),
     ),
+    gateways: gateways(plan),
     guestAddresses: Object.fromEntries(
       cards.flatMap(({ card }) => (card.address ? [[card.mac.toLowerCase(), card.address]] : [])),
     ),
@@ -57,6 +58,25 @@ export function labTopology(plan: SitePlan): LabTopology {
 }
 
 const DEFAULT_PREFIX = 24;
+
+/** The router's addresses, of the networks and of the servers' bridges. A guest that is a gateway itself stays the gateway. */
+function gateways({ spec, guests }: SitePlan): NonNullable<LabTopology["gateways"]> {
+  const found = new Map<string, NonNullable<LabTopology["gateways"]>[number]>();
+  const add = (gateway: string | undefined, length: string | undefined, bridge: string, vlan?: number) => {
+    if (!gateway?.includes(".") || !length || found.has(gateway)) return;
+    found.set(gateway, { address: `${gateway}/${length}`, bridge, ...(vlan === undefined ? {} : { vlan }) });
+  };
+  for (const { gateway, subnet, bridge, vlan } of Object.values(spec.networks))
+    add(gateway, subnet?.split("/")[1], bridge, vlan);
+  for (const server of Object.values(spec.servers))
+    for (const [name, { gateway, address }] of Object.entries(server.bridges))
+      add(gateway, address?.split("/")[1], name);
+  const owned = [
+    ...Object.values(guests).flatMap((guest) => guest.addresses.map((card) => card.address?.split("/")[0])),
+    ...Object.values(spec.servers).map((server) => server.address),
+  ];
+  return [...found].flatMap(([address, entry]) => (owned.includes(address) ? [] : [entry]));
+}
 
 /** The server's address with the prefix length of the bridge that carries it. */
 function managementAddress(server: ServerPlan["spec"]): string {

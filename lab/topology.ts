@@ -62,6 +62,11 @@ export interface LabTopology {
   exports?: LabExport[];
   /** Management address with prefix length of nodes and witnesses, for real hosts. @default `10.99.0.1/24` and so on */
   addresses?: Record<string, string>;
+  /**
+   * Addresses of the site's router (`192.168.20.1/24`) and the networks they are in. With real hosts it leads from each of these
+   * networks to the others. @default no router
+   */
+  gateways?: { address: string; bridge: string; vlan?: number }[];
   /** Address with prefix length by MAC address in lower case, of guests that PVE does not tell the address of. */
   guestAddresses?: Record<string, string>;
   /** Real seconds from power-on until the guest answers, by MAC address in lower case. Real guests only. @default 1 */
@@ -109,5 +114,8 @@ export function checkTopology(topology: LabTopology): string[] {
   }
   for (const witness of topology.witnesses ?? [])
     if (names.has(witness)) mistakes.push(`witnesses: '${witness}' is a node; a third vote must be another machine`);
+  for (const [index, { address }] of (topology.gateways ?? []).entries())
+    if (!/^(\d{1,3}\.){3}\d{1,3}\/\d{1,2}$/.test(address ?? ""))
+      mistakes.push(`gateways[${index}].address: '${address}' is no IPv4 address with prefix length`);
   return mistakes;
 }

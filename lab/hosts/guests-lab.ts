@@ -84,6 +84,7 @@ export async function makeReal(
     hosts: specifications(world),
     binds,
     certificates,
+    router: world.topology.gateways ?? [],
     beforeUnits: (name) => power.beforeUnits(name),
     onUp: (name) => power.onUp(name),
     onDown: (name, why) => power.onDown(name, why),

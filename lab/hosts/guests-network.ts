@@ -1,6 +1,7 @@
 import type { Domain } from "../domain";
 import { parseProperties } from "../property-string";
 import type { Guest } from "../state";
+import { sameNetwork, toNumber, toText } from "./ipv4";
 
 /** A guest's network card, as far as the lab's network needs to know it. */
 export interface GuestCard {
@@ -20,7 +21,7 @@ export function guestCards(domain: Domain, guest: Guest): GuestCard[] {
   const { config, vmid } = guest;
   const { topology, state } = domain.world;
   const told = state.guestAddresses?.[String(vmid)];
-  return Object.keys(config)
+  const cards = Object.keys(config)
     .filter((key) => /^net\d+$/.test(key))
     .sort()
     .flatMap((key, index): GuestCard[] => {
@@ -43,14 +44,20 @@ export function guestCards(domain: Domain, guest: Guest): GuestCard[] {
         },
       ];
     });
+  if (cards.some(({ gateway }) => gateway)) return cards;
+  // A guest that has its address from nobody but itself knows the router of its network too.
+  const routerOf = ({ address }: GuestCard) =>
+    address && topology.gateways?.find((each) => sameNetwork(each.address, address))?.address.split("/")[0];
+  const first = cards.findIndex((card) => routerOf(card));
+  return cards.map((card, at) => (at === first ? { ...card, gateway: routerOf(card)! } : card));
 }
 
 /** An address of the same network that hardly anybody uses: for the probe. */
 export function neighbour(address: string): string {
   const [ip = "", length = "24"] = address.split("/");
   const size = 2 ** (32 - Number(length));
-  const value = ip.split(".").reduce((sum, part) => sum * 256 + Number(part), 0);
+  const value = toNumber(ip);
   const first = Math.floor(value / size) * size;
   const chosen = first + size - 3 === value ? first + size - 4 : first + size - 3;
-  return `${[24, 16, 8, 0].map((shift) => Math.floor(chosen / 2 ** shift) % 256).join(".")}/${length}`;
+  return `${toText(chosen)}/${length}`;
 }

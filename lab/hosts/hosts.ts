@@ -6,6 +6,7 @@ import { labCertificates, writePrivate } from "../tls";
 import { Bmc, type PowerOver } from "./bmc";
 import { Door } from "./door";
 import { HostFiles, makeKey } from "./files";
+import { sameNetwork, toNumber, toText } from "./ipv4";
 import { releaseFolder, takeFolder, writeOwner } from "./leftovers";
 import { Machine } from "./machine";
 import { Network, OPERATOR, PROBE_NAME } from "./network";
@@ -65,6 +66,7 @@ export class Hosts implements LabHosts {
         MANAGEMENT,
         `${this.options.probeAddress ?? lastAddress(first)}/${first.prefix}`,
       );
+    await this.openRouter();
     for (const [at, host] of this.options.hosts.entries()) {
       const files = new HostFiles(this.folder, host);
       await files.prepare(operator);
@@ -78,6 +80,16 @@ export class Hosts implements LabHosts {
     }
     this.strip = new PowerStrip(this.folder, new Map([...this.parts].map(([name, { power }]) => [name, power])));
     await this.strip.listen(ports);
+  }
+
+  private async openRouter(): Promise<void> {
+    const { router = [], hosts } = this.options;
+    for (const { address, bridge, vlan } of router) {
+      const carriesHosts = hosts.some((host) => sameNetwork(address, host.address));
+      if (carriesHosts) await this.network.address(PROBE_NAME, MANAGEMENT, address);
+      else await this.probeJoin(bridge, vlan, address);
+    }
+    if (router.length > 0) await this.network.route();
   }
 
   async boot(name: string): Promise<void> {
@@ -210,6 +222,8 @@ export class Hosts implements LabHosts {
         await this.network.attach(host.name, pid);
         const device = await this.network.join(host.name, MANAGEMENT);
         await this.network.address(host.name, device, `${host.address}/${host.prefix}`);
+        const gateway = this.options.router?.find(({ address }) => sameNetwork(address, host.address));
+        if (gateway) await this.network.defaultRoute(host.name, gateway.address.split("/")[0]!);
         await this.options.beforeUnits?.(host.name, pid);
       },
       ready: () => this.of(host.name).door.attach(this.network.enter(host.name)),
@@ -253,7 +267,6 @@ function once(file: string): string {
 
 /** The highest address of the network that a host can have. */
 function lastAddress(host: HostSpecification): string {
-  const value = host.address.split(".").reduce((sum, part) => sum * 256 + Number(part), 0);
-  const last = (Math.floor(value / 2 ** (32 - host.prefix)) + 1) * 2 ** (32 - host.prefix) - 2;
-  return [24, 16, 8, 0].map((shift) => Math.floor(last / 2 ** shift) % 256).join(".");
+  const size = 2 ** (32 - host.prefix);
+  return toText((Math.floor(toNumber(host.address) / size) + 1) * size - 2);
 }

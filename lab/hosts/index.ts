@@ -12,6 +12,7 @@ export type {
   HostSpecification,
   HostsOptions,
   LabHosts,
+  RouterAddress,
 } from "./types";
 
 /**

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { MARK, startTime } from "./processes";
+import { cutRules } from "./router";
 import { mustRun, runCommand } from "./run";
 import type { ExecOptions, ExecResult, HostSpecification } from "./types";
 
@@ -34,6 +35,9 @@ export class Network {
   private readonly blocked = new Set<string>();
   private readonly order: Map<string, number>;
   private holder: ChildProcess | undefined;
+  /** Whether the probe is the site's router, and has rules about partitions. */
+  private routing = false;
+  private cuts = false;
   private work: Promise<unknown> = Promise.resolve();
 
   constructor(
@@ -115,6 +119,16 @@ export class Network {
     await this.ip(name, [`addr replace ${address} dev ${bridge}`]);
   }
 
+  /** From now on the probe passes packets on between its networks, as the site's router. */
+  async route(): Promise<void> {
+    this.routing = true;
+    await mustRun([...this.enter(PROBE_NAME), "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"]);
+  }
+
+  async defaultRoute(name: string, gateway: string): Promise<void> {
+    await this.ip(name, [`route replace default via ${gateway}`]);
+  }
+
   /** argv that runs the rest in a member's network namespace alone. */
   enter(name: string): string[] {
     const pid = this.members.get(name)?.pid;
@@ -138,6 +152,7 @@ export class Network {
           this.blocked.add(pair(a, b));
           await this.carry(a, b, "down");
         }
+      await this.cutRouting();
     });
   }
 
@@ -146,7 +161,23 @@ export class Network {
       const pairs = [...this.blocked].map((each) => each.split(" ") as [string, string]);
       this.blocked.clear();
       for (const [a, b] of pairs) await this.carry(a, b, "up");
+      await this.cutRouting();
     });
+  }
+
+  /** The router is no way around a partition. Without nftables it is, and says so. */
+  private async cutRouting(): Promise<void> {
+    if (!this.routing) return;
+    const pairs = [...this.blocked].flatMap((each): [number, number][] => {
+      const [a, b] = each.split(" ").map((name) => this.order.get(name));
+      return a === undefined || b === undefined ? [] : [[a, b]];
+    });
+    if (pairs.length === 0 && !this.cuts) return;
+    this.cuts = true;
+    const rules = cutRules(pairs);
+    const { code, stderr } = await this.run(PROBE_NAME, ["nft", "-f", "-"], { input: rules });
+    if (code !== 0)
+      process.stderr.write(`lab: the router still leads around the partition, nftables is needed: ${stderr.trim()}\n`);
   }
 
   /** Pulls or plugs all cables between two hosts. */

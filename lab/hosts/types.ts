@@ -23,6 +23,15 @@ export interface HostBind {
   readOnly?: boolean;
 }
 
+/** An address of the site's router, by which whoever is in that network reaches the others. */
+export interface RouterAddress {
+  /** With prefix length, `192.168.20.1/24`. */
+  address: string;
+  bridge: string;
+  /** Absent: the bridge's own network, without a tag. */
+  vlan?: number;
+}
+
 export interface HostsOptions {
   /** Everything of the hosts lies here; a second start in the same folder first removes what a killed lab left. */
   folder: string;
@@ -48,6 +57,11 @@ export interface HostsOptions {
   onDown?: (host: string, why: DownReason) => void;
   /** Called after a host is up, for whatever reason it was started. */
   onUp?: (host: string) => void;
+  /**
+   * Addresses that the probe namespace takes as the site's router. That of the hosts' own network becomes their default route,
+   * and stands on the bridge of their management address whatever is named here. @default no router
+   */
+  router?: RouterAddress[];
   /** Address of the probe namespace on the switch. @default the last usable address of the hosts' network */
   probeAddress?: string;
 }
