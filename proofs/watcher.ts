@@ -44,14 +44,14 @@ function isBelow(pid: number, ancestor: number): boolean {
 }
 
 /** Command line and start time of a process; undefined when it has ended meanwhile. */
-function look(pid: number): { command: string; startedAt: number } | undefined {
+function look(pid: number): { command: string; startedAt: number; parent: number } | undefined {
   try {
     const command = readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
     // The name in parentheses may hold anything: fields are counted from its end.
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     if (fields[0] === "Z" || fields[0] === "X") return undefined;
-    return { command, startedAt: (Number(fields[19]) * 1000) / TICKS_PER_SECOND };
+    return { command, startedAt: (Number(fields[19]) * 1000) / TICKS_PER_SECOND, parent: Number(fields[1]) };
   } catch {
     return undefined;
   }
@@ -100,6 +100,11 @@ export class Watch {
     if (!isBelow(pid, this.below)) {
       // Of another lab: never to be looked at again.
       this.others.set(pid, 0);
+      return;
+    }
+    if (this.alive.get(found.parent)?.vmid === Number(match[1])) {
+      // A guest that has just forked: until the child is something else, it goes by its parent's name.
+      this.others.set(pid, found.startedAt);
       return;
     }
     this.others.delete(pid);

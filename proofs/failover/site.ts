@@ -24,6 +24,10 @@ export function proofSite(fencing: Fencing): SiteSpecInput {
       probes: [{ kind: "http", port: 80, path: "/", timeoutSeconds: 30 }],
     },
   ]);
+  for (const server of Object.values(site.servers)) {
+    // Room for what is kept of an old side: a copy of everything.
+    if (server.storages?.tank) server.storages.tank.sizeGiB = 4000;
+  }
   return {
     ...site,
     site: { ...site.site, fencing, lease: LEASE },
