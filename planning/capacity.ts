@@ -2,7 +2,7 @@
  * What fits on a server: memory with the overhead of each guest, virtual cores up to the overcommit, and no guest with
  * more cores than the server has (Proxmox VE refuses to start it: 'MAX n vcpus allowed per VM on this node').
  */
-import type { Context, Placed } from "./context";
+import { type Context, own, type Placed } from "./context";
 import type { Usage } from "./plan";
 import type { GuestSpec, ServerSpec, Side, SiteSpec } from "./schema";
 import { byName, sum } from "./units";
@@ -85,7 +85,7 @@ export function afterLoss(context: Context, lostServer?: string): Outcome {
     const target = staying ? guest.activeServer : takesOver ? guest.standbyServer : undefined;
     if (target === undefined) outcome.lost.push(guest);
     else if (!staying) outcome.moved.push({ guest, to: target });
-    if (target !== undefined) outcome.running[target]?.push(guest);
+    if (target !== undefined) own(outcome.running, target)?.push(guest);
   }
 
   for (const { name, spec } of left) {

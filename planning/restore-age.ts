@@ -12,6 +12,8 @@ const WEEK = 7 * 86_400;
 const START = 1_767_571_200;
 /** More runs than this are not followed one by one. */
 const RUN_LIMIT = 3000;
+/** A job that takes longer is followed by nobody either: it is a mistyped size, and a finding elsewhere. */
+const LONGEST_JOB = 4 * WEEK;
 
 function runs(event: CalendarEvent, from: number, to: number): number[] {
   const times: number[] = [];
@@ -40,10 +42,10 @@ export function worstRestoreAge(
     (total, { hours, minutes, seconds }) => total + hours.length * minutes.length * seconds.length * 7,
     0,
   );
-  if (dated || !Number.isFinite(bound) || perWeek > RUN_LIMIT)
+  const longestJob = Math.max(...backups.map(({ seconds }) => seconds));
+  if (dated || !Number.isFinite(bound) || perWeek > RUN_LIMIT || longestJob > LONGEST_JOB)
     return { seconds: bound + restoreSeconds, gapSeconds: bound };
 
-  const longestJob = Math.max(...backups.map(({ seconds }) => seconds));
   const warmUp = START + WEEK + Math.ceil(longestJob / WEEK) * WEEK;
   const finished = backups
     .flatMap(({ event, seconds }) =>

@@ -120,6 +120,10 @@ describe("nothing that can be read makes the planner throw", () => {
     );
   });
 
+  test.each(['guests.remote-app.on="constructor"', "guests.files-1.disks[0].usedGiB=1000000000000"])("%s", (change) => {
+    expect(planSite(overrideSite(smbSite(), [change]) as SiteSpecInput).ok).toBe(false);
+  });
+
   test("a real site with anything anywhere", () => {
     const paths = pathsOf(smbSite());
     const value = fc.oneof(
