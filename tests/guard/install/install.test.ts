@@ -2,7 +2,7 @@ import { chmodSync, lstatSync, mkdtempSync, readdirSync, rmSync, statSync, symli
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { manifestText, renderNodeConf } from "../../../planning";
-import { handOver, sha256, takeOver } from "../../../providers/guard/handoff";
+import { sha256 } from "../../../providers/guard/handoff";
 import { PartlyInitialised } from "../../../providers/serve";
 import { type ServerGuardState, serverGuardHandler } from "../../../providers/server-guard-handler";
 import { FakeServers, SERVERS } from "./servers";
@@ -11,15 +11,16 @@ jest.setTimeout(30_000);
 
 const HOOK = "local:snippets/coldspare-guard";
 const SNIPPET = "var/lib/vz/snippets/coldspare-guard";
-const handler = serverGuardHandler();
 
 let servers: FakeServers;
+let handler: ReturnType<typeof serverGuardHandler>;
 let cache: string;
 let guestIds: { vmid: number; primary: string }[];
 beforeEach(() => {
   cache = mkdtempSync(join(tmpdir(), "coldspare-cache-"));
   process.env.XDG_CACHE_HOME = cache;
   servers = new FakeServers();
+  handler = serverGuardHandler(servers.connect);
   guestIds = Object.values(servers.manifest().guests);
   for (const { vmid, primary } of guestIds) servers.guest(primary, "qemu-server", vmid);
 });
@@ -340,28 +341,4 @@ describe("deletion", () => {
     await remove(states.two);
     expect(servers.told.at(-1)).toContain("Its guard is left on it as it is");
   });
-});
-
-test("inputs that cannot be", () => {
-  const good = servers.inputs("one");
-  expect(handler.check(good)).toEqual([]);
-  expect(handler.check({ ...good, host: "" })[0]?.reason).toContain(
-    "pulumi config set --path 'coldspare:ssh.hostKeys.one[0]'",
-  );
-  expect(handler.check({ ...good, server: "a;b", manifest: "x" }).map(({ property }) => property)).toEqual([
-    "server",
-    "manifest",
-  ]);
-  expect(
-    handler.diff({ ...good, generation: 1, publicKey: "", drift: [] }, { ...good, server: "two" }).replaces,
-  ).toEqual(["server"]);
-});
-
-test("a manifest goes over by its hash, and nothing else is believed", () => {
-  const hash = handOver("text");
-  expect(takeOver(hash)).toBe("text");
-  expect(() => takeOver(sha256("other"))).toThrow(/is not on this machine .*Fix: run `pulumi up` again/);
-  process.env.XDG_CACHE_HOME = servers.path("one", "mode");
-  expect(takeOver(handOver("elsewhere"))).toBe("elsewhere");
-  rmSync(join(tmpdir(), `coldspare-${process.getuid?.()}`, "manifests", `${sha256("elsewhere")}.json`));
 });

@@ -1,11 +1,13 @@
-/** Servers that are folders, reached through a stand-in for `ssh`; qm, pct and systemctl are small programs that keep files. */
-import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+/** Servers that are folders, whose shell runs here; qm, pct and systemctl are small programs that keep files. */
+import { spawn } from "node:child_process";
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { type SiteManifest, siteManifest } from "../../../planning";
 import type { HandlerContext } from "../../../providers/serve";
 import { type ServerGuardInputs, serverGuardInputs } from "../../../providers/server-guard";
+import { SshError, type SshRunner } from "../../../providers/ssh";
 import { cleanSite, planWith } from "../../planning/sites";
-import { FakeSsh } from "../ssh/fake-ssh";
 
 const KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGZha2VrZXlmYWtla2V5ZmFrZWtleWZha2VrZXlmYWtlMDE=";
 export const SERVERS = ["one", "two", "vault"] as const;
@@ -45,7 +47,8 @@ sub reconcile { open(my $f, '>>', "$ENV{COLDSPARE_ROOT}/commands"); print $f "re
 const MANIFESTS = new Map<string, SiteManifest>();
 
 export class FakeServers {
-  readonly ssh = new FakeSsh(SERVERS);
+  readonly folder = mkdtempSync(join(tmpdir(), "coldspare-fake-servers-"));
+  private readonly silent = new Set<string>();
   readonly told: string[] = [];
 
   constructor() {
@@ -57,10 +60,9 @@ export class FakeServers {
       sleep: "#!/bin/sh\n",
     })) {
       this.write("tools", name, text);
-      chmodSync(join(this.ssh.folder, "tools", name), 0o755);
+      chmodSync(join(this.folder, "tools", name), 0o755);
     }
     for (const server of SERVERS) {
-      this.up(server);
       // Beside the installed program, so that this one is loaded instead of the real module.
       this.write(server, "usr/local/sbin/lib/Coldspare/System.pm", "1;");
       this.write(server, "usr/local/sbin/lib/Coldspare/Reconcile.pm", RECONCILE);
@@ -94,26 +96,47 @@ export class FakeServers {
   }
 
   up(server: string): void {
-    const here = join(this.ssh.folder, server);
-    this.ssh.says(server, `export COLDSPARE_ROOT=${here} PATH=${this.ssh.folder}/tools:$PATH\n`);
+    this.silent.delete(server);
   }
 
   down(server: string): void {
-    this.ssh.says(server, `echo "ssh: connect to host ${server} port 22: No route to host" >&2; exit 255\n`);
+    this.silent.add(server);
   }
+
+  /** In the place of SSH, which has tests of its own: the words go to the server's programs as they are. */
+  readonly connect = (): SshRunner => ({
+    run: (server, [program = "", ...args], { input = "" } = {}) => {
+      if (this.silent.has(server))
+        return Promise.reject(new SshError(server, "unreachable", "No route to host", "look at its console"));
+      const env = { COLDSPARE_ROOT: join(this.folder, server), PATH: `${this.folder}/tools:${process.env.PATH}` };
+      return new Promise((done, fail) => {
+        const child = spawn(program, args, { env, cwd: join(this.folder, server) });
+        const said = { stdout: "", stderr: "" };
+        for (const stream of ["stdout", "stderr"] as const) {
+          child[stream].setEncoding("utf8").on("data", (chunk: string) => {
+            said[stream] += chunk;
+          });
+        }
+        child.once("error", fail);
+        child.once("close", (code) => done({ code: code ?? 255, ...said }));
+        child.stdin.on("error", () => undefined).end(input);
+      });
+    },
+    close: () => Promise.resolve(),
+  });
 
   guest(server: string, kind: "qemu-server" | "lxc", vmid: number, config = "memory: 512\n"): void {
     this.write(server, `etc/pve/nodes/${server}/${kind}/${vmid}.conf`, config);
   }
 
   write(server: string, path: string, text: string): void {
-    const file = join(this.ssh.folder, server, path);
+    const file = join(this.folder, server, path);
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, text);
   }
 
   path(server: string, path: string): string {
-    return join(this.ssh.folder, server, path);
+    return join(this.folder, server, path);
   }
 
   read(server: string, path: string): string {
@@ -134,20 +157,19 @@ export class FakeServers {
 
   /** Keeps what is on the servers. */
   copyTo(folder: string): string {
-    for (const server of SERVERS) cpSync(join(this.ssh.folder, server), join(folder, server), { recursive: true });
+    for (const server of SERVERS) cpSync(join(this.folder, server), join(folder, server), { recursive: true });
     return folder;
   }
 
   /** Puts on the servers what was kept. */
   copyFrom(folder: string): void {
     for (const server of SERVERS) {
-      rmSync(join(this.ssh.folder, server), { recursive: true });
-      cpSync(join(folder, server), join(this.ssh.folder, server), { recursive: true });
-      this.up(server);
+      rmSync(join(this.folder, server), { recursive: true });
+      cpSync(join(folder, server), join(this.folder, server), { recursive: true });
     }
   }
 
   end(): void {
-    this.ssh.end();
+    rmSync(this.folder, { recursive: true, force: true });
   }
 }
