@@ -11,7 +11,7 @@ export const BEFORE = "written before the last refresh";
 export const BOOT_SECONDS = 1;
 
 /** Terms of the lease that make a scenario short. The watchdog of a real server is PVE's, 60 s. */
-const LEASE = { termSeconds: 10, renewSeconds: 2, marginSeconds: 25, watchdogSeconds: 10 };
+const LEASE = { termSeconds: 15, renewSeconds: 3, marginSeconds: 30, watchdogSeconds: 15 };
 
 export function proofSite(fencing: Fencing): SiteSpecInput {
   const site = smbSite();
