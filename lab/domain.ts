@@ -17,6 +17,7 @@ export interface StorageUsage {
 /** One cluster, or one host of its own: its state and the questions that every handler asks of it. */
 export class Domain {
   private readonly queues = new Map<number, Promise<unknown>>();
+  private readonly starts = new Map<string, Promise<unknown>>();
   private readonly views = new Map<string, Domain>();
   /** The domain itself; for the view of a node that is cut off, the domain that it was cut off from. */
   readonly main: Domain;
@@ -137,6 +138,18 @@ export class Domain {
   checkLock(guest: Guest): void {
     const lock = guest.config.lock;
     if (lock) throw fail(`${guest.type === "qemu" ? "VM" : "CT"} is locked (${lock})`);
+  }
+
+  /** Starts of a guest's process on one node come one after the other, whoever asks and whichever view he has. */
+  async oneStart<T>(node: string, vmid: number, work: () => Promise<T>): Promise<T> {
+    const key = `${node} ${vmid}`;
+    const mine = (this.main.starts.get(key) ?? Promise.resolve()).catch(() => undefined).then(work);
+    this.main.starts.set(key, mine);
+    try {
+      return await mine;
+    } finally {
+      if (this.main.starts.get(key) === mine) this.main.starts.delete(key);
+    }
   }
 
   /** One change of a guest at a time, in the order they came. */

@@ -1,7 +1,7 @@
 import type { Domain } from "./domain";
 import { fail } from "./errors";
 import { runHook } from "./hooks";
-import { setProcess } from "./processes";
+import { allProcesses, setProcess } from "./processes";
 import { isDriveKey, parseDrive } from "./qemu-config";
 import type { Guest } from "./state";
 import { startTask, type TaskHandle } from "./tasks";
@@ -49,17 +49,22 @@ export interface PowerOn {
   migratedFrom?: string;
 }
 
-/** Makes the guest run now, or fails as the start task would. */
-export async function powerOn(
+/** Makes the guest run now, or fails as the start task would. A second start waits for the first, and finds it running. */
+export function powerOn(domain: Domain, guest: Guest, handle?: TaskHandle, options: PowerOn = {}): Promise<void> {
+  return domain.oneStart(guest.node, guest.vmid, () => start(domain, guest, handle, options));
+}
+
+async function start(
   domain: Domain,
   guest: Guest,
-  handle?: TaskHandle,
-  { migratedFrom }: PowerOn = {},
+  handle: TaskHandle | undefined,
+  { migratedFrom }: PowerOn,
 ): Promise<void> {
   const { runtime } = domain.world;
   const { node, vmid } = guest;
-  if (guest.running)
-    throw new Error(guest.type === "qemu" ? `VM ${vmid} already running` : `CT ${vmid} already running`);
+  // Also one whose configuration was elsewhere meanwhile.
+  if (allProcesses(domain).some((process) => process.vmid === vmid && process.node === node))
+    throw new Error(`${subject(guest)} already running`);
   if (guest.config.template === "1") throw new Error("you can't start a vm if it's a template");
   const env = migratedFrom === undefined ? {} : { env: { PVE_MIGRATED_FROM: migratedFrom } };
   await runHook(domain, guest, "pre-start", handle, env);
