@@ -4,7 +4,7 @@ import type { Operator } from "../../operations/context";
 import { failoverSteps } from "../../operations/failover";
 import { failoverFacts } from "../../operations/failover-facts";
 import type { OperationHistory } from "../../operations/journal";
-import { readLive } from "../../operations/live";
+import { type LiveSite, readLive } from "../../operations/live";
 import { askSsh } from "../../operations/live-servers";
 import { type FailoverPlan, type FailoverRequest, fencingOf, planFailover } from "../../operations/plan-failover";
 import { refusal } from "../../operations/refusals";
@@ -95,7 +95,37 @@ class Run {
     const open = own === undefined ? others : [own, ...others];
     const facts = await failoverFacts(operator, live, this.request(), open);
     const { plan, refusals, warnings } = planFailover(operator.manifest, live, facts, this.request());
+    const before = refusals.some(({ code }) => code === "OPERATION-NOTHING-THERE")
+      ? await this.doneBefore(live)
+      : undefined;
+    if (before !== undefined) return this.isDone(before);
     return this.show(plan, live.at, refusals, warnings);
+  }
+
+  /** The same command once more, after it had ended well: what it did still stands. */
+  private async doneBefore(live: LiveSite): Promise<OperationHistory | undefined> {
+    const operations = await this.operator.journal.operations();
+    const last = operations.find(({ kind, subject }) => kind === "failover" && subject === this.server);
+    if (last?.closed?.outcome !== "done" || !isSame(last, this.request())) return undefined;
+    const { moves } = last.plan as FailoverPlan;
+    return moves.every(({ guest, to }) => live.guests[guest]?.activeServer === to) ? last : undefined;
+  }
+
+  private isDone(before: OperationHistory): number {
+    const plan = before.plan as FailoverPlan;
+    this.report = {
+      formatVersion: 1,
+      outcome: "done",
+      operation: before.id,
+      resumed: false,
+      plan,
+      steps: [],
+      refusals: [],
+      warnings: [],
+    };
+    const guests = plan.moves.map(({ guest, to }) => `${guest} on ${to}`).join(", ");
+    this.tell([`done already, by ${before.id}: ${guests}`]);
+    return this.end("done", exitCode.fine);
   }
 
   private request(): FailoverRequest {
