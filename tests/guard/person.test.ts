@@ -68,6 +68,45 @@ describe("on a server", () => {
       expect(site.hook("srv1", 113).code).toBe(1);
     });
 
+    test("of a command is given on top of its own claim alone", () => {
+      site = new Servers({ servers: ["srv1", "srv2"], guests: [SQL.replace(",backup-1", "")] });
+      site.run("srv2", ["reconcile"]);
+      site.claim("op@desk", "sql-erp=2@srv1", "srv1");
+      site.mode("srv2", "fail");
+      const allow = (epoch: string, by: string) =>
+        site.run("srv1", ["allow", "sql-erp", "--because", "fenced", "--expect", epoch, by]);
+      for (const [epoch, by] of [
+        ["2", "op@other"],
+        ["1", "op@desk"],
+      ] as const) {
+        const refused = allow(epoch, by);
+        expect(refused.code).toBe(1);
+        expect(refused.stderr).toContain("not the expected one any more, but epoch 2: srv1 may run it (by op@desk");
+      }
+      expect(site.exists("srv1/var/lib/coldspare/permits/sql-erp")).toBe(false);
+      expect(site.run("srv1", ["allow", "sql-erp", "--because", "x", "--expect", "2"]).code).toBe(2);
+      expect(allow("2", "op@desk")).toMatchObject({ code: 0, stderr: "" });
+      expect(site.hook("srv1", 113).code).toBe(0);
+    });
+
+    test("is told on to voters that could not be reached, until a majority knows it", () => {
+      site = new Servers();
+      site.run("srv2", ["reconcile"]);
+      site.mode("srv2", "fail");
+      site.mode("backup-1", "fail");
+      const { stdout } = site.run("srv1", ["allow", "sql-erp", "--because", "srv2 has no power"]);
+      expect(stdout).toContain("Keep every other server of sql-erp off until\n");
+      expect(site.run("srv1", ["status"]).stdout).toContain(
+        "NO majority knows, keep the other servers of it off: srv1\n",
+      );
+      site.mode("backup-1", "up");
+      expect(site.run("srv1", ["reconcile"]).stdout).toContain("backup-1 was told who may run sql-erp");
+      expect(site.run("srv1", ["status"]).stdout).toContain("a majority knows: srv1, backup-1\n");
+      site.mode("srv2", "up");
+      site.config("srv1", 113);
+      expect(site.hook("srv2", 113).code).toBe(1);
+    });
+
     test("needs a reason, and is over after ten minutes", () => {
       site = new Servers();
       expect(site.run("srv1", ["allow", "sql-erp", "--because", " "]).code).toBe(1);
@@ -165,6 +204,16 @@ describe("on a server", () => {
     site.config("srv2", 112, "onboot: 1\ntags: erp\n");
     site.config("srv2", 113, "onboot: 1\nhookscript: local:snippets/coldspare-guard\n");
     site.claim("op", "remote-app=1@srv1", "srv1", "backup-1");
+    // A guest that is being backed up has its turn in a later round; one whose guard is being removed has none.
+    site.config("srv2", 112, "lock: backup\nonboot: 1\ntags: erp\n");
+    site.run("srv2", ["reconcile"]);
+    expect(site.read("srv2/tool.log")).toBe("");
+    site.config("srv2", 112, "onboot: 0\ntags: coldspare-diverged\n");
+    site.put("srv2/etc/coldspare/retired", "");
+    site.run("srv2", ["reconcile"]);
+    expect(site.read("srv2/tool.log")).toBe("");
+    rmSync(join(site.folder, "srv2/etc/coldspare/retired"));
+    site.config("srv2", 112, "onboot: 1\ntags: erp\n");
     site.run("srv2", ["reconcile"]);
     expect(site.read("srv2/tool.log").trim().split("\n")).toEqual([
       expect.stringMatching(

@@ -17,6 +17,7 @@ describe("a voter", () => {
   const read = () => site.ask("srv1", "read", "sql-erp")["sql-erp"];
 
   test("holds what it granted on its own clock since boot, and for a term after it restarted", () => {
+    site.claim("-", "sql-erp=0@srv2", "srv1");
     expect(site.ask("srv1", "grant", "srv2", "start", "sql-erp=0")["sql-erp"]).toMatchObject({
       verdict: "ok",
       grants: "1",
@@ -92,8 +93,21 @@ describe("a voter", () => {
     expect(pong).toBe("pong self=srv1 boot=11111111-1111 uptime=1000 generation=7 hash=abcdef version=1\nend\n");
   });
 
+  test("without memory grants nothing, and for a term after its boot holds what it may have granted", () => {
+    expect(site.ask("srv1", "grant", "srv2", "start", "sql-erp=0")["sql-erp"]?.verdict).toBe("denied");
+    expect(site.ask("srv1", "grant", "srv2", "renew", "sql-erp=0")["sql-erp"]?.verdict).toBe("denied");
+    expect(read()).toMatchObject({ fresh: "1", grants: "0", hold: "0", holder: "-" });
+    site.clock("srv1", 20, "22222222-2222");
+    expect(read()).toMatchObject({ hold: "40", holder: "unknown" });
+    // What it is told of the record does not tell it what it had granted.
+    site.claim("-", "sql-erp=0@srv2", "srv1");
+    expect(read()).toMatchObject({ hold: "40", holder: "unknown" });
+    site.clock("srv1", 60);
+    expect(read()).toMatchObject({ hold: "0", holder: "-" });
+  });
+
   test("the primary that it starts from is kept, when the plan names another one later", () => {
-    site.ask("srv1", "grant", "srv2", "start", "sql-erp=0");
+    site.claim("-", "sql-erp=0@srv2", "srv1");
     site.configure("srv1", (text) => text.replace("primary=srv2 spare=srv1", "primary=srv1 spare=srv2"));
     expect(read()).toMatchObject({ epoch: "0", server: "srv2" });
   });

@@ -20,7 +20,8 @@ sub apply_operation {
         return $becomes->(epoch => $op->{epoch}, server => $op->{server}, by => $op->{by});
     }
     if ($kind eq 'grant') {
-        return ('denied', $state) if $op->{server} eq $NOBODY || !$is->($op->{epoch}, $op->{server});
+        # Who remembers nothing may have promised the opposite: it has to be told a record first.
+        return ('denied', $state) if $state->{fresh} || $op->{server} eq $NOBODY || !$is->($op->{epoch}, $op->{server});
         my $grants = $state->{grants} + ($op->{kind} eq 'start' ? 1 : 0);
         return $becomes->(grants => $grants, holder => $op->{server}, until => $op->{now} + $op->{term});
     }

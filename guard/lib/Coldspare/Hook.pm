@@ -106,7 +106,10 @@ sub by_votes {
             $q->{answers}{$self} = $own;
         }
         elsif ($verdict->{verdict} eq 'release') { take_over($conf, $guest, $q, $verdict, $early) }
-        elsif ($verdict->{verdict} eq 'grant') { take_grants($conf, $guest, $q, $verdict) }
+        elsif ($verdict->{verdict} eq 'grant') {
+            remind($conf, $guest, $q->{answers});
+            take_grants($conf, $guest, $q, $verdict);
+        }
         else { return $verdict }
     }
     return refuse('split');
@@ -127,6 +130,20 @@ sub take_over {
     my $epoch = $verdict->{epoch} + 1;
     my $own = vote($conf, $guest, { op => 'claim', epoch => $epoch, server => $self, by => $by });
     @$q{qw(answers silent)} = consult($conf, $guest, $own, ['claim', $by, "$name=$epoch\@$self"], $early);
+}
+
+# The first start of a guest at a new site: all voters answer and none has ever seen a claim, so those without memory are given
+# the record that they all name. Before that they grant nothing.
+sub remind {
+    my ($conf, $guest, $answers) = @_;
+    my @voters = @{ $guest->{voters} };
+    return if grep { !$answers->{$_} || $answers->{$_}{epoch} > 0 } @voters;
+    my ($self, %requests) = ($conf->{self});
+    for my $voter (grep { $answers->{$_}{fresh} } @voters) {
+        if ($voter eq $self) { vote($conf, $guest, { op => 'claim', epoch => 0, server => $guest->{primary}, by => $NOBODY }) }
+        else { $requests{$voter} = ['claim', $NOBODY, "$guest->{name}=0\@$guest->{primary}"] }
+    }
+    ask_all($conf, $ANSWER_SECONDS, \%requests) if %requests;
 }
 
 # The own vote first: without it the others need not count up. They are given until the agent renews.

@@ -22,7 +22,9 @@ sub wrong_use { my ($text) = @_; print STDERR "use: coldspare-node $text\n"; ret
 
 sub allow {
     my ($which, $option, $because, @more) = @_;
-    return wrong_use('allow GUEST --because "what you saw"') unless ($which // '') =~ /^(?:$NAME|\d+)$/ && ($option // '') eq '--because' && !@more;
+    my $expected = expected(@more);
+    return wrong_use('allow GUEST --because "what you saw" [--expect EPOCH BY]')
+        unless ($which // '') =~ /^(?:$NAME|\d+)$/ && ($option // '') eq '--because' && $expected;
     return refused('say what you saw: --because "srv2 has no power, I pulled the plug"') unless ($because // '') =~ /\S/;
     my $conf = eval { conf() } // return refused($@);
     my $guest = $which =~ /^\d+$/ ? guest_of($conf, $which) : $conf->{guests}{$which};
@@ -34,6 +36,8 @@ sub allow {
     my $by = 'allow@' . $conf->{self} . '-' . (time_of_day() =~ s/[^0-9TZ]//gr) . "-$$";
     my $answers = read_voters($conf, $guest)->{$name};
     my $epoch = 0;
+    my $other = overtaken($expected, $answers->{ $conf->{self} } // {});
+    return refused($other) if $other;
     for my $voter (sort keys %$answers) {
         my $record = $answers->{$voter};
         $epoch = $record->{epoch} if $record->{epoch} > $epoch;
@@ -44,13 +48,34 @@ sub allow {
         next if ($answer->{verdict} // 'ok') eq 'ok';
         return refused("$voter answers, so it is not off, and says: $answer->{reason}. Stop it there first, then run this again");
     }
-    return permit_start($conf, $guest, $epoch + 1, $by, $because, $answers);
+    return permit_start($conf, $guest, $epoch + 1, $by, $because, $expected);
+}
+
+# A command gives its permission only on top of its own claim: who was given the guest since, or claimed it, must not lose it.
+sub expected {
+    my ($option, $epoch, $by, @more) = @_;
+    return {} unless defined $option;
+    return $option eq '--expect' && !@more && ($epoch // '') =~ /^\d{1,15}$/ && ($by // '') =~ /^[!-~]{1,200}$/ ? { epoch => $epoch, by => encode(decode($by)) } : undef;
+}
+
+sub overtaken {
+    my ($expected, $own) = @_;
+    return '' if !%$expected || defined $own->{epoch} && $own->{epoch} == $expected->{epoch} && $own->{by} eq $expected->{by};
+    my $now = defined $own->{epoch} ? record_words($own) : 'no vote' . ($own->{reason} ? ": $own->{reason}" : '');
+    return "the record here is not the expected one any more, but $now. Nothing was allowed; see coldspare status, then run the operator's command again";
 }
 
 sub permit_start {
-    my ($conf, $guest, $epoch, $by, $because, $answers) = @_;
+    my ($conf, $guest, $epoch, $by, $because, $expected) = @_;
     my $name = $guest->{name};
-    my $own = vote($conf, $guest, { op => 'claim', epoch => $epoch, server => $conf->{self}, by => $by });
+    my $overtaken = '';
+    my $own = eval {
+        locked($name, sub {
+            $overtaken = overtaken($expected, vote_locked($conf, $guest, { op => 'read' }));
+            return $overtaken ? { verdict => 'refused' } : vote_locked($conf, $guest, { op => 'claim', epoch => $epoch, server => $conf->{self}, by => $by });
+        });
+    } // { verdict => 'refused', reason => $@ =~ s/\n+$//r };
+    return refused($overtaken) if $overtaken;
     my $why = $own->{reason} // "it is at epoch $own->{epoch} by now; run the command again";
     return refused("the own record cannot be written: $why") unless $own->{verdict} eq 'ok';
     my @others = grep { $_ ne $conf->{self} } @{ $guest->{voters} };
@@ -74,6 +99,10 @@ sub permit_start {
         my $knows = $told{$voter} eq 'ok';
         print "  $voter: " . ($knows ? "knows that only $conf->{self} may run it\n" : "could not be told ($told{$voter}); it may still let another server start it\n");
     }
+    if (2 * (1 + grep { $told{$_} eq 'ok' } @others) <= @{ $guest->{voters} }) {
+        print "No majority knows it yet; the agent here goes on telling the others. Keep every other server of $name off until\n",
+            "`coldspare-node status` on $conf->{self} says that a majority knows.\n";
+    }
     return 0;
 }
 
@@ -88,7 +117,7 @@ sub status {
         my $record = is_voter($conf->{self}, @{ $guest->{voters} }) ? vote($conf, $guest, { op => 'read' }) : {};
         my @ids = map { id_status($conf, $guest, $_) } ids_here($conf, $guest);
         if ($plain) { print map { plain_line($guest, $_, $record) . "\n" } @ids }
-        else { print_guest($guest, $record, \@ids) }
+        else { print_guest($conf, $guest, $record, \@ids) }
     }
     return 0;
 }
@@ -112,9 +141,10 @@ sub print_header {
 }
 
 sub print_guest {
-    my ($guest, $record, $ids) = @_;
+    my ($conf, $guest, $record, $ids) = @_;
     my $who = defined $record->{epoch} ? record_words($record) : 'no vote here' . ($record->{reason} ? ": $record->{reason}" : '');
     print "$guest->{name}: $who\n";
+    print_allowed($conf, $guest, $record) if ($record->{by} // '') =~ /^allow\@/;
     print "  granted to $record->{holder} for $record->{hold} s more\n" if $record->{hold};
     my $lease = read_validity($guest->{name});
     if ($lease && grep { $_->{running} } @$ids) {
@@ -129,6 +159,16 @@ sub print_guest {
         push @words, "tags $id->{tags}" if $id->{tags} ne '';
         print "  $id->{vmid}: " . join(', ', @words) . "\n";
     }
+}
+
+# Whether the other side may be switched on again.
+sub print_allowed {
+    my ($conf, $guest, $record) = @_;
+    my $answers = read_voters($conf, $guest)->{ $guest->{name} };
+    my $same = sub { my ($theirs) = @_; $theirs && !$theirs->{fresh} && !grep { $theirs->{$_} ne $record->{$_} } qw(epoch server by) };
+    my @know = grep { $same->($answers->{$_}) } @{ $guest->{voters} };
+    my $majority = 2 * @know > @{ $guest->{voters} };
+    print '  allowed by a person; ' . ($majority ? 'a majority knows' : 'NO majority knows, keep the other servers of it off') . ': ' . (join(', ', @know) || 'nobody') . "\n";
 }
 
 # ---- take-config ----------------------------------------------------------------------------------------------------

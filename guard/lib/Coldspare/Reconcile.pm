@@ -10,7 +10,7 @@ use Coldspare::Voter;
 use Coldspare::Peers;
 use Coldspare::Guests;
 
-our @EXPORT = qw(reconcile reconcile_all read_voters);
+our @EXPORT = qw(reconcile reconcile_all read_voters spread);
 
 my $HOOKSCRIPT = 'local:snippets/coldspare-guard';
 my $DIVERGED = 'coldspare-diverged';
@@ -74,11 +74,21 @@ sub truth_for {
     return $record->{epoch} > $mine->{epoch} ? $record : undef;
 }
 
+# What a person allowed here is told to voters that could not be reached then, until a majority knows it: else the other side,
+# back again, finds a majority for itself. One that has seen something newer denies it.
+sub spread {
+    my ($conf, $answers, $voter) = @_;
+    my ($own, $theirs) = @$answers{ $conf->{self}, $voter };
+    return undef unless $own && $theirs && $voter ne $conf->{self} && $own->{server} eq $conf->{self};
+    return undef unless $own->{by} =~ /^allow\@\Q$conf->{self}\E-/ && $theirs->{epoch} < $own->{epoch};
+    return $own;
+}
+
 sub learn {
     my ($conf, $guest, $answers, $pushes) = @_;
     my @done;
     for my $voter (@{ $guest->{voters} }) {
-        my $truth = truth_for($guest, $answers, $voter) // next;
+        my $truth = spread($conf, $answers, $voter) // truth_for($guest, $answers, $voter) // next;
         if ($voter ne $conf->{self}) {
             push @{ $pushes->{$voter}{ $truth->{by} } }, "$guest->{name}=$truth->{epoch}\@$truth->{server}";
             next;

@@ -5,7 +5,6 @@ use warnings;
 use Exporter 'import';
 use Coldspare::System;
 use Coldspare::Conf;
-use Coldspare::Conf;
 use Coldspare::Decisions;
 use Coldspare::Voter;
 

@@ -31,7 +31,7 @@ sub locked {
 sub load_state {
     my ($conf, $guest) = @_;
     my $file = record_file($guest->{name});
-    my %hold = (holder => $NOBODY, until => 0);
+    my %hold = load_hold($conf, $guest->{name});
     my $text = slurp($file);
     if (!defined $text) {
         die "cannot read $file: $!\n" if -e $file;
@@ -42,14 +42,16 @@ sub load_state {
     $broken ||= ($words->{server} // '') !~ /^(?:$NAME|-)$/ || ($words->{by} // '') eq '';
     die "the record $file is broken (epoch, server, by and the counter of grants must be there); this server has no vote on $guest->{name}. "
         . "Way out: remove the file; the record is learnt again when all other voters answer\n" if $broken;
-    return { %hold, %$words, since => $words->{since} // $NOBODY, fresh => 0, load_hold($conf, $guest->{name}) };
+    return { %$words, since => $words->{since} // $NOBODY, fresh => 0, %hold };
 }
 
-# Holds of this boot are exact. One of an earlier boot, or one that a power cut tore, counts from boot for a whole term.
+# Holds of this boot are exact. One of an earlier boot, one that a power cut tore, or none at all (a voter that was installed anew
+# forgot what it granted) counts from boot for a whole term.
 sub load_hold {
     my ($conf, $name) = @_;
-    my $text = slurp(hold_file($name)) // return ();
-    my $hold = eval { words($text) } // {};
+    my $text = slurp(hold_file($name));
+    return (holder => $NOBODY, until => 0) if !defined $text && uptime() >= $conf->{term};
+    my $hold = eval { words($text // '') } // {};
     my $whole = ($hold->{until} // '') =~ /^\d+(\.\d+)?$/ && ($hold->{holder} // '') =~ /^$NAME$/;
     return (holder => $hold->{holder}, until => $hold->{until} + 0) if $whole && ($hold->{boot} // '') eq boot_id();
     my (undef, $state) = apply_operation({ holder => $whole ? $hold->{holder} : 'unknown' }, { op => 'boot', term => $conf->{term} });
