@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { type InstalledFile, programFiles } from "../../providers/guard/programs";
 import { checkout, EngineStack, type StateResource } from "./engine";
 import { SiteLab } from "./site-lab";
 
@@ -65,6 +66,13 @@ it("holds what it promises and nothing else", () => {
   const tsc = join(project, "node_modules/typescript/bin/tsc");
   // The types of the package are enough for a strict program.
   execFileSync(process.execPath, [tsc, "-p", project], { stdio: "inherit" });
+});
+
+it("brings the programs for servers as they are in the checkout", () => {
+  const programs = join(project, "node_modules/coldspare/dist/providers/guard/programs.js");
+  const installed: InstalledFile[] = require(programs).programFiles(true);
+  expect(installed.map(({ path }) => path)).toContain("/usr/local/lib/coldspare/Coldspare/Decisions.pm");
+  expect(installed).toEqual(programFiles(true));
 });
 
 it("answers 'coldspare check' from the installed package", () => {

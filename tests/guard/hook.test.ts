@@ -198,6 +198,18 @@ describe("the hook", () => {
     expect(site.ask("backup-1", "read", "sql-erp")["sql-erp"]).toMatchObject({ epoch: "0" });
   });
 
+  test("a full disk of its own is named as what is to be mended, with the others in order", () => {
+    make();
+    site.run("srv2", ["reconcile"]);
+    rmSync(join(site.folder, "srv2/var/lib/coldspare/records/sql-erp.new"), { force: true });
+    symlinkSync("/dev/full", join(site.folder, "srv2/var/lib/coldspare/records/sql-erp.new"));
+    const refused = site.hook("srv2", 113);
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toContain("this server's own record cannot be used");
+    expect(refused.stderr).toMatch(/srv2 .*no vote: .*No space left on device/);
+    expect(refused.stderr).toContain("What to do: Mend what the line of this server says.");
+  });
+
   test("a broken record has no vote, and says so", () => {
     make();
     const torn = ["epoch=0 server=srv2 by=- since=- grants=\n", "epoch=0 server=srv2 by=-\n", "epo", ""];

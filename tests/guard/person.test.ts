@@ -53,6 +53,10 @@ describe("on a server", () => {
       expect(refused.code).toBe(1);
       expect(refused.stderr).toContain("srv2 answers, so it is not off, and says: 113 runs on srv2");
       expect(site.hook("srv1", 113).code).toBe(1);
+      site.mode("srv2", "mute");
+      const silent = site.run("srv1", ["allow", "sql-erp", "--because", "I believe it is off"]);
+      expect(silent.code).toBe(1);
+      expect(silent.stderr).toContain("srv2 answered a moment ago, so it is not off, and then no more (");
     });
 
     test("is over when the record changes: the other side came back and was given the guest, or a command blocked it", () => {

@@ -19,6 +19,7 @@ case "$mode" in
   hang) exec sleep 40 ;;
   cut) COLDSPARE_ROOT="$SERVERS/$peer" SSH_ORIGINAL_COMMAND="$*" "$NODE" serve | head -c 30; exit 0 ;;
   suspend) case "$*" in grant*) echo "1000.00 0" > "$COLDSPARE_ROOT/proc/uptime" ;; esac ;;
+  mute) case "$*" in release*) exit 255 ;; esac ;;
   deaf) COLDSPARE_ROOT="$SERVERS/$peer" SSH_ORIGINAL_COMMAND="$*" "$NODE" serve >/dev/null; exit 255 ;;
 esac
 export COLDSPARE_ROOT="$SERVERS/$peer" SSH_ORIGINAL_COMMAND="$*"
@@ -41,7 +42,7 @@ export interface Result {
   stdout: string;
   stderr: string;
 }
-export type Mode = "up" | "fail" | "hang" | "cut" | "deaf" | "suspend";
+export type Mode = "up" | "fail" | "hang" | "cut" | "deaf" | "mute" | "suspend";
 export interface SiteOptions {
   fencing?: "confirm" | "power" | "lease";
   /** Lines `term 60` and so on. */

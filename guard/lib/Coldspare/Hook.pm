@@ -28,7 +28,8 @@ sub hook {
     }
     my $passes = eval { pre_start($conf, $vmid) };
     return $passes ? 0 : 1 if defined $passes;
-    say_and_note('error', "$vmid must not start: " . ($@ =~ s/\n+$//r));
+    say_and_note('error', join "\n  ", "$vmid must not start, as it could not be found out who may run it: " . ($@ =~ s/\n+$//r),
+        'What to do: mend that (a full or read-only disk: df -h /run /var; another start that hangs: the task list), then start it again.');
     return 1;
 }
 
@@ -107,8 +108,10 @@ sub by_votes {
         }
         elsif ($verdict->{verdict} eq 'release') { take_over($conf, $guest, $q, $verdict, $early) }
         elsif ($verdict->{verdict} eq 'grant') {
-            remind($conf, $guest, $q->{answers});
-            take_grants($conf, $guest, $q, $verdict);
+            my $why = remind($conf, $guest, $q->{answers}) // take_grants($conf, $guest, $q, $verdict) // next;
+            # The other voters may be in order: what is to be mended is here.
+            $q->{silent}{$self} = "no vote: $why";
+            return refuse('self');
         }
         else { return $verdict }
     }
@@ -133,20 +136,22 @@ sub take_over {
 }
 
 # The first start of a guest at a new site: all voters answer and none has ever seen a claim, so those without memory are given
-# the record that they all name. Before that they grant nothing.
+# the record that they all name. Before that they grant nothing. Returns why the own record could not be written.
 sub remind {
     my ($conf, $guest, $answers) = @_;
     my @voters = @{ $guest->{voters} };
     return if grep { !$answers->{$_} || $answers->{$_}{epoch} > 0 } @voters;
-    my ($self, %requests) = ($conf->{self});
+    my ($self, $why, %requests) = ($conf->{self});
     for my $voter (grep { $answers->{$_}{fresh} } @voters) {
-        if ($voter eq $self) { vote($conf, $guest, { op => 'claim', epoch => 0, server => $guest->{primary}, by => $NOBODY }) }
+        if ($voter eq $self) { $why = vote($conf, $guest, { op => 'claim', epoch => 0, server => $guest->{primary}, by => $NOBODY })->{reason} }
         else { $requests{$voter} = ['claim', $NOBODY, "$guest->{name}=0\@$guest->{primary}"] }
     }
-    ask_all($conf, $ANSWER_SECONDS, \%requests) if %requests;
+    ask_all($conf, $ANSWER_SECONDS, \%requests) if %requests && !$why;
+    return $why;
 }
 
-# The own vote first: without it the others need not count up. They are given until the agent renews.
+# The own vote first: without it the others need not count up. They are given until the agent renews. Returns why
+# the own vote cannot be given.
 sub take_grants {
     my ($conf, $guest, $q, $verdict) = @_;
     my ($name, $self) = ($guest->{name}, $conf->{self});
@@ -159,10 +164,11 @@ sub take_grants {
         ($answers, $silent) = consult($conf, $guest, $own, ['grant', $self, 'start', "$name=$verdict->{epoch}"], $enough);
         $answers = $granted->($answers);
     }
-    elsif ($own->{reason}) { $silent = { $self => "no vote: $own->{reason}" } }
+    elsif ($own->{reason}) { return $own->{reason} }
     $q->{silent} = { %{ $q->{silent} }, %$silent };
     $q->{heard} = $q->{answers};
     $q->{answers} = $answers;
+    return undef;
 }
 
 sub passed {

@@ -45,8 +45,10 @@ sub allow {
         # Who answers is not off: it has to say that nothing of the guest runs there.
         my ($ask) = ask_all($conf, $ANSWER_SECONDS, { $voter => ['release', $by, $conf->{self}, "$name=$record->{epoch}"] });
         my $answer = $ask->{answers} && $ask->{answers}{$name} || {};
-        next if ($answer->{verdict} // 'ok') eq 'ok';
-        return refused("$voter answers, so it is not off, and says: $answer->{reason}. Stop it there first, then run this again");
+        my $verdict = $answer->{verdict};
+        return refused("$voter answered a moment ago, so it is not off, and then no more (" . ($ask->{silence} // 'no answer') . '). Look at it, then run this again') unless $verdict;
+        next if $verdict eq 'ok';
+        return refused("$voter answers, so it is not off, and says: " . ($answer->{reason} // 'no reason given') . ". Stop it there first, then run this again");
     }
     return permit_start($conf, $guest, $epoch + 1, $by, $because, $expected);
 }

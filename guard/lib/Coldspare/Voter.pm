@@ -50,6 +50,7 @@ sub load_state {
 sub load_hold {
     my ($conf, $name) = @_;
     my $text = slurp(hold_file($name));
+    die 'cannot read ' . hold_file($name) . ": $!\n" if !defined $text && -e hold_file($name);
     return (holder => $NOBODY, until => 0) if !defined $text && uptime() >= $conf->{term};
     my $hold = eval { words($text // '') } // {};
     my $whole = ($hold->{until} // '') =~ /^\d+(\.\d+)?$/ && ($hold->{holder} // '') =~ /^$NAME$/;
