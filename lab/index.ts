@@ -26,8 +26,11 @@ export interface LabOptions {
   ports?: Record<string, number>;
   /** Port of the control interface. @default any free port */
   controlPort?: number;
-  /** Virtual seconds per real second. @default 20 */
-  clock?: { speed: number };
+  /**
+   * Virtual seconds per real second (default 20), and how many times less virtual time PVE's own work takes: copies, backups,
+   * starts (default 1). Timers, schedules, delays and what guests and hosts need stay as they are.
+   */
+  clock?: { speed: number; taskSpeed?: number };
   /**
    * Makes nodes and witnesses real hosts, and running guests real processes on them. Needs Linux and root.
    *
@@ -66,7 +69,12 @@ export async function startLab(options: LabOptions): Promise<Lab> {
   for (const folder of [options.folder, path.join(options.folder, "shelf"), path.join(options.folder, "volumes")])
     fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
   const certificates = await labCertificates(options.folder);
-  const world = new World(options.folder, options.topology, options.clock?.speed ?? DEFAULT_SPEED);
+  const world = new World(
+    options.folder,
+    options.topology,
+    options.clock?.speed ?? DEFAULT_SPEED,
+    options.clock?.taskSpeed,
+  );
   const tokens = labTokens(world);
   const validator = options.schemaFile ? openValidator(options.schemaFile) : undefined;
   if (!validator) process.stderr.write("lab: no API schema was given, requests are NOT validated\n");

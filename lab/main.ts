@@ -19,6 +19,7 @@ interface StartOptions {
   folder: string;
   schema?: string;
   speed?: string;
+  taskSpeed?: string;
   detach?: boolean;
   hosts?: boolean;
   json?: boolean;
@@ -63,6 +64,7 @@ async function start(options: StartOptions): Promise<void> {
     const args = ["start", "--topology", path.resolve(topologyFile), "--folder", folder, "--speed", speed];
     if (options.schema) args.push("--schema", path.resolve(options.schema));
     if (options.hosts) args.push("--hosts");
+    if (options.taskSpeed) args.push("--task-speed", options.taskSpeed);
     const lab = await startDetached(folder, args);
     return say(options, lab, describe(lab));
   }
@@ -73,10 +75,13 @@ async function serve(options: StartOptions & { speed: string }, folder: string, 
   const topology = JSON.parse(fs.readFileSync(topologyFile, "utf8")) as LabTopology;
   const speed = Number(options.speed);
   if (!(speed > 0)) throw new Error(`--speed ${options.speed}: must be a number above 0`);
+  const taskSpeed = options.taskSpeed === undefined ? undefined : Number(options.taskSpeed);
+  if (taskSpeed !== undefined && !(taskSpeed > 0))
+    throw new Error(`--task-speed ${options.taskSpeed}: must be a number above 0`);
   const base = {
     folder,
     topology,
-    clock: { speed },
+    clock: { speed, ...(taskSpeed === undefined ? {} : { taskSpeed }) },
     ...(options.hosts ? { hosts: true } : {}),
     ...(options.schema ? { schemaFile: options.schema } : {}),
   };
@@ -149,6 +154,7 @@ common(program.command("start").description("start the lab, or show it when it r
     "published API schema; without it requests are not validated. Default: the file that COLDSPARE_PVE_SCHEMA names",
     process.env.COLDSPARE_PVE_SCHEMA,
   )
+  .option("--task-speed <n>", "how many times quicker PVE's own work is (copies, backups, starts); default: 1")
   .option("--speed <n>", "virtual seconds per real second; default: 20, with --hosts 1")
   .option("--hosts", "nodes are real hosts (namespaces, sshd), guests real processes; needs Linux and root")
   .option("--detach", "run on in the background")

@@ -82,7 +82,7 @@ const QUORUM_SECONDS = 10;
 async function waitForQuorum(domain: Domain, name: string, handle: TaskHandle): Promise<void> {
   // Real hosts boot in real time, however fast the lab's clock runs.
   const scale = domain.world.hosts ? domain.world.clock.speed : 1;
-  for (let left = QUORUM_SECONDS; left > 0 && !domain.quorate(name); left--) await handle.takes(scale);
+  for (let left = QUORUM_SECONDS; left > 0 && !domain.quorate(name); left--) await handle.waits(scale);
   domain.requireQuorum(name);
 }
 
@@ -120,7 +120,7 @@ export function bootGuests(world: World, name: string): void {
         } catch (error) {
           handle.warn(`unable to start ${vmid} - ${error instanceof Error ? error.message : String(error)}`);
         }
-        if (startup(guest).up > 0) await handle.takes(startup(guest).up);
+        if (startup(guest).up > 0) await handle.waits(startup(guest).up);
       }
     },
   });

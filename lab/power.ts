@@ -196,7 +196,7 @@ async function shutDown(domain: Domain, guest: Guest, timeout: number, handle: T
   if (runtime) return runtime.end(guest.node, guest.vmid, guest.running!.pid, "shutdown", timeout);
   const needs = guest.type === "lxc" ? 2 : 5;
   const waits = hasBooted(domain, guest) ? needs : bootSeconds(guest) + needs;
-  await handle.takes(Math.min(waits, timeout));
+  await handle.waits(Math.min(waits, timeout));
   return waits <= timeout;
 }
 

@@ -105,7 +105,6 @@ async function sync(
   time: number,
   say: (text: string) => void,
 ): Promise<void> {
-  const { clock } = domain.world;
   const guest = domain.guest(job.guest);
   if (!guest || guest.node !== job.source) throw new Error(`no such guest '${job.guest}' on node '${job.source}'`);
   say("start replication job");
@@ -114,7 +113,7 @@ async function sync(
   const volids = volumes.map(({ volid }) => volid);
   say(`volumes => ${volids.join(",")}`);
   await alive(domain, job, volids, state);
-  await clock.sleep(1);
+  await domain.world.work(1);
   const snapshot = `__replicate_${job.id}_${time}__`;
   const targets = volumes.map(({ volid, volume }) => target(domain, job, volid, volume));
   for (const { volid, volume } of volumes) {
@@ -128,7 +127,7 @@ async function sync(
       const bytes = base ? Math.min(volume.used, 8 * 1024 * 1024) : volume.used;
       say(base ? `incremental sync '${volid}' (${base} => ${snapshot})` : `full sync '${volid}' (${snapshot})`);
       const rate = Number(job.rate ?? 0) * 1024 * 1024 || COPY_RATE;
-      await clock.sleep(1 + bytes / rate);
+      await domain.world.work(1 + bytes / rate);
       await alive(domain, job, volids, state);
       const copy = copyVolume(domain, volume, backing);
       for (const old of copy.snapshots.filter((name) => name.startsWith(`__replicate_${job.id}_`)))
@@ -192,7 +191,7 @@ async function removeCopies(domain: Domain, job: ReplicationJob, say: (text: str
         volumes.map(({ volid }) => volid),
         0,
       );
-    await domain.world.clock.sleep(1);
+    await domain.world.work(1);
     for (const { volid, volume } of volumes) {
       const entry = domain.state.storages[splitVolid(volid).storage]!;
       const copy = domain.state.volumes.find(

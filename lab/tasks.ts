@@ -8,8 +8,10 @@ export interface TaskHandle {
   log(...lines: string[]): void;
   /** A warning: the task ends `WARNINGS: n`. */
   warn(text: string): void;
-  /** Lets virtual time pass. */
+  /** The work of so many virtual seconds; a lab whose tasks are quick does it in less. */
   takes(seconds: number): Promise<void>;
+  /** Lets so many virtual seconds pass, however quick the lab's tasks are. */
+  waits(seconds: number): Promise<void>;
 }
 
 export interface TaskRequest {
@@ -67,6 +69,10 @@ export function startTask(domain: Domain, request: TaskRequest): string {
 async function run(domain: Domain, request: TaskRequest, task: Task): Promise<void> {
   const { clock } = domain.world;
   let warnings = 0;
+  const passed = async (time: Promise<void>) => {
+    await time;
+    if (task.exitstatus !== undefined) throw new Error(KILLED);
+  };
   const handle: TaskHandle = {
     task,
     log: (...lines) => void task.log.push(...lines),
@@ -74,10 +80,8 @@ async function run(domain: Domain, request: TaskRequest, task: Task): Promise<vo
       warnings++;
       task.log.push(`WARN: ${text}`);
     },
-    takes: async (seconds) => {
-      await clock.sleep(seconds * domain.world.faults.slowdown);
-      if (task.exitstatus !== undefined) throw new Error(KILLED);
-    },
+    takes: (seconds) => passed(domain.world.work(seconds * domain.world.faults.slowdown)),
+    waits: (seconds) => passed(clock.sleep(seconds)),
   };
   const end = (exitstatus: string, line: string) => {
     if (task.exitstatus !== undefined) return;

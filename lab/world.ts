@@ -38,6 +38,7 @@ export class World {
     readonly folder: string,
     readonly topology: LabTopology,
     speed: number,
+    private readonly taskSpeed = 1,
   ) {
     const previous = StateFile.read(folder);
     const now = Date.now() / 1000;
@@ -95,6 +96,11 @@ export class World {
     return !(this.state.splits ?? []).some(
       ({ a, b }) => (a.includes(x) && b.includes(y)) || (a.includes(y) && b.includes(x)),
     );
+  }
+
+  /** What PVE itself does within so many virtual seconds: copies, backups, starts. */
+  work(seconds: number): Promise<void> {
+    return this.clock.sleep(seconds / this.taskSpeed);
   }
 
   /** The state has changed. */
