@@ -4,7 +4,7 @@
  * way to one of them (dead ends).
  */
 
-/** A state is a row of small numbers; see layout.ts for what stands where. */
+/** A state is a row of numbers below 16, of even length; see layout.ts for what stands where. */
 export type State = Uint8Array;
 
 export type Emit = (label: string, next: State) => void;
@@ -58,11 +58,20 @@ class Numbers {
   }
 }
 
-const keyOf = (state: State): string => String.fromCharCode.apply(null, state as unknown as number[]);
+/** Two numbers to a letter: all are below 16, and short strings of one-byte letters are what a Map is fastest with. */
+function keyOf(state: State): string {
+  const letters = new Array<number>(state.length >> 1);
+  for (let i = 0; i < letters.length; i++) letters[i] = (state[2 * i]! << 4) | state[2 * i + 1]!;
+  return String.fromCharCode.apply(null, letters);
+}
 
 function stateOf(key: string): State {
-  const state = new Uint8Array(key.length);
-  for (let i = 0; i < key.length; i++) state[i] = key.charCodeAt(i);
+  const state = new Uint8Array(key.length * 2);
+  for (let i = 0; i < key.length; i++) {
+    const letter = key.charCodeAt(i);
+    state[2 * i] = letter >> 4;
+    state[2 * i + 1] = letter & 15;
+  }
   return state;
 }
 
@@ -130,7 +139,8 @@ export function explore(system: System, limit = 20_000_000): Exploration {
   if (complete && violations.length === 0 && system.good) {
     const stuck = deadEnds(keys, edgesFrom, edgesTo, system);
     excused = stuck.excused;
-    if (stuck.first >= 0) violations.push({ what: `a dead end (${stuck.count} in all)`, trace: traceOf(stuck.first, []) });
+    if (stuck.first >= 0)
+      violations.push({ what: `a dead end (${stuck.count} in all)`, trace: traceOf(stuck.first, []) });
   }
   const seconds = (Date.now() - started) / 1000;
   return { states: keys.length, transitions, depth, violations, excused, complete, seconds };

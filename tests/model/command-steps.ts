@@ -2,10 +2,10 @@
 import type { Emit, State } from "./checker";
 import {
   BY,
+  BY_ALLOW,
   byCommand,
-  CHANGED,
   CONFIG,
-  COUNTED,
+  CONFIRMED,
   count,
   EPOCH,
   FRESH,
@@ -14,6 +14,8 @@ import {
   MASK,
   NOBODY,
   PERMIT,
+  QUIET,
+  RESTARTED,
   RUNS,
   SERVER,
   STAGE,
@@ -21,17 +23,27 @@ import {
   UP,
   WAIT,
 } from "./layout";
-import { consent, nameOf, powerOff } from "./server-steps";
 import type { Command } from "./run";
+import { consent, nameOf, powerOff } from "./server-steps";
 import type { World } from "./world";
 
 /** Where a command is. */
-export const AT = { idle: 0, read: 1, confirmed: 2, blocking: 3, blocked: 4, waiting: 5, claiming: 6, claimed: 7 } as const;
+export const AT = {
+  idle: 0,
+  read: 1,
+  confirmed: 2,
+  blocking: 3,
+  blocked: 4,
+  waiting: 5,
+  claiming: 6,
+  claimed: 7,
+} as const;
 
 export function commandSteps(world: World, state: State, emit: Emit): void {
   world.run.commands.forEach((command, index) => {
     const stage = state[STAGE + index]!;
-    const say = (text: string, next: State) => emit(`${index + 1} (${command.kind} ${nameOf(command.from)}-${nameOf(command.to)}): ${text}`, next);
+    const say = (text: string, next: State) =>
+      emit(`${index + 1} (${command.kind} ${nameOf(command.from)}-${nameOf(command.to)}): ${text}`, next);
     const step = new CommandStep(world, command, index, state, say);
     if (stage !== AT.idle) step.crash();
     if (stage === AT.idle) step.read();
@@ -80,7 +92,7 @@ class CommandStep {
 
   private ended(): State {
     const next = this.next(AT.idle);
-    for (const field of [TARGET, MASK, COUNTED, CHANGED, WAIT]) next[field + this.index] = 0;
+    for (const field of [TARGET, MASK, QUIET, RESTARTED, WAIT]) next[field + this.index] = 0;
     return next;
   }
 
@@ -92,6 +104,8 @@ class CommandStep {
   /** Reads the records and the counters of grants at every voter that it reaches. */
   read(): void {
     const up = this.world.upVoters(this.state);
+    // Its boot id is read too: whether it has restarted since can be told only of a server that answers now.
+    if (this.world.run.voters.length === 2 && !this.state[UP + this.command.to]) return;
     const needed = this.command.kind === "planned" ? this.world.majority : this.world.blocking;
     for (let heard = 1; heard <= up; heard++) {
       if ((heard & up) === heard && count(heard) >= needed) this.readAt(heard);
@@ -112,7 +126,7 @@ class CommandStep {
     // Its own block, of the time before it crashed, it goes on with.
     next[TARGET + index] = mine && epoch > 0 ? epoch : epoch + 1;
     if (next[TARGET + index]! + 1 > world.run.epochs) return;
-    if (command.kind === "failover" && world.run.fencing === "confirm") next[COUNTED + index] = heard;
+    if (command.kind === "failover" && world.run.fencing === "confirm") next[QUIET + index] = heard;
     this.say(`reads ${["A", "B", "C"].filter((_, voter) => heard & (1 << voter)).join("")}`, next);
   }
 
@@ -123,7 +137,15 @@ class CommandStep {
 
   /** A person says: it is off now, and nobody has switched it on since I looked. */
   confirm(): void {
-    if (!this.state[UP + this.command.from]) this.say(`a person confirms that ${nameOf(this.command.from)} is off`, this.next(AT.confirmed));
+    const { command, state, world } = this;
+    const before = !world.run.rules.confirmAgain && state[CONFIRMED + this.index] === 1;
+    if (state[UP + command.from] && !before) return;
+    const next = this.next(AT.confirmed);
+    if (!world.run.rules.confirmAgain) next[CONFIRMED + this.index] = 1;
+    this.say(
+      before ? "takes the word of the time before" : `a person confirms that ${nameOf(command.from)} is off`,
+      next,
+    );
   }
 
   begin(stage: number, text: string): void {
@@ -142,13 +164,12 @@ class CommandStep {
   block(): void {
     this.claimEach(this.state[TARGET + this.index]!, this.firstClaim, "blocks at");
     if (count(this.state[MASK + this.index]!) < this.world.blocking) return;
-    const grantedSince = this.state[CHANGED + this.index]! & this.state[MASK + this.index]!;
-    const uncounted = this.state[MASK + this.index]! & ~this.state[COUNTED + this.index]!;
-    const compare = this.world.run.fencing === "confirm" && this.world.run.rules.compareGrants;
-    if (compare && (grantedSince || uncounted)) return;
+    const { fencing, rules } = this.world.run;
+    const grantedSince = this.state[MASK + this.index]! & ~this.state[QUIET + this.index]!;
+    if (fencing === "confirm" && rules.compareGrants && grantedSince) return;
     const next = this.next(AT.blocked);
-    next[COUNTED + this.index] = 0;
-    next[CHANGED + this.index] = 0;
+    next[QUIET + this.index] = 0;
+    if (fencing !== "lease") next[MASK + this.index] = 0;
     this.say("has blocked", next);
   }
 
@@ -173,16 +194,19 @@ class CommandStep {
     }
     if (fencing === "lease" && (this.holdsAreOver() || !rules.waitForHolds)) {
       const next = this.next(AT.waiting);
-      next[WAIT + this.index] = rules.margin;
+      next[WAIT + this.index] = this.world.run.margin;
       this.say("sees the holds end", next);
     }
   }
 
-  /** At every voter of the blocked majority. */
+  /** At every voter of the blocked majority; a hold of whomever, also of nobody knows whom. */
   private holdsAreOver(): boolean {
     return this.world.run.voters.every((voter) => {
       if (!(this.state[MASK + this.index]! & (1 << voter))) return true;
-      return this.state[UP + voter] === 1 && (this.state[HOLD + voter] === 0 || this.state[HOLDER + voter] !== this.command.from);
+      return (
+        this.state[UP + voter] === 1 &&
+        (this.state[HOLD + voter] === 0 || this.state[HOLDER + voter] === this.command.to)
+      );
     });
   }
 
@@ -199,20 +223,43 @@ class CommandStep {
   /** Now for the server that shall run it. */
   claim(): void {
     const { index, state, world, command } = this;
+    if (state[RESTARTED + index]) return;
     this.claimEach(state[TARGET + index]!, command.to, "claims at");
     const needed = command.kind === "planned" ? world.majority : world.blocking;
-    if (count(state[MASK + index]!) >= needed && state[MASK + index]! & (1 << command.to)) this.say("has claimed", this.next(AT.claimed));
+    if (count(state[MASK + index]!) >= needed && state[MASK + index]! & (1 << command.to))
+      this.say("has claimed", this.next(AT.claimed));
   }
 
   /** Configuration and, where two voters cannot be a majority without the dead one, the permit; then it asks for the start. */
   prepare(): void {
-    const { command, index, state, world } = this;
-    if (!state[UP + command.to]) return;
+    const { command, state } = this;
+    if (!state[UP + command.to] || state[RESTARTED + this.index]) return;
     const next = this.ended();
+    if (command.kind === "planned") {
+      // Proxmox VE moves the configuration of a stopped guest, from where it is.
+      if (!state[CONFIG + command.to] && (!state[UP + command.from] || state[RUNS + command.from])) return;
+      if (!this.world.run.standby) next[CONFIG + command.from] = 0;
+    } else {
+      // What lies on neither side was moved elsewhere, and is looked for there.
+      if (!state[CONFIG + command.from] && !state[CONFIG + command.to]) return;
+      if (this.world.run.rules.configOfStopped && state[RUNS + command.from]) return;
+      if (!this.allow(next)) return;
+    }
     next[CONFIG + command.to] = 1;
-    if (command.kind === "planned") next[CONFIG + command.from] = 0;
-    if (command.kind === "failover" && count(state[MASK + index]!) < world.majority) next[PERMIT + command.to] = 1;
     this.say(`hands over to ${nameOf(command.to)}`, next);
+  }
+
+  /** Where two voters cannot be a majority without the dead one: `coldspare-node allow`. */
+  private allow(next: State): boolean {
+    const { command, index, state, world } = this;
+    if (count(state[MASK + index]!) >= world.majority) return true;
+    const claimed = state[EPOCH + command.to] === state[TARGET + index] && state[BY + command.to] === this.by;
+    if (world.run.rules.permitOnOwnClaim && !claimed) return false;
+    const epoch = state[EPOCH + command.to]! + 1;
+    if (epoch > world.run.epochs) return false;
+    world.vote(next, command.to, { op: "claim", epoch, server: command.to, by: BY_ALLOW });
+    next[PERMIT + command.to] = 1;
+    return true;
   }
 
   /** planned: the guest is shut down first. */
@@ -227,7 +274,11 @@ class CommandStep {
   release(): void {
     const { command, index, state, world } = this;
     const next = this.next(AT.claiming);
-    if (state[FRESH + command.from] || !consent(world, next, command.from, state[TARGET + index]! - 1, command.to, this.by)) return;
+    if (
+      state[FRESH + command.from] ||
+      !consent(world, next, command.from, state[TARGET + index]! - 1, command.to, this.by)
+    )
+      return;
     next[MASK + index] = 1 << command.from;
     this.say(`${nameOf(command.from)} releases`, next);
   }

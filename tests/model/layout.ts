@@ -57,15 +57,19 @@ export const STAGE = fields(3);
 export const TARGET = fields(3);
 /** Voters that hold its claim (bits). */
 export const MASK = fields(3);
-/** Voters whose counters of grants it read at first (bits), and those whose counter has changed since. */
-export const COUNTED = fields(3);
-export const CHANGED = fields(3);
+/** Voters whose counters of grants it read at first, and that have granted no start since (bits). */
+export const QUIET = fields(3);
+/** Only with the rule confirmAgain off: 1 when a person has confirmed before. */
+export const CONFIRMED = fields(3);
+/** Two voters: 1 when the spare has restarted since the command read first. */
+export const RESTARTED = fields(3);
 /** Lease: ticks of the margin still to wait. */
 export const WAIT = fields(3);
-/** How many of some rare events are still allowed. */
-export const BUDGET = fields(1);
+/** How many voters may still be installed anew, and how often a person may still say `allow`. */
+export const REINSTALLS = fields(1);
+export const ALLOWS = fields(1);
 
-export const SIZE = size;
+export const SIZE = size + (size % 2);
 
 /** A start in progress. */
 export const STARTING = { none: 0, granting: 1, claiming: 2, passed: 3 } as const;
@@ -75,7 +79,7 @@ export function count(mask: number): number {
 }
 
 /** The guest runs at home, every voter has the first record in its file. */
-export function beginning(servers: readonly number[], fresh: boolean): State {
+export function beginning(servers: readonly number[], fresh: boolean, standby: boolean): State {
   const state = new Uint8Array(SIZE);
   for (const server of [A, B, C]) {
     state[FRESH + server] = fresh && servers.includes(server) ? 1 : 0;
@@ -83,5 +87,6 @@ export function beginning(servers: readonly number[], fresh: boolean): State {
     state[UP + server] = servers.includes(server) ? 1 : 0;
   }
   state[CONFIG + A] = 1;
+  state[CONFIG + B] = standby ? 1 : 0;
   return state;
 }

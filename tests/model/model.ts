@@ -1,17 +1,7 @@
 /** The model of a run: what can happen, what must never be, and where one must always be able to get. */
 import type { System } from "./checker";
-import {
-  BY,
-  beginning,
-  BUDGET,
-  EPOCH,
-  FRESH,
-  NOBODY,
-  RUNS,
-  SERVER,
-  CONFIG,
-} from "./layout";
 import { commandSteps } from "./command-steps";
+import { ALLOWS, BY, beginning, EPOCH, FRESH, REINSTALLS, RUNS, SERVER, START, STARTING } from "./layout";
 import type { Book } from "./replay";
 import type { Run } from "./run";
 import { nameOf, serverSteps } from "./server-steps";
@@ -19,8 +9,9 @@ import { World } from "./world";
 
 export function modelOf(run: Run, book: Book): System {
   const world = new World(run, book);
-  const first = beginning(run.voters, run.fresh);
-  first[BUDGET] = run.reinstalls;
+  const first = beginning(run.voters, run.fresh, run.standby);
+  first[REINSTALLS] = run.reinstalls;
+  first[ALLOWS] = run.allows;
   return {
     initial: [first],
     successors(state, emit) {
@@ -28,8 +19,12 @@ export function modelOf(run: Run, book: Book): System {
       commandSteps(world, state, emit);
     },
     judge(from, to) {
-      const running = run.hosts.filter((host) => to[RUNS + host]);
-      if (running.length > 1) return `two active: ${running.map(nameOf).join(" and ")}`;
+      if (to[RUNS]! + to[RUNS + 1]! + to[RUNS + 2]! > 1) {
+        return `two active: ${run.hosts
+          .filter((host) => to[RUNS + host])
+          .map(nameOf)
+          .join(" and ")}`;
+      }
       for (const voter of run.voters) {
         if (to[FRESH + voter] || from[FRESH + voter]) continue;
         const same = to[SERVER + voter] === from[SERVER + voter] && to[BY + voter] === from[BY + voter];
@@ -38,9 +33,10 @@ export function modelOf(run: Run, book: Book): System {
         if (after === before && !same) return `${nameOf(voter)} accepts two records of epoch ${after}`;
       }
       for (const host of run.hosts) {
-        if (!to[RUNS + host] || from[RUNS + host] || from[CONFIG + host] !== to[CONFIG + host]) continue;
-        const named = world.named(to);
-        if (named !== undefined && named !== NOBODY && named !== host) return `${nameOf(host)} starts what belongs to ${nameOf(named)}`;
+        if (to[START + host] !== STARTING.granting || from[START + host] !== STARTING.none) continue;
+        const named = world.named(from);
+        if (named !== undefined && named !== host)
+          return `${nameOf(host)} begins to start what belongs to ${nameOf(named)}`;
       }
       return undefined;
     },

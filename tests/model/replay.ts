@@ -5,12 +5,12 @@
 import { spawnSync } from "node:child_process";
 import { resolve } from "node:path";
 import { BY_ALLOW, BY_NONE, NOBODY } from "./layout";
-import { type Answer, decide, type Operation, type Question, type Verdict, validity, type VoterState } from "./rules";
+import { type Answer, decide, type Operation, type Question, type Verdict, type VoterState, validity } from "./rules";
 
 const PROGRAM = resolve(__dirname, "../../guard/coldspare-node");
 
 /** Names for the program: A is srv2, the primary. */
-const SERVERS = ["srv2", "srv1", "backup-1", "-"];
+const SERVERS = ["srv2", "srv1", "backup-1", "-", "unknown"];
 const nameOf = (server: number): string => SERVERS[server]!;
 const byText = (by: number): string => {
   if (by === BY_NONE) return "-";
@@ -33,7 +33,7 @@ export class Book {
   private readonly decisions = new Map<number, { verdict: Verdict; question: Question }>();
 
   noteApply(before: VoterState, operation: Operation, verdict: string, after: VoterState, counts: number): void {
-    const key = keyOfVote(before) * 16384 + keyOfOperation(operation);
+    const key = keyOfVote(before) * 32768 + keyOfOperation(operation);
     if (this.operations.has(key)) return;
     const question = `${stateText(before, 7)} | ${operationText(operation)}`;
     this.operations.set(key, { question, answer: `${verdict} ${stateText(after, 7 + counts)}` });
@@ -60,12 +60,22 @@ export class Book {
   }
 }
 
-function keyOfAnswer({ epoch, server, by, fresh }: { epoch: number; server: number; by: number; fresh: boolean }): number {
+function keyOfAnswer({
+  epoch,
+  server,
+  by,
+  fresh,
+}: {
+  epoch: number;
+  server: number;
+  by: number;
+  fresh: boolean;
+}): number {
   return ((epoch * 4 + server) * 8 + by) * 2 + (fresh ? 1 : 0);
 }
 
 function keyOfVote(vote: VoterState): number {
-  return (keyOfAnswer(vote) * 4 + vote.holder) * 8 + vote.hold;
+  return (keyOfAnswer(vote) * 8 + vote.holder) * 8 + vote.hold;
 }
 
 function keyOfOperation(operation: Operation): number {
@@ -77,8 +87,9 @@ function keyOfOperation(operation: Operation): number {
     case "grant":
       return 8192 + (operation.epoch * 4 + operation.server) * 2 + (operation.kind === "start" ? 1 : 0);
     case "release": {
-      const { self, epoch, to, by, running, starting } = operation;
-      return 12288 + ((((epoch * 3 + self) * 3 + to) * 8 + by) * 2 + (running ? 1 : 0)) * 2 + (starting ? 1 : 0);
+      const { self, epoch, to, by } = operation;
+      const flags = [operation.running, operation.starting, operation.kept];
+      return 12288 + flags.reduce((key, flag) => key * 2 + (flag ? 1 : 0), ((epoch * 3 + self) * 3 + to) * 8 + by);
     }
     case "boot":
       return 1;
@@ -100,7 +111,7 @@ function operationText(operation: Operation): string {
     case "grant":
       return `op=grant kind=${operation.kind} server=${nameOf(operation.server)} epoch=${operation.epoch} now=${NOW} term=${operation.term * TICK}`;
     case "release":
-      return `op=release self=${nameOf(operation.self)} epoch=${operation.epoch} to=${nameOf(operation.to)} by=${byText(operation.by)} running=${bit(operation.running)} starting=${bit(operation.starting)}`;
+      return `op=release self=${nameOf(operation.self)} epoch=${operation.epoch} to=${nameOf(operation.to)} by=${byText(operation.by)} running=${bit(operation.running)} starting=${bit(operation.starting)} kept=${bit(operation.kept)}`;
     case "boot":
       // The program's clock begins at 0 then; the model's ticks are counted from NOW.
       return `op=boot term=${NOW + operation.term * TICK}`;
@@ -132,7 +143,12 @@ function askedOf(question: Question): Asked {
     question.otherRuns && "other=9212",
     question.agentDead && "agent=0",
   ].filter(Boolean);
-  const words = [`self=${nameOf(self)}`, `voters=${voters.map(nameOf).join(",")}`, `stage=${stage}`, `answers=${heard}`];
+  const words = [
+    `self=${nameOf(self)}`,
+    `voters=${voters.map(nameOf).join(",")}`,
+    `stage=${stage}`,
+    `answers=${heard}`,
+  ];
   return { question: [...words, ...flags].join(" "), answer: verdictText(decide(question)) };
 }
 

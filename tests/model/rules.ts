@@ -18,7 +18,16 @@ export type Operation =
   | { op: "read" }
   | { op: "claim"; epoch: number; server: number; by: number }
   | { op: "grant"; kind: "start" | "renew"; epoch: number; server: number; term: number }
-  | { op: "release"; self: number; epoch: number; to: number; by: number; running: boolean; starting: boolean }
+  | {
+      op: "release";
+      self: number;
+      epoch: number;
+      to: number;
+      by: number;
+      running: boolean;
+      starting: boolean;
+      kept: boolean;
+    }
   | { op: "boot"; term: number };
 
 export interface Applied {
@@ -50,9 +59,10 @@ export function apply(state: VoterState, operation: Operation): Applied {
       return yes({ holder: server, hold: term }, kind === "start" ? 1 : 0);
     }
     case "release": {
-      const { self, epoch, to, by, running, starting } = operation;
-      if (state.epoch === epoch + 1 && state.server === to && state.by === by) return { verdict: "ok", state, counts: 0 };
-      if (state.epoch !== epoch || state.server !== self || running || starting) return no("refused");
+      const { self, epoch, to, by, running, starting, kept } = operation;
+      if (state.epoch === epoch + 1 && state.server === to && state.by === by)
+        return { verdict: "ok", state, counts: 0 };
+      if (state.epoch !== epoch || state.server !== self || running || starting || kept) return no("refused");
       return yes({ epoch: epoch + 1, server: to, by });
     }
     case "boot":

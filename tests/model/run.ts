@@ -23,8 +23,6 @@ export interface Rules {
   confirmAgain: boolean;
   /** lease: wait for the holds of the blocked voters to end. */
   waitForHolds: boolean;
-  /** lease: ticks on the operator's clock after the holds have ended. */
-  margin: number;
   /** lease: a voter that restarted counts its hold from boot for a whole term. */
   holdAfterReboot: boolean;
   /** A server's own vote must be among those that let it start. */
@@ -33,6 +31,22 @@ export interface Rules {
   doubtFresh: boolean;
   /** A server consents to a release only while nothing runs or starts there. */
   releaseWhenStopped: boolean;
+  /** A permit counts only as long as the record that it was given with is the server's own. */
+  permitOfRecord: boolean;
+  /** Two voters: a command stops when the spare has restarted since it was read first. */
+  spareNotRestarted: boolean;
+  /** lease: the guard lets through only what has a valid lease at that moment. */
+  validAtStart: boolean;
+  /** Two voters: the permit is given only while the spare's record is still what the command claimed. */
+  permitOnOwnClaim: boolean;
+  /** Voters are installed anew only while all agree, and no command and no start is under way. */
+  reinstallAtRest: boolean;
+  /** A configuration is not moved away from a server that is seen to run the guest. */
+  configOfStopped: boolean;
+  /** lease: a voter that is installed anew counts as if it had granted a moment ago. */
+  holdAfterReinstall: boolean;
+  /** The agent tells the other voters of a record that a person's `allow` wrote. */
+  spreadAllowed: boolean;
   /** lease: a start that outlives its lease ends with it, like a guest that runs. */
   startEndsWithLease: boolean;
 }
@@ -44,13 +58,26 @@ export const ALL_RULES: Rules = {
   compareGrants: true,
   confirmAgain: true,
   waitForHolds: true,
-  margin: 4,
   holdAfterReboot: true,
   ownRecord: true,
   doubtFresh: true,
   releaseWhenStopped: true,
+  permitOfRecord: true,
+  spareNotRestarted: true,
+  validAtStart: true,
+  holdAfterReinstall: true,
+  permitOnOwnClaim: true,
+  reinstallAtRest: true,
+  configOfStopped: true,
+  spreadAllowed: true,
   startEndsWithLease: true,
 };
+
+/**
+ * What a person promises with `allow`: that the other side is off now, or that it stays off until a majority of the voters names
+ * the server that was allowed to start it.
+ */
+export type PersonsWord = "off now" | "stays off until the voters know";
 
 export interface Run {
   name: string;
@@ -65,10 +92,17 @@ export interface Run {
   /** lease: ticks of a grant, and ticks that a guest may outlive its lease (watchdog and stop). */
   term: number;
   overrun: number;
+  /** lease: ticks on the operator's clock after the holds have ended. */
+  margin: number;
   /** Voters begin without memory. */
   fresh: boolean;
+  /** The spare keeps a guest of its own (restore, zfs-sync); otherwise there is one configuration, which a switch moves. */
+  standby: boolean;
   /** Somebody moves the guest with PVE's own migration. */
   migrations: boolean;
   /** How many voters may be installed anew, all told. */
   reinstalls: number;
+  /** How often a person may say `coldspare-node allow`, and what the word is worth: see PersonsWord. */
+  allows: number;
+  word: PersonsWord;
 }

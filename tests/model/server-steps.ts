@@ -4,20 +4,24 @@
  */
 import type { Emit, State } from "./checker";
 import {
+  ALLOWS,
+  BY,
+  BY_ALLOW,
+  byGuard,
   CONFIG,
+  count,
   EPOCH,
   FRESH,
   HOLD,
   HOLDER,
-  BUDGET,
-  BY,
-  byGuard,
-  count,
   NOBODY,
   OVER,
   PERMIT,
+  REINSTALLS,
+  RESTARTED,
   RUNS,
   SERVER,
+  STAGE,
   START,
   START_BY,
   START_EPOCH,
@@ -32,6 +36,10 @@ import { validity } from "./rules";
 import type { World } from "./world";
 
 const NAMES = ["A", "B", "C"];
+/** The operator's clock, behind those of the servers. */
+const OPERATOR = 3;
+/** Instead of a holder: a voter that was installed anew does not know to whom it granted. */
+const UNKNOWN = 4;
 export const nameOf = (server: number): string => NAMES[server] ?? "nobody";
 
 /** The list of voters in a set of bits. */
@@ -45,8 +53,9 @@ export function serverSteps(world: World, state: State, emit: Emit): void {
       crash(world, state, host, emit);
       if (state[RUNS + host]) running(world, state, host, emit);
       else starting(world, state, host, emit);
-      if (world.run.fencing !== "lease" || state[START + host] === STARTING.none) moved(world, state, host, emit);
-    } else {
+      moved(world, state, host, emit);
+      if (state[ALLOWS]! > 0) allowed(world, state, host, emit);
+    } else if (!heldOff(world, state, host)) {
       const next = state.slice();
       next[UP + host] = 1;
       emit(`${nameOf(host)} returns`, next);
@@ -54,7 +63,8 @@ export function serverSteps(world: World, state: State, emit: Emit): void {
   }
   for (const voter of world.run.voters) {
     if (world.run.fencing === "lease" && !world.run.hosts.includes(voter)) restart(world, state, voter, emit);
-    if (state[BUDGET]! > 0 && !state[FRESH + voter] && !state[RUNS + voter]) reinstalled(state, voter, emit);
+    if (state[REINSTALLS]! > 0 && !state[FRESH + voter]) reinstalled(world, state, voter, emit);
+    learning(world, state, voter, emit);
   }
   if (world.run.fencing === "lease") ticks(world, state, emit);
 }
@@ -66,6 +76,11 @@ export function powerOff(world: World, state: State, host: number): State {
   endStart(next, host);
   endLease(next, host);
   reboot(world, next, host);
+  if (world.run.voters.length === 2 && world.run.rules.spareNotRestarted) {
+    world.run.commands.forEach(({ to }, index) => {
+      if (to === host && next[STAGE + index]) next[RESTARTED + index] = 1;
+    });
+  }
   return next;
 }
 
@@ -88,13 +103,76 @@ function reboot(world: World, next: State, voter: number): void {
   }
 }
 
-function reinstalled(state: State, voter: number, emit: Emit): void {
+/** It forgets everything; a hypervisor loses its guests with it. */
+function reinstalled(world: World, state: State, voter: number, emit: Emit): void {
+  const host = world.run.hosts.includes(voter);
+  if (host && state[UP + voter]) return;
+  if (world.run.rules.reinstallAtRest && !atRest(world, state, voter)) return;
   const next = state.slice();
-  for (const field of [EPOCH, SERVER, BY, HOLD]) next[field + voter] = 0;
-  next[HOLDER + voter] = NOBODY;
+  for (const field of [EPOCH, SERVER, BY, PERMIT]) next[field + voter] = 0;
+  const held = world.run.fencing === "lease" && world.run.rules.holdAfterReinstall;
+  next[HOLDER + voter] = held ? UNKNOWN : NOBODY;
+  next[HOLD + voter] = held ? world.run.term : 0;
   next[FRESH + voter] = 1;
-  next[BUDGET]! -= 1;
+  next[REINSTALLS]! -= 1;
   emit(`${nameOf(voter)} is installed anew`, next);
+}
+
+/** All voters that are up agree, and are a majority; nothing is under way. */
+function atRest(world: World, state: State, voter: number): boolean {
+  const { voters, hosts, commands } = world.run;
+  const first = world.agreedBy(state);
+  if (first === undefined) return false;
+  const up = [...voters.filter((each) => state[UP + each]), voter];
+  const agreed = up.every((each) => [EPOCH, SERVER, BY].every((field) => state[field + each] === state[field + first]));
+  return agreed && hosts.every((host) => !state[START + host]) && commands.every((_, index) => !state[STAGE + index]);
+}
+
+/** A round of an agent's reconcile: a voter that lags behind is told what a majority holds; one without memory the newest. */
+function learning(world: World, state: State, voter: number, emit: Emit): void {
+  if (!state[UP + voter]) return;
+  const { voters } = world.run;
+  let teacher = world.agreedBy(state);
+  if (state[FRESH + voter]) {
+    if (voters.some((each) => !state[UP + each])) return;
+    const remembering = voters.filter((each) => !state[FRESH + each]);
+    teacher = remembering.reduce((a, b) => (state[EPOCH + b]! > state[EPOCH + a]! ? b : a), remembering[0] ?? voter);
+  }
+  if (teacher === undefined || (!state[FRESH + voter] && state[EPOCH + teacher]! <= state[EPOCH + voter]!)) return;
+  const next = state.slice();
+  const [epoch, server, by] = [state[EPOCH + teacher]!, state[SERVER + teacher]!, state[BY + teacher]!];
+  if (world.vote(next, voter, { op: "claim", epoch, server, by })) emit(`${nameOf(voter)} learns the record`, next);
+}
+
+/** A person says on a server that the other side is off: the own record, as many others as can be told, and a permit. */
+function allowed(world: World, state: State, host: number, emit: Emit): void {
+  if (world.run.hosts.some((other) => other !== host && state[UP + other])) return;
+  const epoch = Math.max(...world.run.voters.map((voter) => (state[UP + voter] ? state[EPOCH + voter]! : 0))) + 1;
+  if (epoch > world.run.epochs) return;
+  const next = state.slice();
+  world.vote(next, host, { op: "claim", epoch, server: host, by: BY_ALLOW });
+  next[PERMIT + host] = 1;
+  next[ALLOWS]! -= 1;
+  emit(`a person allows the start on ${nameOf(host)}`, next);
+}
+
+/** The person keeps the word that the other side stays off until the voters know. */
+function heldOff(world: World, state: State, host: number): boolean {
+  if (world.run.word === "off now") return false;
+  return world.run.hosts.some(
+    (other) => other !== host && state[BY + other] === BY_ALLOW && world.named(state) !== other,
+  );
+}
+
+/** As long as it runs what a person allowed, the agent tells the others of that record. */
+function spreading(world: World, state: State, host: number, emit: Emit): void {
+  if (!world.run.rules.spreadAllowed || state[BY + host] !== BY_ALLOW || state[SERVER + host] !== host) return;
+  for (const voter of world.run.voters) {
+    if (voter === host || !state[UP + voter]) continue;
+    const next = state.slice();
+    const told = world.vote(next, voter, { op: "claim", epoch: state[EPOCH + host]!, server: host, by: BY_ALLOW });
+    if (told) emit(`${nameOf(host)}: agent tells ${nameOf(voter)} of the permission`, next);
+  }
 }
 
 /** The guard's hook and what follows it, one message at a time. Anything may call it: a person, a command, the boot. */
@@ -141,7 +219,8 @@ function begin(world: World, state: State, host: number, emit: Emit): void {
       const next = state.slice();
       if (verdict.verdict === "adopt")
         world.vote(next, host, { op: "claim", epoch: verdict.epoch, server: host, by: verdict.by });
-      if (ask(world, next, host, verdict.epoch, verdict.by)) emit(`${label}, ${verdict.verdict}s ${verdict.epoch}`, next);
+      if (ask(world, next, host, verdict.epoch, verdict.by))
+        emit(`${label}, ${verdict.verdict}s ${verdict.epoch}`, next);
     } else if (verdict.verdict === "release") {
       takeOver(world, state, host, verdict.from, verdict.epoch, label, emit);
     }
@@ -167,7 +246,7 @@ function grant(world: World, next: State, host: number, voter: number): boolean 
   // A grant on a record that somebody else claimed does not add up with the others.
   if (next[BY + voter] !== next[START_BY + host]) return true;
   next[START_GOT + host]! |= 1 << voter;
-  if (world.run.fencing === "lease") next[WORTH + 3 * host + voter] = world.run.term;
+  if (world.run.fencing === "lease" && world.leased(host)) next[WORTH + 3 * host + voter] = world.run.term;
   return true;
 }
 
@@ -175,7 +254,10 @@ function finish(world: World, next: State, host: number): void {
   const got = next[START_GOT + host]!;
   if (!world.granted(next, host, next[START_EPOCH + host]!, next[START_BY + host]!, got)) return;
   endStart(next, host);
-  next[START + host] = STARTING.passed;
+  const { fencing, rules } = world.run;
+  if (fencing === "lease" && rules.validAtStart && world.leased(host) && leaseOf(world, next, host) === 0)
+    endLease(next, host);
+  else next[START + host] = STARTING.passed;
 }
 
 function granting(world: World, state: State, host: number, emit: Emit): void {
@@ -219,15 +301,16 @@ function takeOver(
 /** Asked of the server that may run the guest: it gives that up when nothing of it runs or starts there. */
 export function consent(world: World, next: State, from: number, epoch: number, to: number, by: number): boolean {
   if (!world.run.hosts.includes(from) || !next[UP + from]) return false;
-  const stopped = !world.run.rules.releaseWhenStopped;
+  const careful = world.run.rules.releaseWhenStopped;
   return world.vote(next, from, {
     op: "release",
     self: from,
     epoch,
     to,
     by,
-    running: !stopped && next[RUNS + from] === 1,
-    starting: !stopped && !world.idle(next, from),
+    running: careful && next[RUNS + from] === 1,
+    starting: careful && !world.idle(next, from),
+    kept: careful && by === byGuard(to) && next[CONFIG + from] === 1,
   });
 }
 
@@ -246,7 +329,8 @@ function claiming(world: World, state: State, host: number, emit: Emit): void {
   }
   if (count(got) >= world.majority && got & (1 << host)) {
     const next = state.slice();
-    if (ask(world, next, host, state[START_EPOCH + host]!, state[START_BY + host]!)) emit(`${nameOf(host)}: asks grants`, next);
+    if (ask(world, next, host, state[START_EPOCH + host]!, state[START_BY + host]!))
+      emit(`${nameOf(host)}: asks grants`, next);
   }
   if (world.run.fencing === "lease") giveUp(state, host, emit);
 }
@@ -265,18 +349,18 @@ function running(world: World, state: State, host: number, emit: Emit): void {
   next[RUNS + host] = 0;
   endLease(next, host);
   emit(`${nameOf(host)} stops the guest`, next);
-  if (world.run.fencing === "lease") renewing(world, state, host, emit);
+  if (world.run.fencing === "lease" && world.leased(host)) renewing(world, state, host, emit);
   reconciling(world, state, host, emit);
+  spreading(world, state, host, emit);
 }
 
 /** The agent renews at each voter by itself; an answer that comes late is worth less, so at once is the worst case. */
 function renewing(world: World, state: State, host: number, emit: Emit): void {
-  if (state[SERVER + host] !== host) return;
   for (const voter of world.run.voters) {
-    if (!state[UP + voter]) continue;
+    if (!state[UP + voter] || state[SERVER + voter] !== host) continue;
     const next = state.slice();
     const { term } = world.run;
-    if (!world.vote(next, voter, { op: "grant", kind: "renew", epoch: state[EPOCH + host]!, server: host, term })) continue;
+    world.vote(next, voter, { op: "grant", kind: "renew", epoch: state[EPOCH + voter]!, server: host, term });
     next[WORTH + 3 * host + voter] = term;
     if (leaseOf(world, next, host) > 0) next[OVER + host] = 0;
     emit(`${nameOf(host)}: ${nameOf(voter)} renews`, next);
@@ -311,31 +395,40 @@ function reconciling(world: World, state: State, host: number, emit: Emit): void
 function moved(world: World, state: State, from: number, emit: Emit): void {
   if (!world.run.migrations || !state[CONFIG + from]) return;
   for (const to of world.run.hosts) {
-    if (to === from || !state[UP + to] || state[RUNS + to] || !world.idle(state, to) || !world.idle(state, from)) continue;
+    if (to === from || !state[UP + to] || state[RUNS + to] || !world.idle(state, to) || !world.idle(state, from))
+      continue;
     const next = state.slice();
     next[CONFIG + from] = 0;
     next[CONFIG + to] = 1;
     next[RUNS + to] = state[RUNS + from]!;
     next[RUNS + from] = 0;
     endLease(next, from);
+    // Nobody has granted it there: it has one term to get that in order.
+    if (next[RUNS + to] && world.run.fencing === "lease" && world.leased(to))
+      for (const voter of world.run.voters) next[WORTH + 3 * to + voter] = world.run.term;
     emit(`somebody migrates it from ${nameOf(from)} to ${nameOf(to)}`, next);
   }
 }
 
 /**
- * Each clock ticks once in a round, in any order: between two events one clock may tick twice while another does not. The
- * operator's clock is the last of TICKED.
+ * Each clock ticks once in a round, in any order: between two events one clock may tick twice while another does not. A clock
+ * whose ticks nobody counts just now takes no part; it may tick at once when they begin to count, which is the worst case.
  */
 function ticks(world: World, state: State, emit: Emit): void {
-  const clocks = [...world.run.voters, 3];
+  const { run } = world;
+  const counting = [0, 1, 2].some((each) => state[HOLD + each] || state[OVER + each] || state[WAIT + each]);
+  if (!counting && !run.hosts.some((host) => state[RUNS + host] || state[START + host])) return;
+  const clocks = run.voters.filter((voter) => (run.hosts.includes(voter) ? state[UP + voter] : state[HOLD + voter]));
+  if (run.commands.some((_, command) => state[WAIT + command])) clocks.push(OPERATOR);
+  const newRound = clocks.every((clock) => state[TICKED + clock]);
   for (const clock of clocks) {
-    if (state[TICKED + clock]) continue;
+    if (state[TICKED + clock] && !newRound) continue;
     const next = state.slice();
-    if (clock === 3) for (let command = 0; command < world.run.commands.length; command++) tickWait(next, command);
-    else tick(world, next, clock);
+    if (newRound) next.fill(0, TICKED, TICKED + 4);
     next[TICKED + clock] = 1;
-    if (clocks.every((each) => next[TICKED + each])) for (const each of clocks) next[TICKED + each] = 0;
-    emit(clock === 3 ? "the operator's clock ticks" : `${nameOf(clock)}'s clock ticks`, next);
+    if (clock === OPERATOR) run.commands.forEach((_, command) => tickWait(next, command));
+    else tick(world, next, clock);
+    emit(clock === OPERATOR ? "the operator's clock ticks" : `${nameOf(clock)}'s clock ticks`, next);
   }
 }
 
@@ -348,7 +441,7 @@ function tick(world: World, next: State, server: number): void {
     next[HOLD + server]! -= 1;
     if (next[HOLD + server] === 0) next[HOLDER + server] = NOBODY;
   }
-  if (!world.run.hosts.includes(server)) return;
+  if (!world.run.hosts.includes(server) || !world.leased(server)) return;
   const passed = next[START + server] === STARTING.passed && world.run.rules.startEndsWithLease;
   const alive = next[RUNS + server] === 1 || passed;
   const valid = leaseOf(world, next, server) > 0;

@@ -1,20 +1,6 @@
 /** The site of a run: votes as the rules have them, noted for the replay. */
 import type { State } from "./checker";
-import {
-  BY,
-  CHANGED,
-  COUNTED,
-  count,
-  EPOCH,
-  FRESH,
-  HOLD,
-  HOLDER,
-  NOBODY,
-  PERMIT,
-  SERVER,
-  START,
-  UP,
-} from "./layout";
+import { BY, count, EPOCH, FRESH, HOLD, HOLDER, NOBODY, PERMIT, QUIET, SERVER, START, UP } from "./layout";
 import type { Book } from "./replay";
 import { type Answer, apply, decide, type Operation, type Verdict } from "./rules";
 import type { Run } from "./run";
@@ -24,6 +10,14 @@ export class World {
     readonly run: Run,
     readonly book: Book,
   ) {}
+
+  /**
+   * Is it of interest how long this server may run the guest? Only where a command fences it; where none does, it may run for
+   * ever, which is worse than what the real one does.
+   */
+  leased(server: number): boolean {
+    return this.run.commands.some(({ kind, from }) => kind === "failover" && from === server);
+  }
 
   get majority(): number {
     return Math.floor(this.run.voters.length / 2) + 1;
@@ -47,11 +41,12 @@ export class World {
     const { verdict, state: after, counts } = apply(before, operation);
     this.book.noteApply(before, operation, verdict, after, counts);
     if (verdict !== "ok") return false;
+    if (after.epoch !== before.epoch && this.run.rules.permitOfRecord) state[PERMIT + voter] = 0;
     state[EPOCH + voter] = after.epoch;
     state[SERVER + voter] = after.server;
     state[BY + voter] = after.by;
     state[FRESH + voter] = after.fresh ? 1 : 0;
-    if (this.run.fencing === "lease") {
+    if (this.run.fencing === "lease" && (operation.op !== "grant" || this.leased(operation.server))) {
       state[HOLDER + voter] = after.holder;
       state[HOLD + voter] = after.hold;
     }
@@ -62,7 +57,7 @@ export class World {
   /** The counter itself is of no interest, only whether a command would see that it has changed. */
   private countUp(state: State, voter: number): void {
     for (let command = 0; command < this.run.commands.length; command++) {
-      if (state[COUNTED + command]! & (1 << voter)) state[CHANGED + command]! |= 1 << voter;
+      state[QUIET + command]! &= ~(1 << voter);
     }
   }
 
@@ -111,22 +106,20 @@ export class World {
     return mask;
   }
 
-  /** The server that a majority of the records names, `undefined` when there is no such majority. */
-  named(state: State): number | undefined {
+  /** One of the voters whose records are those of a majority, `undefined` when there is no such majority. */
+  agreedBy(state: State): number | undefined {
     const { voters } = this.run;
-    for (const voter of voters) {
-      let same = 0;
-      for (const other of voters) {
-        if (
-          state[EPOCH + voter] === state[EPOCH + other] &&
-          state[SERVER + voter] === state[SERVER + other] &&
-          state[BY + voter] === state[BY + other]
-        )
-          same++;
-      }
-      if (same >= this.majority) return state[SERVER + voter]!;
-    }
-    return undefined;
+    const same = (a: number, b: number) =>
+      [EPOCH, SERVER, BY].every((field) => state[field + a] === state[field + b]) &&
+      !state[FRESH + a] &&
+      !state[FRESH + b];
+    return voters.find((voter) => voters.filter((other) => same(voter, other)).length >= this.majority);
+  }
+
+  /** The server that a majority of the records names. */
+  named(state: State): number | undefined {
+    const voter = this.agreedBy(state);
+    return voter === undefined ? undefined : state[SERVER + voter];
   }
 
   /** Nothing of the guest starts there. */
