@@ -18,12 +18,14 @@ export interface ServerGuardArgs {
  * which servers ask one another, the units, and the hook script at each guest that has a spare.
  *
  * ```ts
- * new ServerGuard("srv1-guard", { server: "srv1", manifest }, { parent, dependsOn: [server, ...guestsOfSrv1] });
+ * new ServerGuard("srv1-guard", { server: "srv1", manifest }, { parent, dependsOn: machinesOfSrv1 });
  * ```
  *
  * Reached over SSH with the host keys of `coldspare:ssh`; only what differs is written. The private key that a server
- * asks its peers with is made there and never leaves it. In the state are hashes alone (1 KB); the manifest's text goes to
- * the handler by a file on this machine.
+ * asks its peers with is made there and never leaves it. In the state are hashes alone (1.6 KB, and 0.1 KB for each resource
+ * that it waits for); the manifest's text goes to the handler by a file on this machine.
+ *
+ * A guest that a backup has locked gets its hook script from the agent, within a minute of the lock's end.
  *
  * Under a lease the agents begin when the guard is on every server that answers: whichever comes last starts them all.
  *
