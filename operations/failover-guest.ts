@@ -13,7 +13,7 @@ import { mapNetworks } from "./network-change";
 import type { FailoverPlan, GuestMove } from "./plan-failover";
 import { restorePoint, restoreTakenAlong } from "./restore-point";
 import type { Step } from "./steps";
-import { claimText, readVoters, recordsOf } from "./voters";
+import { claimText, encodeBy, readVoters, recordsOf } from "./voters";
 
 /** Where a guest runs after its move. */
 export function destination(move: GuestMove) {
@@ -306,9 +306,11 @@ async function allowStart(
   const record = recordsOf(guest, await readVoters(operator, [guest])).find(({ voter }) => voter === move.to)?.record;
   const own =
     record?.server === move.to && (record.by === claimText(operation) || record.by.startsWith(`allow@${move.to}`));
-  if (!own) throw lost(guest.name, record?.by ?? "");
+  if (record === undefined || !own) throw lost(guest.name, record?.by ?? "");
+  // Looked at once more under the lock: the other side may have come back and been given it in this moment.
+  const expected = ["--expect", String(record.epoch), encodeBy(record.by)];
   const because = `failover of ${plan.server} by ${operator.by}: fenced by ${plan.fencing.method}`;
-  const answer = await ssh.run(move.to, [NODE_PROGRAM, "allow", move.guest, "--because", because]);
+  const answer = await ssh.run(move.to, [NODE_PROGRAM, "allow", move.guest, "--because", because, ...expected]);
   if (answer.code !== 0)
     throw new Error(`${move.to} does not allow the start of ${move.guest}: ${(answer.stderr || answer.stdout).trim()}`);
 }
