@@ -1,4 +1,5 @@
 /** The model of guard, lease and commands, as rows of the proof's table. */
+import { replay, replayRenewals } from "../../tests/model/replay";
 import { FULL, MUTATIONS, QUICK, SLOW_MUTATIONS } from "../../tests/model/runs";
 import { counterExample, traceText, type Verified, verify } from "../../tests/model/verify";
 import type { Claim } from "./check";
@@ -24,7 +25,7 @@ export interface ModelResult {
  */
 export function exploreAll({ full }: { full: boolean }): ModelResult[] {
   const results = (full ? FULL : QUICK).map((run) => resultOf(verify(run)));
-  return [...results, mutations(full)];
+  return [...results, renewals(), mutations(full)];
 }
 
 function resultOf({
@@ -36,8 +37,9 @@ function resultOf({
   complete,
   excused,
   seconds,
-  replayed,
+  book,
 }: Verified): ModelResult {
+  const replayed = replay([book]);
   const traces = violations.map(traceText);
   const wrong = (dead: boolean) => violations.some(({ what }) => what.startsWith("a dead end") === dead);
   const claim = (text: string, ok: boolean, seen = traces.join("\n")): Claim => ({ text, ok, ...(!ok && { seen }) });
@@ -68,16 +70,32 @@ function resultOf({
   };
 }
 
+function renewals(): ModelResult {
+  const started = Date.now();
+  const { asked, differences } = replayRenewals();
+  const claim = {
+    text: `the guard works out ${asked} renewals as the model does`,
+    ok: differences.length === 0,
+    ...(differences.length > 0 && { seen: differences.slice(0, 3).join("\n") }),
+  };
+  return {
+    ...EMPTY,
+    name: "how long a lease lasts",
+    fencing: "lease",
+    replayed: asked,
+    seconds: (Date.now() - started) / 1000,
+    claims: [claim],
+  };
+}
+
+const EMPTY = { states: 0, transitions: 0, depth: 0, violations: [], replayed: 0 };
+
 function mutations(full: boolean): ModelResult {
   const started = Date.now();
   const result: ModelResult = {
+    ...EMPTY,
     name: "each rule switched off is missed",
     fencing: "all",
-    states: 0,
-    transitions: 0,
-    depth: 0,
-    violations: [],
-    replayed: 0,
     seconds: 0,
     claims: [],
   };

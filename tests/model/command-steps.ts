@@ -24,7 +24,8 @@ import {
   WAIT,
 } from "./layout";
 import type { Command } from "./run";
-import { consent, nameOf, powerOff } from "./server-steps";
+import { nameOf, powerOff } from "./server-state";
+import { consent } from "./server-steps";
 import type { World } from "./world";
 
 /** Where a command is. */

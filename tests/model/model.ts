@@ -4,7 +4,8 @@ import { commandSteps } from "./command-steps";
 import { ALLOWS, BY, beginning, EPOCH, FRESH, REINSTALLS, RUNS, SERVER, START, STARTING } from "./layout";
 import type { Book } from "./replay";
 import type { Run } from "./run";
-import { nameOf, serverSteps } from "./server-steps";
+import { nameOf } from "./server-state";
+import { serverSteps } from "./server-steps";
 import { World } from "./world";
 
 export function modelOf(run: Run, book: Book): System {

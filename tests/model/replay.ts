@@ -210,6 +210,13 @@ export interface Replayed {
   differences: string[];
 }
 
+/** Every renewal of a small world, put to the program. */
+export function replayRenewals(): Replayed {
+  const result: Replayed = { asked: 0, differences: [] };
+  ask(result, "decide-renewal", renewals());
+  return result;
+}
+
 /** Puts everything in the books to the program, one process for each of its batch modes. */
 export function replay(books: readonly Book[]): Replayed {
   const result: Replayed = { asked: 0, differences: [] };
@@ -224,7 +231,6 @@ export function replay(books: readonly Book[]): Replayed {
     "decide",
     all.flatMap((each) => each.decide),
   );
-  ask(result, "decide-renewal", renewals());
   return result;
 }
 

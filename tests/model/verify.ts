@@ -1,20 +1,20 @@
-/** Explores runs, replays them through the program, and says what held. */
+/** Explores runs, and says what held. */
 import { type Exploration, explore } from "./checker";
 import { modelOf } from "./model";
-import { Book, type Replayed, replay } from "./replay";
+import { Book } from "./replay";
 import type { Run } from "./run";
 import type { Mutation } from "./runs";
 
 export interface Verified extends Exploration {
   run: Run;
-  replayed: Replayed;
+  /** What the rules were asked. */
+  book: Book;
 }
 
-/** One run: everything that can happen, and the program's answers to everything that is asked in it. */
+/** One run: everything that can happen. */
 export function verify(run: Run): Verified {
   const book = new Book();
-  const explored = explore(modelOf(run, book));
-  return { ...explored, run, replayed: replay([book]) };
+  return { ...explore(modelOf(run, book)), run, book };
 }
 
 /** What goes wrong without a rule; `undefined` when the model does not find anything. */

@@ -71,7 +71,7 @@ export class World {
   }
 
   /** Is a start granted, when these voters (bits) granted it? */
-  granted(state: State, self: number, epoch: number, by: number, granted: number): boolean {
+  granted(self: number, epoch: number, by: number, granted: number): boolean {
     if (!this.run.rules.ownRecord) return count(granted & ~(1 << self)) >= 1;
     if (!this.run.rules.identicalMajority) return count(granted) >= 1;
     const answers: Answer[] = [];
