@@ -116,7 +116,6 @@ export const crashScenarios: Scenario[] = [
   {
     name: "two failovers from two terminals at once",
     fencing: ["confirm", "power", "lease"],
-    quick: ["confirm"],
     async run(world, check) {
       await writeAfter(world);
       await world.kill("srv2");

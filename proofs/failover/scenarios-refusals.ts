@@ -60,7 +60,6 @@ export const refusalScenarios: Scenario[] = [
   {
     name: "a manifest older than what is on the servers is refused",
     fencing: ["confirm"],
-    quick: ["confirm"],
     async run(world, check) {
       const changed = structuredClone(world.site);
       changed.guests!["sql-erp"]!.priority = 91;

@@ -62,7 +62,6 @@ export const returnScenarios: Scenario[] = [
   {
     name: "undo throws the spare's changes away",
     fencing: ["confirm"],
-    quick: ["confirm"],
     async run(world, check) {
       await failedOverAndBack(world, check);
       const run = await world.cold(["undo", "srv2", "--yes", "--accept-loss"]);
