@@ -7,8 +7,8 @@ import { cardsOn } from "./network-change";
 /** Seconds between two looks. */
 const PAUSE = 1;
 /** A guest without any way to be asked is given its planned boot, and no more. */
-const PATIENCE_FACTOR = 2;
-const LEAST_PATIENCE = 30;
+export const PATIENCE_FACTOR = 2;
+export const LEAST_PATIENCE = 30;
 
 /**
  * Waits until the guest answers, at most twice its planned boot. Never fails: a guest that does not show whether it answers

@@ -1,6 +1,7 @@
 /** Commands of the site's own around a switch: on the operator's machine, on a server, or inside the guest. */
-import { execFile } from "node:child_process";
+import { spawn } from "node:child_process";
 import type { ManifestCommand, ManifestGuest } from "../planning/manifest";
+import { LEAST_PATIENCE, PATIENCE_FACTOR } from "./answers";
 import type { Operator } from "./context";
 
 /** What a command is run around. */
@@ -15,6 +16,8 @@ export interface CommandPlace {
   vmid: number;
   /** Server on which it runs at that moment. */
   server: string;
+  /** Server that is taken to be dead: what should run there is left out, whether it is required or not. */
+  lost?: string;
 }
 
 /** A command that must succeed did not. */
@@ -31,7 +34,12 @@ export async function runCommands(
   note: (text: string) => void,
 ): Promise<void> {
   for (const command of commands.filter((each) => each.when === when)) {
-    const what = `\`${command.run.join(" ")}\` on ${whereOf(command, place)}`;
+    const where = whereOf(command, place);
+    const what = `\`${command.run.join(" ")}\` on ${where === "guest" ? `guest ${place.guest.name}` : where}`;
+    if (where === place.lost) {
+      note(`${what} was left out: ${where} is the server that is gone`);
+      continue;
+    }
     try {
       await runOne(operator, command, place);
       note(`${what} done`);
@@ -65,26 +73,74 @@ async function runOne(operator: Operator, command: ManifestCommand, place: Comma
   if (answer.code !== 0) throw new Error(`exit code ${answer.code}: ${lastLine(answer.stderr || answer.stdout)}`);
 }
 
+/**
+ * A process group of its own: what it started ends with it when its time is up, and Ctrl-C reaches the switch alone, which ends
+ * between two steps. It gets no input: nobody is there to type any.
+ */
 function runHere({ run, timeoutSeconds }: ManifestCommand, env: Operator["env"]): Promise<void> {
   const [program, ...args] = run;
   return new Promise((resolve, reject) => {
-    const options = { env: env as NodeJS.ProcessEnv, timeout: timeoutSeconds * 1000, maxBuffer: 4 * 1024 * 1024 };
-    execFile(program!, args, options, (error, stdout, stderr) => {
-      if (error === null) return resolve();
-      if (error.code === "ENOENT") return reject(new Error(`there is no program '${program}' on this machine`));
-      if (error.killed) return reject(new Error(`it did not end within ${timeoutSeconds} s`));
-      reject(new Error(`exit code ${error.code}: ${lastLine(stderr || stdout)}`));
+    const child = spawn(program!, args, { env, detached: true, stdio: ["ignore", "pipe", "pipe"] });
+    const said = { stdout: "", stderr: "" };
+    for (const stream of ["stdout", "stderr"] as const)
+      child[stream].setEncoding("utf8").on("data", (text: string) => {
+        said[stream] = (said[stream] + text).slice(-KEPT_CHARACTERS);
+      });
+    const settle = (error?: Error) => {
+      clearTimeout(timer);
+      child.stdout.destroy();
+      child.stderr.destroy();
+      if (error === undefined) resolve();
+      else reject(error);
+    };
+    const timer = setTimeout(() => {
+      endGroup(child.pid);
+      settle(new Error(`it did not end within ${timeoutSeconds} s`));
+    }, timeoutSeconds * 1000);
+    child.on("error", (error: NodeJS.ErrnoException) => {
+      const missing = error.code === "ENOENT";
+      settle(new Error(missing ? `there is no program '${program}' on this machine` : error.message));
+    });
+    child.on("exit", (code, signal) => {
+      const end = () =>
+        settle(
+          code === 0
+            ? undefined
+            : new Error(`${signal ?? `exit code ${code}`}: ${lastLine(said.stderr || said.stdout)}`),
+        );
+      // A service that the command leaves running keeps its output open: that is not waited for.
+      const late = setTimeout(end, LAST_WORDS_MS);
+      child.on("close", () => {
+        clearTimeout(late);
+        end();
+      });
     });
   });
 }
 
+const LAST_WORDS_MS = 500;
+const KEPT_CHARACTERS = 4096;
+
+function endGroup(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, "SIGKILL");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
+}
+
 /** By the guest's agent, through its server's `qm`; of a container by `pct`. Variables go in front of the command. */
 async function runInside(
-  { ssh }: Operator,
-  { run, timeoutSeconds }: ManifestCommand,
-  { guest, server, vmid }: CommandPlace,
+  operator: Operator,
+  { run, timeoutSeconds, when }: ManifestCommand,
+  place: CommandPlace,
   variables: Readonly<Record<string, string>>,
 ): Promise<void> {
+  const { ssh } = operator;
+  const { guest, server, vmid } = place;
+  if (when === "after-stop" || when === "before-start")
+    throw new Error("the guest is off at that moment: `on: guest` goes with before-stop and after-start");
+  if (guest.kind === "qemu") await waitForAgent(operator, place);
   const windows = /\.(exe|cmd|bat|ps1)$/i.test(run[0] ?? "");
   const words = windows
     ? run
@@ -100,6 +156,21 @@ async function runInside(
   if (result.exited === 0) throw new Error(`it did not end within ${timeoutSeconds} s`);
   if ((result.exitcode ?? 0) !== 0)
     throw new Error(`exit code ${result.exitcode}: ${lastLine(result["err-data"] ?? result["out-data"] ?? "")}`);
+}
+
+/** A guest that was started a moment ago has no agent before it has booted. */
+async function waitForAgent({ ssh, clock }: Operator, { guest, server, vmid }: CommandPlace): Promise<void> {
+  const patience = Math.max(LEAST_PATIENCE, guest.boot.seconds * PATIENCE_FACTOR);
+  const until = clock.now().getTime() + patience * 1000;
+  for (;;) {
+    const answer = await ssh.run(server, ["qm", "agent", String(vmid), "ping"], { timeoutSeconds: 15 });
+    if (answer.code === 0) return;
+    if (clock.now().getTime() >= until)
+      throw new Error(
+        `its agent does not answer within ${patience} s: ${lastLine(answer.stderr)}; look whether qemu-guest-agent runs inside ${guest.name}`,
+      );
+    await clock.sleep(2);
+  }
 }
 
 interface AgentResult {

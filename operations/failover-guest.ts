@@ -24,13 +24,14 @@ function origin(move: GuestMove) {
   return { guest: move.guest, kind: move.kind, server: move.from, vmid: move.fromId };
 }
 
-const place = (operator: Operator, move: GuestMove, side: "from" | "to", group?: string) => ({
+const place = (operator: Operator, plan: FailoverPlan, move: GuestMove, side: "from" | "to", group?: string) => ({
   guest: operator.manifest.guests[move.guest]!,
   from: move.from,
   to: move.to,
   vmid: side === "from" ? move.fromId : move.toId,
   server: side === "from" ? move.from : move.to,
   ...(group !== undefined && { group }),
+  ...(!plan.planned && { lost: plan.server }),
 });
 
 /** Shuts the guest down where it is. Only for planned switches. */
@@ -38,9 +39,9 @@ export function stopSteps(operator: Operator, plan: FailoverPlan, move: GuestMov
   const guest = operator.manifest.guests[move.guest]!;
   const { first, last } = groupEnds(plan, move);
   const commands = (when: "before-stop" | "after-stop") => [
-    ...commandStep(operator, guest, move, when),
+    ...commandStep(operator, plan, guest, move, when),
     // Stopped in the reverse order: the group's last guest is the first to go.
-    ...((when === "before-stop" ? last : first) ? groupCommandStep(operator, move, when) : []),
+    ...((when === "before-stop" ? last : first) ? groupCommandStep(operator, plan, move, when) : []),
   ];
   return [
     ...commands("before-stop").reverse(),
@@ -62,12 +63,12 @@ export function moveSteps(operator: Operator, operation: Operation, plan: Failov
   return [
     ...bringSteps(operator, plan, guest, move),
     ...(move.networks ? [networkStep(operator, guest, move)] : []),
-    ...(first ? groupCommandStep(operator, move, "before-start") : []),
-    ...commandStep(operator, guest, move, "before-start"),
+    ...(first ? groupCommandStep(operator, plan, move, "before-start") : []),
+    ...commandStep(operator, plan, guest, move, "before-start"),
     startStep(operator, operation, plan, guest, move),
-    ...commandStep(operator, guest, move, "after-start"),
+    ...commandStep(operator, plan, guest, move, "after-start"),
     ...waitStep(operator, plan, guest, move),
-    ...(last ? groupCommandStep(operator, move, "after-start") : []),
+    ...(last ? groupCommandStep(operator, plan, move, "after-start") : []),
   ];
 }
 
@@ -317,6 +318,7 @@ async function allowStart(
 
 function commandStep(
   operator: Operator,
+  plan: FailoverPlan,
   guest: ManifestGuest,
   move: GuestMove,
   when: "before-stop" | "after-stop" | "before-start" | "after-start",
@@ -329,13 +331,14 @@ function commandStep(
       id: `${when}-${move.guest}`,
       guest: move.guest,
       title: `${when.replace("-", " the ")} of ${move.guest}: ${commands.map(({ run }) => run.join(" ")).join("; ")}`,
-      run: (note) => runCommands(operator, commands, when, place(operator, move, side), note),
+      run: (note) => runCommands(operator, commands, when, place(operator, plan, move, side), note),
     },
   ];
 }
 
 function groupCommandStep(
   operator: Operator,
+  plan: FailoverPlan,
   move: GuestMove,
   when: "before-stop" | "after-stop" | "before-start" | "after-start",
 ): Step[] {
@@ -349,7 +352,7 @@ function groupCommandStep(
     {
       id: `${when}-group-${group}`,
       title: `${when.replace("-", " the ")} of group ${group}: ${commands.map(({ run }) => run.join(" ")).join("; ")}`,
-      run: (note) => runCommands(operator, commands, when, place(operator, move, side, group), note),
+      run: (note) => runCommands(operator, commands, when, place(operator, plan, move, side, group), note),
     },
   ];
 }
