@@ -45,6 +45,8 @@ describe("the hook", () => {
     make();
     expect(site.hook("srv2", 113).code).toBe(0);
     expect(site.run("srv2", ["hook", "113", "post-stop"]).code).toBe(0);
+    // Proxmox VE moved it: the cluster's files say so on the side that it left.
+    site.put("srv2/etc/pve/nodes/srv1/qemu-server/113.conf", "");
     expect(site.hook("srv1", 113).code).toBe(0);
     for (const server of ["srv1", "srv2"]) {
       expect(site.ask(server, "read", "sql-erp")["sql-erp"]).toMatchObject({
@@ -55,7 +57,16 @@ describe("the hook", () => {
     }
     // and back, by the same way, once the start is over
     site.run("srv1", ["hook", "113", "post-stop"]);
+    site.put("srv1/etc/pve/nodes/srv2/qemu-server/113.conf", "");
     expect(site.hook("srv2", 113).code).toBe(0);
+  });
+
+  test("no consent while what ran last was moved to a third server, where it may be running", () => {
+    make();
+    expect(site.hook("srv2", 113).code).toBe(0);
+    site.run("srv2", ["hook", "113", "post-stop"]);
+    site.put("srv2/etc/pve/nodes/srv3/qemu-server/113.conf", "");
+    expect(site.hook("srv1", 113).stderr).toContain("113 did not move from srv2 to srv1");
   });
 
   test("an old side that comes back gets no consent from the side that took over, also while nothing runs there yet", () => {
@@ -66,7 +77,7 @@ describe("the hook", () => {
     site.claim("op", "remote-app=2@srv1", "srv1", "backup-1");
     site.config("srv1", 9112, "onboot: 0\n");
     expect(site.hook("srv2", 112).stderr).toContain(
-      "9112 has its place on srv1; a planned switch is for the operator's command",
+      "9112 did not move from srv1 to srv2; a planned switch is for the operator's command",
     );
     // the operator's command may ask for it
     expect(site.ask("srv1", "release", "op2", "srv2", "remote-app=2")["remote-app"]).toMatchObject({

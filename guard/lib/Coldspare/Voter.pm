@@ -94,6 +94,16 @@ sub vote {
     return $answer // { verdict => 'refused', reason => $@ =~ s/\n+$//r };
 }
 
+# Ids of the guest whose configuration has not gone to the server that asks: it lies here still, or what ran here last was moved
+# to a third server, where it may be running.
+sub kept {
+    my ($conf, $guest, $to) = @_;
+    my @here = grep { config($conf, $guest, $_) } all_ids($guest);
+    my ($last) = (slurp(path("/var/lib/coldspare/active/$guest->{name}")) // '') =~ /^vmid=(\d+) /;
+    return @here if @here || !defined $last;
+    return defined slurp(config_path($guest, $last, $to)) ? () : $last;
+}
+
 # Consent of the server that may run the guest: it gives that up, as nothing of the guest runs or starts here. A guard that asks
 # for its own start gets it only when Proxmox VE has moved the guest away, configuration and all. Where each side keeps a
 # configuration of its own, whose data is the right one is for the operator's command to say: else an old side that comes back
@@ -104,14 +114,14 @@ sub consent {
         locked($guest->{name}, sub {
             my @running = running_ids($conf, $guest);
             my $start = start_in_progress($guest);
-            my @kept = $by =~ /^guard\@/ ? grep { config($conf, $guest, $_) } all_ids($guest) : ();
+            my @kept = $by =~ /^guard\@/ ? kept($conf, $guest, $to) : ();
             my %op = (self => $conf->{self}, epoch => $epoch, to => $to, by => $by, running => scalar @running, starting => $start ? 1 : 0, kept => scalar @kept);
             my $answer = vote_locked($conf, $guest, { op => 'release', %op });
             return $answer if $answer->{verdict} eq 'ok' || $answer->{reason};
             $answer->{reason}
                 = @running ? "$running[0] runs on $conf->{self}"
                 : $start ? "a start of $start->{vmid} is in progress on $conf->{self}"
-                : @kept ? "$kept[0] has its place on $conf->{self}; a planned switch is for the operator's command"
+                : @kept ? "$kept[0] did not move from $conf->{self} to $to; a planned switch is for the operator's command"
                 : "the record of $conf->{self} is another";
             return $answer;
         });
