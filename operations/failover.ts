@@ -197,9 +197,16 @@ async function block(
 function refuseStartsSince(plan: FailoverPlan, guests: readonly ManifestGuest[], readings: VoterReadings): void {
   for (const guest of guests) {
     const known = plan.moves.find((move) => move.guest === guest.name)!.grants;
-    const since = recordsOf(guest, readings).filter(
-      ({ voter, record }) => record.grants > (known[voter] ?? record.grants),
-    );
+    const held = recordsOf(guest, readings);
+    const unread = held.filter(({ voter }) => known[voter] === undefined).map(({ voter }) => voter);
+    // What a voter has granted since the confirmation is known only if it was asked before it.
+    if (plan.fencing.method === "confirm" && unread.length > 0) {
+      throw new ClaimLost(
+        `${list(unread)} did not answer when ${plan.server} was confirmed to be off, so nobody knows what it has let ${plan.server} start since. ` +
+          `The guests are blocked and nothing was started: look at ${plan.server} again, then run the same command`,
+      );
+    }
+    const since = held.filter(({ voter, record }) => record.grants > (known[voter] ?? record.grants));
     if (since.length === 0) continue;
     throw new ClaimLost(
       `${guest.name} was started on ${plan.server} after this was planned (${list(since.map(({ voter }) => voter))} granted it): ${plan.server} is not off. ` +
