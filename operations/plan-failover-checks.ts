@@ -5,6 +5,7 @@ import { list } from "../planning/units";
 import type { LiveServer, LiveSite } from "./live-types";
 import type { ChosenGuests, FailoverFacts, FailoverPlan, FailoverRequest, GuestMove } from "./plan-failover";
 import { caution, refusal } from "./refusals";
+import { goOnWith } from "./run-operation";
 import { blockingOf, majorityOf, NOBODY, operationOf, recordsOf } from "./voters";
 
 /** What concerns the whole operation. */
@@ -27,15 +28,16 @@ export function siteChecks(
 }
 
 function openOperations({ open }: FailoverFacts): Finding[] {
-  return open.map(({ id, kind, subject, by, openedAt }) =>
-    refusal(
+  return open.map((operation) => {
+    const { id, kind, subject, by, openedAt } = operation;
+    return refusal(
       "OPERATION-OPEN",
       id,
       `${kind} ${subject}, begun by ${by} at ${openedAt}, has not ended`,
-      `let ${by} finish it, or go on with it yourself: \`coldspare ${kind} ${subject} --resume\`. ` +
+      `let ${by} finish it, or go on with it yourself: \`${goOnWith(operation)}\`. ` +
         `If it was given up: \`coldspare journal ${id}\` says how far it came, \`coldspare journal --close ${id}\` ends it`,
-    ),
-  );
+    );
+  });
 }
 
 function guestsChosen(

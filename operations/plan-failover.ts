@@ -35,7 +35,7 @@ export interface FailoverFacts {
   /** Privileges that the token has on a path, inherited ones included; `undefined`: it could not be asked. */
   privileges(path: string): ReadonlySet<string> | undefined;
   /** Operations of others, or of oneself, that were begun on this site and not ended. */
-  open: readonly { id: string; kind: string; subject: string; by: string; openedAt: string }[];
+  open: readonly { id: string; kind: string; subject: string; by: string; openedAt: string; plan: unknown }[];
   /** Backups on the shared storage of guests by `restore`, newest first. */
   backups: Readonly<Record<string, readonly { volid: string; time: string }[]>>;
   /** Volumes of guests by `storage-replication` on the server that they go to. */

@@ -5,6 +5,7 @@ import { startOrder } from "../planning/start-order";
 import { list } from "../planning/units";
 import type { LiveGuest, LiveSite } from "./live-types";
 import { refusal } from "./refusals";
+import { goOnWith } from "./run-operation";
 import { majorityOf, recordsOf } from "./voters";
 
 export interface UndoRequest {
@@ -17,7 +18,7 @@ export interface UndoRequest {
 /** What is known beside the live state. */
 export interface UndoFacts {
   /** Operations that have not ended and concern these guests, without the switches that are undone. */
-  open: readonly { id: string; kind: string; subject: string; by: string; openedAt: string }[];
+  open: readonly { id: string; kind: string; subject: string; by: string; openedAt: string; plan: unknown }[];
   manifest: readonly Finding[];
 }
 
@@ -146,12 +147,13 @@ function checks(manifest: SiteManifest, live: LiveSite, move: UndoMove): Finding
   return found;
 }
 
-function openFinding({ id, kind, subject, by, openedAt }: UndoFacts["open"][number]): Finding {
+function openFinding(operation: UndoFacts["open"][number]): Finding {
+  const { id, kind, subject, by, openedAt } = operation;
   return refusal(
     "OPERATION-OPEN",
     id,
     `${kind} ${subject}, begun by ${by} at ${openedAt}, has not ended`,
-    `let ${by} finish it; if it was given up: \`coldspare journal --close ${id}\``,
+    `let ${by} finish it, or go on with it yourself: \`${goOnWith(operation)}\`; if it was given up: \`coldspare journal --close ${id}\``,
   );
 }
 

@@ -142,7 +142,7 @@ export const switchFindings: Readonly<Record<string, CatalogueEntry>> = {
     "Another operation has not ended",
     "An operation on the same guests or server was begun and neither finished nor given up.",
     "failover srv2, begun by anna@laptop at 2026-11-22T03:15:00Z, has not ended",
-    "Let its operator finish it, go on with it (`--resume`), or give it up (`coldspare journal --close`).",
+    "Let its operator finish it, go on with it (with the command that is shown), or give it up (`coldspare journal --close`).",
   ),
   "OPERATION-NO-GUARD": entry(
     "error",

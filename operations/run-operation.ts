@@ -72,3 +72,15 @@ export async function runOperation(
   }
   await operator.journal.write(operation, { event: "closed", outcome: "done", by: operator.by });
 }
+
+/** What another operator types to go on with an operation. */
+export function goOnWith({ kind, subject, plan }: Pick<Operation, "kind" | "subject" | "plan">): string {
+  if (kind === "failover") {
+    const planned = typeof plan === "object" && plan !== null && Reflect.get(plan, "planned") === true;
+    return `coldspare failover ${subject}${planned ? " --planned" : ""} --resume`;
+  }
+  if (kind === "undo") return `coldspare undo ${subject} --resume`;
+  // These go on with what is open, whoever began it.
+  if (kind === "shutdown" || kind === "start") return `coldspare ${kind}`;
+  return `coldspare ${kind} ${subject.split("+").join(" ")}`;
+}

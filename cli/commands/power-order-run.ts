@@ -49,13 +49,8 @@ export async function sitePower(way: SitePowerPlan["way"], options: SitePowerOpt
   const paint = painter(wantsColor(options.color, io.stderr, io.env));
   const { operator, source, close } = await openSite(options, io, progressPrinter(io.stderr, paint));
   try {
-    const { own } = await openOperations(
-      operator,
-      way === "down" ? "shutdown" : "start",
-      operator.manifest.site,
-      false,
-    );
-    // What was left of it hours ago says nothing about now: the site is looked at anew, and only the journal goes on.
+    const { own } = await openOperations(operator, way === "down" ? "shutdown" : "start", operator.manifest.site, true);
+    // What was left of it hours ago, by whomever, says nothing about now: the site is looked at anew, and only the journal goes on.
     const planned = plan(operator, way, await readLive(operator), options);
     show(operator, planned);
     const print = (rest: Pick<SitePowerDocument, "ok" | "dryRun" | "error">) => {
