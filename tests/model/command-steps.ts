@@ -5,15 +5,16 @@ import {
   BY_ALLOW,
   byCommand,
   CONFIG,
-  CONFIRMED,
   count,
   EPOCH,
   FRESH,
   HOLD,
   HOLDER,
   MASK,
+  MEMO,
   NOBODY,
   PERMIT,
+  PLACE,
   QUIET,
   RESTARTED,
   RUNS,
@@ -107,6 +108,7 @@ class CommandStep {
     const up = this.world.upVoters(this.state);
     // Its boot id is read too: whether it has restarted since can be told only of a server that answers now.
     if (this.world.run.voters.length === 2 && !this.state[UP + this.command.to]) return;
+    if (!this.liesHere(this.state)) return;
     const needed = this.command.kind === "planned" ? this.world.majority : this.world.blocking;
     for (let heard = 1; heard <= up; heard++) {
       if ((heard & up) === heard && count(heard) >= needed) this.readAt(heard);
@@ -127,7 +129,10 @@ class CommandStep {
     // Its own block, of the time before it crashed, it goes on with.
     next[TARGET + index] = mine && epoch > 0 ? epoch : epoch + 1;
     if (next[TARGET + index]! + 1 > world.run.epochs) return;
-    if (command.kind === "failover" && world.run.fencing === "confirm") next[QUIET + index] = heard;
+    if (command.kind === "failover" && world.run.fencing === "confirm") {
+      next[QUIET + index] = heard;
+      if (!world.run.rules.countedOnly) next[MEMO + index] = heard;
+    }
     this.say(`reads ${["A", "B", "C"].filter((_, voter) => heard & (1 << voter)).join("")}`, next);
   }
 
@@ -139,10 +144,10 @@ class CommandStep {
   /** A person says: it is off now, and nobody has switched it on since I looked. */
   confirm(): void {
     const { command, state, world } = this;
-    const before = !world.run.rules.confirmAgain && state[CONFIRMED + this.index] === 1;
+    const before = !world.run.rules.confirmAgain && state[MEMO + this.index] === 1;
     if (state[UP + command.from] && !before) return;
     const next = this.next(AT.confirmed);
-    if (!world.run.rules.confirmAgain) next[CONFIRMED + this.index] = 1;
+    if (!world.run.rules.confirmAgain) next[MEMO + this.index] = 1;
     this.say(
       before ? "takes the word of the time before" : `a person confirms that ${nameOf(command.from)} is off`,
       next,
@@ -166,7 +171,8 @@ class CommandStep {
     this.claimEach(this.state[TARGET + this.index]!, this.firstClaim, "blocks at");
     if (count(this.state[MASK + this.index]!) < this.world.blocking) return;
     const { fencing, rules } = this.world.run;
-    const grantedSince = this.state[MASK + this.index]! & ~this.state[QUIET + this.index]!;
+    const compared = rules.countedOnly ? this.state[MASK + this.index]! : this.state[MEMO + this.index]!;
+    const grantedSince = this.state[MASK + this.index]! & compared & ~this.state[QUIET + this.index]!;
     if (fencing === "confirm" && rules.compareGrants && grantedSince) return;
     const next = this.next(AT.blocked);
     next[QUIET + this.index] = 0;
@@ -215,7 +221,14 @@ class CommandStep {
     if (this.state[WAIT + this.index] === 0) this.fenced(this.next(AT.claiming), "has waited the margin");
   }
 
+  /** What was moved to a third server is not off because the old one is. */
+  private liesHere(state: State): boolean {
+    const { from, to } = this.command;
+    return !this.world.run.rules.lookWhereItRuns || state[PLACE] === from || state[PLACE] === to;
+  }
+
   private fenced(next: State, text: string): void {
+    if (!this.liesHere(next)) return;
     next[TARGET + this.index]! += 1;
     next[MASK + this.index] = 0;
     this.say(text, next);
@@ -241,9 +254,7 @@ class CommandStep {
       if (!state[CONFIG + command.to] && (!state[UP + command.from] || state[RUNS + command.from])) return;
       if (!this.world.run.standby) next[CONFIG + command.from] = 0;
     } else {
-      // What lies on neither side was moved elsewhere, and is looked for there.
-      if (!state[CONFIG + command.from] && !state[CONFIG + command.to]) return;
-      if (this.world.run.rules.configOfStopped && state[RUNS + command.from]) return;
+      if (this.world.run.rules.lookWhereItRuns && state[RUNS + command.from]) return;
       if (!this.allow(next)) return;
     }
     next[CONFIG + command.to] = 1;

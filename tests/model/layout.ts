@@ -36,6 +36,8 @@ export const UP = fields(3);
 export const RUNS = fields(3);
 /** 1: a configuration of the guest is there, as far as that server knows. */
 export const CONFIG = fields(3);
+/** 1: a person has promised that the other side stays off until a majority names this one. */
+export const WORD = fields(3);
 /** 1: a person's one-time permit lies there. */
 export const PERMIT = fields(3);
 /** A start in progress: see STARTING. */
@@ -44,6 +46,8 @@ export const START = fields(3);
 export const START_EPOCH = fields(3);
 export const START_BY = fields(3);
 export const START_GOT = fields(3);
+/** 1: all voters answered with epoch 0, so those without memory may be told that beginning. */
+export const START_NEW = fields(3);
 /** Lease: ticks left of what voter v granted server h, at WORTH + 3h + v, on h's own clock. */
 export const WORTH = fields(9);
 /** Lease: ticks that the guest has outlived its validity. */
@@ -59,15 +63,16 @@ export const TARGET = fields(3);
 export const MASK = fields(3);
 /** Voters whose counters of grants it read at first, and that have granted no start since (bits). */
 export const QUIET = fields(3);
-/** Only with the rule confirmAgain off: 1 when a person has confirmed before. */
-export const CONFIRMED = fields(3);
+/** Only with a rule switched off. confirmAgain: 1 when a person has confirmed before; countedOnly: the voters that were read. */
+export const MEMO = fields(3);
 /** Two voters: 1 when the spare has restarted since the command read first. */
 export const RESTARTED = fields(3);
 /** Lease: ticks of the margin still to wait. */
 export const WAIT = fields(3);
-/** How many voters may still be installed anew, and how often a person may still say `allow`. */
+/** The server with the configuration that ran last. */
+export const PLACE = fields(1);
+/** How many voters may still be installed anew. */
 export const REINSTALLS = fields(1);
-export const ALLOWS = fields(1);
 
 export const SIZE = size + (size % 2);
 

@@ -1,7 +1,6 @@
 /** What happens to the memory of voters: restarts, new installations, learning, and what a person allows. */
 import type { Emit, State } from "./checker";
 import {
-  ALLOWS,
   BY,
   BY_ALLOW,
   EPOCH,
@@ -15,6 +14,7 @@ import {
   STAGE,
   START,
   UP,
+  WORD,
 } from "./layout";
 import { nameOf, reboot } from "./server-state";
 import type { World } from "./world";
@@ -85,16 +85,18 @@ export function allowed(world: World, state: State, host: number, emit: Emit): v
   const next = state.slice();
   world.vote(next, host, { op: "claim", epoch, server: host, by: BY_ALLOW });
   next[PERMIT + host] = 1;
-  next[ALLOWS]! -= 1;
+  if (world.run.word !== "off now") next[WORD + host] = 1;
   emit(`a person allows the start on ${nameOf(host)}`, next);
 }
 
 /** The person keeps the word that the other side stays off until the voters know. */
 export function heldOff(world: World, state: State, host: number): boolean {
-  if (world.run.word === "off now") return false;
-  return world.run.hosts.some(
-    (other) => other !== host && state[BY + other] === BY_ALLOW && world.named(state) !== other,
-  );
+  return world.run.hosts.some((other) => other !== host && state[WORD + other] === 1);
+}
+
+/** Once a majority names the server that was allowed to start it, the word is kept. */
+export function wordKept(world: World, next: State): void {
+  for (const host of world.run.hosts) if (next[WORD + host] && world.named(next) === host) next[WORD + host] = 0;
 }
 
 /** As long as it runs what a person allowed, the agent tells the others of that record. */

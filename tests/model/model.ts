@@ -1,7 +1,8 @@
 /** The model of a run: what can happen, what must never be, and where one must always be able to get. */
-import type { System } from "./checker";
+import type { Emit, System } from "./checker";
 import { commandSteps } from "./command-steps";
-import { ALLOWS, BY, beginning, EPOCH, FRESH, REINSTALLS, RUNS, SERVER, START, STARTING } from "./layout";
+import { BY, beginning, EPOCH, FRESH, REINSTALLS, RUNS, SERVER, START, STARTING } from "./layout";
+import { wordKept } from "./memory-steps";
 import type { Book } from "./replay";
 import type { Run } from "./run";
 import { nameOf } from "./server-state";
@@ -12,12 +13,15 @@ export function modelOf(run: Run, book: Book): System {
   const world = new World(run, book);
   const first = beginning(run.voters, run.fresh, run.standby);
   first[REINSTALLS] = run.reinstalls;
-  first[ALLOWS] = run.allows;
   return {
     initial: [first],
     successors(state, emit) {
-      serverSteps(world, state, emit);
-      commandSteps(world, state, emit);
+      const step: Emit = (label, next) => {
+        if (run.allows) wordKept(world, next);
+        emit(label, next);
+      };
+      serverSteps(world, state, step);
+      commandSteps(world, state, step);
     },
     judge(from, to) {
       if (to[RUNS]! + to[RUNS + 1]! + to[RUNS + 2]! > 1) {

@@ -55,7 +55,7 @@ export function apply(state: VoterState, operation: Operation): Applied {
     }
     case "grant": {
       const { epoch, server, term, kind } = operation;
-      if (server === NOBODY || state.epoch !== epoch || state.server !== server) return no("denied");
+      if (state.fresh || server === NOBODY || state.epoch !== epoch || state.server !== server) return no("denied");
       return yes({ holder: server, hold: term }, kind === "start" ? 1 : 0);
     }
     case "release": {

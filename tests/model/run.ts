@@ -19,6 +19,8 @@ export interface Rules {
   identicalMajority: boolean;
   /** confirm: the command stops when a voter has granted a start since it was read first. */
   compareGrants: boolean;
+  /** confirm: a voter whose counter was not read at first counts as one that has granted a start. */
+  countedOnly: boolean;
   /** confirm: a command that is run again asks the person again. */
   confirmAgain: boolean;
   /** lease: wait for the holds of the blocked voters to end. */
@@ -31,6 +33,8 @@ export interface Rules {
   doubtFresh: boolean;
   /** A server consents to a release only while nothing runs or starts there. */
   releaseWhenStopped: boolean;
+  /** A guard gets a release only when the configuration that ran last was moved to its server. */
+  releaseFollowsMove: boolean;
   /** A permit counts only as long as the record that it was given with is the server's own. */
   permitOfRecord: boolean;
   /** Two voters: a command stops when the spare has restarted since it was read first. */
@@ -41,8 +45,11 @@ export interface Rules {
   permitOnOwnClaim: boolean;
   /** Voters are installed anew only while all agree, and no command and no start is under way. */
   reinstallAtRest: boolean;
-  /** A configuration is not moved away from a server that is seen to run the guest. */
-  configOfStopped: boolean;
+  /**
+   * After the fence the command looks where the guest's configuration lies (on a third server: stop), and before it takes it
+   * over that the old side, if it is back, does not run it.
+   */
+  lookWhereItRuns: boolean;
   /** lease: a voter that is installed anew counts as if it had granted a moment ago. */
   holdAfterReinstall: boolean;
   /** The agent tells the other voters of a record that a person's `allow` wrote. */
@@ -56,19 +63,21 @@ export const ALL_RULES: Rules = {
   blockNamesNobody: true,
   identicalMajority: true,
   compareGrants: true,
+  countedOnly: true,
   confirmAgain: true,
   waitForHolds: true,
   holdAfterReboot: true,
   ownRecord: true,
   doubtFresh: true,
   releaseWhenStopped: true,
+  releaseFollowsMove: true,
   permitOfRecord: true,
   spareNotRestarted: true,
   validAtStart: true,
   holdAfterReinstall: true,
   permitOnOwnClaim: true,
   reinstallAtRest: true,
-  configOfStopped: true,
+  lookWhereItRuns: true,
   spreadAllowed: true,
   startEndsWithLease: true,
 };
@@ -100,9 +109,11 @@ export interface Run {
   standby: boolean;
   /** Somebody moves the guest with PVE's own migration. */
   migrations: boolean;
+  /** Somebody migrates only while no command is under way, and only away from or back to the server that the voters name. */
+  migrationsWait: boolean;
   /** How many voters may be installed anew, all told. */
   reinstalls: number;
-  /** How often a person may say `coldspare-node allow`, and what the word is worth: see PersonsWord. */
-  allows: number;
+  /** A person may say `coldspare-node allow`, and what the word is worth: see PersonsWord. */
+  allows: boolean;
   word: PersonsWord;
 }

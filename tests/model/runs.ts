@@ -6,6 +6,7 @@ const AWAY: Command = { kind: "failover", from: A, to: B };
 const BACK: Command = { kind: "failover", from: B, to: A };
 const SWITCH: Command = { kind: "planned", from: A, to: B };
 const FAILBACK: Command = { kind: "planned", from: B, to: A };
+const FROM_THIRD: Command = { kind: "failover", from: C, to: A };
 const TWO_VOTERS = [A, B];
 
 type Change = Partial<Run> & Pick<Run, "fencing">;
@@ -24,8 +25,9 @@ function run(name: string, change: Change): Run {
     fresh: false,
     standby: change.migrations !== true,
     migrations: false,
+    migrationsWait: false,
     reinstalls: 0,
-    allows: 0,
+    allows: false,
     word: "off now",
     ...change,
   };
@@ -65,11 +67,23 @@ export const FULL: readonly Run[] = [
   }),
   run("failover, somebody migrates", { fencing: "confirm", migrations: true }),
   run("failover, somebody migrates", { fencing: "power", migrations: true, epochs: 5 }),
+  run("failover, a spare of its own, somebody migrates", { fencing: "power", migrations: true, standby: true }),
   run("failover, somebody migrates", { fencing: "lease", migrations: true, epochs: 3 }),
   run("third voter a hypervisor, somebody migrates", {
     fencing: "power",
     hosts: [A, B, C],
     migrations: true,
+    migrationsWait: true,
+    commands: [AWAY, FROM_THIRD],
+    epochs: 3,
+  }),
+  run("third server, a spare of its own, somebody migrates", {
+    fencing: "power",
+    hosts: [A, B, C],
+    migrations: true,
+    migrationsWait: true,
+    commands: [AWAY, FROM_THIRD],
+    standby: true,
     epochs: 3,
   }),
   run("two voters, failovers in opposite directions", {
@@ -86,7 +100,7 @@ export const FULL: readonly Run[] = [
   run("a voter is installed anew", { fencing: "confirm", reinstalls: 1 }),
   run("a voter is installed anew", { fencing: "power", reinstalls: 1 }),
   run("a voter is installed anew", { fencing: "lease", reinstalls: 1, epochs: 2 }),
-  run("a person allows a start", { fencing: "power", allows: 1, word: "stays off until the voters know" }),
+  run("a person allows a start", { fencing: "power", allows: true, word: "stays off until the voters know" }),
 ];
 
 /** A rule switched off: the model must find what goes wrong then. */
@@ -106,6 +120,7 @@ export const MUTATIONS: readonly Mutation[] = [
   without("identical records at a majority", { identicalMajority: false }, { fencing: "power" }),
   without("the own vote among the grants", { ownRecord: false }, { fencing: "confirm" }),
   without("comparing grants", { compareGrants: false }, { fencing: "confirm" }),
+  without("counting what was not read as changed", { countedOnly: false }, { fencing: "confirm" }),
   without("a new confirmation for a command run again", { confirmAgain: false }, { fencing: "confirm" }),
   without("release only of what is stopped", { releaseWhenStopped: false }, { fencing: "power", commands: [SWITCH] }),
   without("doubt in voters without memory", { doubtFresh: false }, { fencing: "confirm", reinstalls: 1 }),
@@ -119,7 +134,11 @@ export const MUTATIONS: readonly Mutation[] = [
     { permitOnOwnClaim: false },
     { fencing: "power", voters: TWO_VOTERS, epochs: 6, standby: false },
   ),
-  without("the word that the other side stays off", {}, { fencing: "power", commands: [], allows: 1, word: "off now" }),
+  without(
+    "the word that the other side stays off",
+    {},
+    { fencing: "power", commands: [], allows: true, word: "off now" },
+  ),
   without("a margin (lease)", {}, { fencing: "lease", epochs: 2, margin: 0 }),
 ];
 
@@ -138,9 +157,14 @@ export const SLOW_MUTATIONS: readonly Mutation[] = [
   without(
     "agents that pass on a person's permission",
     { spreadAllowed: false },
-    { fencing: "power", commands: [], allows: 1, word: "stays off until the voters know" },
+    { fencing: "power", commands: [], allows: true, word: "stays off until the voters know" },
   ),
-  without("a look at where the guest runs", { configOfStopped: false }, { fencing: "confirm", migrations: true }),
+  without(
+    "release to a guard only after a move to its server",
+    { releaseFollowsMove: false },
+    { fencing: "power", hosts: [A, B, C], migrations: true, migrationsWait: true, standby: true, epochs: 3 },
+  ),
+  without("a look at where the guest runs", { lookWhereItRuns: false }, { fencing: "confirm", migrations: true }),
   without("installing voters anew only at rest", { reinstallAtRest: false }, { fencing: "power", reinstalls: 1 }),
   without(
     "a hold after a voter is installed anew",

@@ -13,6 +13,7 @@ import {
   START_BY,
   START_EPOCH,
   START_GOT,
+  START_NEW,
   UP,
   WORTH,
 } from "./layout";
@@ -53,7 +54,7 @@ export function reboot(world: World, next: State, voter: number): void {
 }
 
 export function endStart(next: State, host: number): void {
-  for (const field of [START, START_EPOCH, START_BY, START_GOT]) next[field + host] = 0;
+  for (const field of [START, START_EPOCH, START_BY, START_GOT, START_NEW]) next[field + host] = 0;
 }
 
 export function endLease(next: State, host: number): void {

@@ -4,20 +4,25 @@
  */
 import type { Emit, State } from "./checker";
 import {
-  ALLOWS,
+  A,
   BY,
+  BY_NONE,
   byGuard,
   CONFIG,
   count,
   EPOCH,
+  FRESH,
   OVER,
   PERMIT,
+  PLACE,
   RUNS,
   SERVER,
+  STAGE,
   START,
   START_BY,
   START_EPOCH,
   START_GOT,
+  START_NEW,
   STARTING,
   UP,
   WORTH,
@@ -34,7 +39,7 @@ export function serverSteps(world: World, state: State, emit: Emit): void {
       if (state[RUNS + host]) running(world, state, host, emit);
       else starting(world, state, host, emit);
       moved(world, state, host, emit);
-      if (state[ALLOWS]! > 0) allowed(world, state, host, emit);
+      if (world.run.allows) allowed(world, state, host, emit);
     } else if (!heldOff(world, state, host)) {
       const next = state.slice();
       next[UP + host] = 1;
@@ -65,6 +70,7 @@ function starting(world: World, state: State, host: number, emit: Emit): void {
     const next = state.slice();
     endStart(next, host);
     next[RUNS + host] = 1;
+    next[PLACE] = host;
     emit(`${nameOf(host)} runs the guest`, next);
     if (world.run.fencing === "lease") {
       const failed = state.slice();
@@ -93,6 +99,8 @@ export function begin(world: World, state: State, host: number, emit: Emit): voi
       const next = state.slice();
       if (verdict.verdict === "adopt")
         world.vote(next, host, { op: "claim", epoch: verdict.epoch, server: host, by: verdict.by });
+      const beginning = world.run.voters.every((voter) => heard & (1 << voter) && state[EPOCH + voter] === 0);
+      next[START_NEW + host] = beginning && world.run.voters.some((voter) => state[FRESH + voter]) ? 1 : 0;
       if (ask(world, next, host, verdict.epoch, verdict.by))
         emit(`${label}, ${verdict.verdict}s ${verdict.epoch}`, next);
     } else if (verdict.verdict === "release") {
@@ -115,6 +123,9 @@ function ask(world: World, next: State, host: number, epoch: number, by: number)
 
 function grant(world: World, next: State, host: number, voter: number): boolean {
   const epoch = next[START_EPOCH + host]!;
+  // The beginning, which a voter without memory has to be told before it grants anything.
+  if (next[START_NEW + host] && next[FRESH + voter])
+    world.vote(next, voter, { op: "claim", epoch, server: A, by: BY_NONE });
   const asked = { op: "grant", kind: "start", epoch, server: host, term: world.run.term } as const;
   if (!world.vote(next, voter, asked)) return false;
   // A grant on a record that somebody else claimed does not add up with the others.
@@ -176,6 +187,9 @@ function takeOver(
 export function consent(world: World, next: State, from: number, epoch: number, to: number, by: number): boolean {
   if (!world.run.hosts.includes(from) || !next[UP + from]) return false;
   const careful = world.run.rules.releaseWhenStopped;
+  const strays = world.run.rules.releaseFollowsMove
+    ? next[PLACE] !== to || next[CONFIG + from] === 1
+    : next[CONFIG + from] === 1;
   return world.vote(next, from, {
     op: "release",
     self: from,
@@ -184,7 +198,7 @@ export function consent(world: World, next: State, from: number, epoch: number, 
     by,
     running: careful && next[RUNS + from] === 1,
     starting: careful && !world.idle(next, from),
-    kept: careful && by === byGuard(to) && next[CONFIG + from] === 1,
+    kept: careful && by === byGuard(to) && strays,
   });
 }
 
@@ -251,15 +265,25 @@ function reconciling(world: World, state: State, host: number, emit: Emit): void
   }
 }
 
+/** A command runs, or the voters name neither the server that it is on nor the one that it is brought back to. */
+function underWay(world: World, state: State, from: number, to: number): boolean {
+  const named = world.named(state);
+  return (named !== from && named !== to) || world.run.commands.some((_, index) => state[STAGE + index]);
+}
+
 /** PVE's own migration, live or offline: the configuration goes along. It needs both servers and the cluster. */
 function moved(world: World, state: State, from: number, emit: Emit): void {
   if (!world.run.migrations || !state[CONFIG + from]) return;
+  // An old configuration that a server still shows is none that Proxmox VE would move; one that never ran is of no interest.
+  if (state[PLACE] !== from) return;
   for (const to of world.run.hosts) {
+    if (world.run.migrationsWait && underWay(world, state, from, to)) continue;
     if (to === from || !state[UP + to] || state[RUNS + to] || !world.idle(state, to) || !world.idle(state, from))
       continue;
     const next = state.slice();
     next[CONFIG + from] = 0;
     next[CONFIG + to] = 1;
+    next[PLACE] = to;
     next[RUNS + to] = state[RUNS + from]!;
     next[RUNS + from] = 0;
     endLease(next, from);

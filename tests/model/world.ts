@@ -38,6 +38,7 @@ export class World {
       holder: state[HOLDER + voter]!,
       hold: state[HOLD + voter]!,
     };
+    if (operation.op === "grant" && !this.run.rules.doubtFresh) before.fresh = false;
     const { verdict, state: after, counts } = apply(before, operation);
     this.book.noteApply(before, operation, verdict, after, counts);
     if (verdict !== "ok") return false;
