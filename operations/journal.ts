@@ -16,6 +16,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { isAlive } from "../providers/process-alive";
 import type { SshRunner } from "../providers/ssh";
 import { type Clock, NODE_PROGRAM } from "./context";
 
@@ -131,13 +132,13 @@ export class Journal {
    */
   hold(operation: Pick<Operation, "id">): () => void {
     const file = join(this.#options.folder, `${operation.id}.pid`);
-    const holder = readPid(file);
-    if (holder !== undefined && holder !== process.pid && isAlive(holder))
+    const holder = readHolder(file);
+    if (holder !== undefined && holder.pid !== process.pid && isStill(holder))
       throw new Error(
-        `${operation.id} is being carried out by another command on this machine (process ${holder}): let it end first`,
+        `${operation.id} is being carried out by another command on this machine (process ${holder.pid}): let it end first. If that process is something else: rm ${file}`,
       );
     mkdirSync(this.#options.folder, { recursive: true, mode: 0o700 });
-    writeFileSync(file, `${process.pid}\n`, { mode: 0o600 });
+    writeFileSync(file, `${process.pid} ${birthOf(process.pid) ?? ""}\n`, { mode: 0o600 });
     return () => rmSync(file, { force: true });
   }
 
@@ -217,20 +218,38 @@ export class Journal {
   }
 }
 
-function readPid(file: string): number | undefined {
+interface Holder {
+  pid: number;
+  /** When it was started, where the system tells. */
+  birth?: string;
+}
+
+function readHolder(file: string): Holder | undefined {
   try {
-    return Number(readFileSync(file, "utf8")) || undefined;
+    const [pid, birth] = readFileSync(file, "utf8").trim().split(" ");
+    return Number(pid) > 0 ? { pid: Number(pid), ...(birth && { birth }) } : undefined;
   } catch {
     return undefined;
   }
 }
 
-function isAlive(pid: number): boolean {
+/** Ids of processes come again, above all after a restart of the machine. */
+function isStill({ pid, birth }: Holder): boolean {
+  if (!isAlive(pid)) return false;
+  const now = birthOf(pid);
+  return birth === undefined || now === undefined || birth === now;
+}
+
+/** Linux: the kernel's boot and the process's start in it. */
+function birthOf(pid: number): string | undefined {
   try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
+    const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    // The second word is the program's name, in brackets, and may hold anything.
+    const started = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
+    return `${boot}/${started}`;
+  } catch {
+    return undefined;
   }
 }
 

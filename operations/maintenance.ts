@@ -3,6 +3,7 @@
  * journal while the work goes on, for hours or days, and whoever looks there finds it, with what it moved.
  */
 import type { Finding } from "../planning";
+import type { SiteManifest } from "../planning/manifest";
 import type { Operator } from "./context";
 import { returnSteps } from "./failback";
 import { type DivergedChoice, planReturn, type ReturnPlan } from "./failback-plan";
@@ -14,6 +15,7 @@ import { manifestFindings } from "./manifest-age";
 import { type FailoverPlan, type FailoverRequest, planFailover } from "./plan-failover";
 import { refusal } from "./refusals";
 import { type RunOptions, runSteps, type Step } from "./steps";
+import { agreed } from "./voters";
 
 /** What a maintenance does; kept in its journal. */
 export interface MaintenancePlan {
@@ -105,8 +107,8 @@ export async function planReturning(
   const refusals = manifestFindings(manifest, live);
   let homePlan: ReturnPlan | undefined;
   if (home.length > 0) {
-    // The guests were shut down before they were moved: the old side has nothing that did not go along.
-    const request = { kind: "failback" as const, subjects: home, diverged: "discard" as const, ...options };
+    const { diverged = oldSidesOf(manifest, live, server, home), ...how } = options;
+    const request = { kind: "failback" as const, subjects: home, ...how, ...(diverged && { diverged }) };
     homePlan = planReturn(manifest, live, request);
     refusals.push(...homePlan.refusals);
     warnings.push(...homePlan.warnings);
@@ -120,6 +122,20 @@ export async function planReturning(
     again.push(planned.plan);
   }
   return { ...(homePlan && { home: homePlan }), again, refusals, warnings };
+}
+
+/**
+ * The guests were shut down before they were moved: the old side has nothing that did not go along. Unless a guest was switched
+ * again since, by somebody else: then a person has to say what becomes of what lies there.
+ */
+function oldSidesOf(
+  { guests }: SiteManifest,
+  { readings }: LiveSite,
+  server: string,
+  home: readonly string[],
+): DivergedChoice | undefined {
+  const byUs = (name: string) => agreed(guests[name]!, readings)?.by.startsWith(`${KIND}-${server}-`) === true;
+  return home.every(byUs) ? "discard" : undefined;
 }
 
 function movedOn(guest: string, to: string, now: string | undefined): Finding {

@@ -178,10 +178,10 @@ async function end(command: Command, open: OpenMaintenance): Promise<number> {
     io.stderr.write(`${statusText(server, open)}\n`);
     return exitCode.errors;
   }
-  const { stopSeconds, forceStop = false, diverged = "discard" } = options;
+  const { stopSeconds, forceStop = false, diverged } = options;
   const planned: PlannedWay =
     open.back === undefined
-      ? await planReturning(operator, open.plan, { stopSeconds, forceStop, diverged })
+      ? await planReturning(operator, open.plan, { stopSeconds, forceStop, ...(diverged && { diverged }) })
       : { ...open.back, refusals: [], warnings: [] };
   const { refusals, warnings } = planned;
   const steps = returningSteps(operator, open.operation, planned);

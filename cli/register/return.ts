@@ -209,7 +209,8 @@ function addMaintenance(program: Command, io: Io, finish: (code: number) => void
     .addHelpText(
       "after",
       () => `
---diverged is discard here unless you say otherwise: what is moved is shut down first, so nothing stays behind.
+What is moved is shut down first, so nothing stays behind, and --diverged is discard. Only when a guest was switched once more
+in between, by another command, it has to be said.
 
 Examples:
   coldspare maintenance srv2              at a terminal: away, the work, back

@@ -1,7 +1,8 @@
 /** Commands on servers over the system's OpenSSH client: agents, hardware keys and jump hosts work as in the terminal. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { lstatSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { isAlive } from "../process-alive";
 import { noHostKey, place, SshError, unknownServer } from "./errors";
 import { Master } from "./master";
 import { finishSsh } from "./process";
@@ -200,7 +201,8 @@ export class SshClient implements SshRunner {
   private folder(): string {
     if (this.#folder !== undefined) return this.#folder;
     const base = tmpdir().length <= LONGEST_FOLDER ? tmpdir() : "/tmp";
-    const folder = mkdtempSync(join(base, "csp-"));
+    removeLeftovers(base);
+    const folder = mkdtempSync(join(base, `${FOLDER_PREFIX}${process.pid}-`));
     const lines = Object.entries(this.#targets).flatMap(([server, { hostKeys }]) =>
       hostKeys.map((key) => `${server} ${key.trim()}\n`),
     );
@@ -208,6 +210,34 @@ export class SshClient implements SshRunner {
     process.once("exit", this.#atExit);
     this.#folder = folder;
     return folder;
+  }
+}
+
+const FOLDER_PREFIX = "csp-";
+const LEFT_MS = 24 * 3_600_000;
+
+/** Folders of our own whose process was killed before it could remove them: dead sockets and public keys. */
+function removeLeftovers(base: string): void {
+  let names: string[];
+  try {
+    names = readdirSync(base);
+  } catch {
+    // Not everybody may list it: then they stay.
+    return;
+  }
+  for (const name of names) {
+    const pid = new RegExp(`^${FOLDER_PREFIX}(\\d+)-[A-Za-z0-9]{6}$`).exec(name)?.[1];
+    if (pid === undefined || isAlive(Number(pid))) continue;
+    const folder = join(base, name);
+    try {
+      const { uid, mtimeMs } = lstatSync(folder);
+      // A young one may belong to a container that shares this folder, and has other processes.
+      const isOld = Date.now() - mtimeMs > LEFT_MS;
+      if (isOld && (process.getuid === undefined || uid === process.getuid()))
+        rmSync(folder, { recursive: true, force: true });
+    } catch {
+      // Somebody else is removing it, or it is none of ours.
+    }
   }
 }
 

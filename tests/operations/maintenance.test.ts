@@ -48,6 +48,17 @@ test("away, the work, back; each way ended after every step and run again", asyn
   ]);
   expect(await find()).toMatchObject({ phase: "working", plan: { guests: expect.arrayContaining([APP, SQL]) } });
 
+  // Switched once more by somebody else: what lies on the old side may be the only copy of something.
+  const known = structuredClone(site.servers.records);
+  site.servers.setAll(APP, 90, "srv1");
+  const unsure = await planReturning(site.operator(), (await find())!.plan, options);
+  expect(unsure.refusals.map(({ code, subject }) => `${code} ${subject}`)).toEqual([
+    `OPERATION-DIVERGED-CHOICE ${APP}`,
+  ]);
+  const said = await planReturning(site.operator(), (await find())!.plan, { ...options, diverged: "discard" });
+  expect(said.refusals).toEqual([]);
+  Object.assign(site.servers.records, known);
+
   const way = await planReturning(site.operator(), (await find())!.plan, options);
   expect(way.refusals).toEqual([]);
   const back = await stepByStep(async (stopped) => {

@@ -1,5 +1,6 @@
-import { existsSync, readFileSync, statSync } from "node:fs";
-import { dirname } from "node:path";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, utimesSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { ConfigError } from "../../../providers/pve";
 import { quote, SshClient, SshError, type SshTarget } from "../../../providers/ssh";
 import { FakeSsh } from "./fake-ssh";
@@ -187,4 +188,18 @@ describe("a server that cannot be used", () => {
     expect(error).toBeInstanceOf(ConfigError);
     expect(error.message).toContain("apt install openssh-client");
   });
+});
+
+test("what a killed command left is removed by a later one, and nothing that may be in use", async () => {
+  const left = (pid: number, days: number) => {
+    const folder = mkdtempSync(join(tmpdir(), `csp-${pid}-`));
+    const seconds = Date.now() / 1000 - days * 86_400;
+    utimesSync(folder, seconds, seconds);
+    return folder;
+  };
+  // No process has an id above the kernel's limit.
+  const folders = [left(9_999_999, 2), left(9_999_999, 0), left(process.ppid, 2)];
+  await ssh.run("srv1", ["true"]);
+  expect(folders.map((folder) => existsSync(folder))).toEqual([false, true, true]);
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 });
