@@ -63,6 +63,7 @@ export function moveSteps(operator: Operator, operation: Operation, plan: Failov
   return [
     ...bringSteps(operator, plan, guest, move),
     ...(move.networks ? [networkStep(operator, guest, move)] : []),
+    ...(move.freshGeneration ? [generationStep(operator, move)] : []),
     ...(first ? groupCommandStep(operator, plan, move, "before-start") : []),
     ...commandStep(operator, plan, guest, move, "before-start"),
     startStep(operator, operation, plan, guest, move),
@@ -252,6 +253,23 @@ export async function setTag(
   const pve = operator.pveAt(at.server) ?? operator.pve;
   const about = { guest: at.guest, doing: `set the tags of guest ${at.vmid}` };
   await pve.put(`/nodes/${at.server}/${at.kind}/${at.vmid}/config`, { tags: wanted.sort().join(";") }, about);
+}
+
+/** By it a domain controller of Windows knows that it was taken back in time, and asks the others. */
+function generationStep(operator: Operator, move: GuestMove): Step {
+  return {
+    id: `generation-${move.guest}`,
+    guest: move.guest,
+    title: `give ${move.guest} (${move.toId}) a fresh VM generation id`,
+    seconds: 1,
+    isDone: async () => (await runs(operator, destination(move))) === true,
+    async run() {
+      const pve = operator.pveAt(move.to) ?? operator.pve;
+      const about = { guest: move.guest, doing: `set the generation id of guest ${move.toId}` };
+      // 1: Proxmox VE makes up a new one.
+      await pve.put(`/nodes/${move.to}/qemu/${move.toId}/config`, { vmgenid: "1" }, about);
+    },
+  };
 }
 
 function networkStep(operator: Operator, guest: ManifestGuest, move: GuestMove): Step {

@@ -246,8 +246,9 @@ export function guestChecks(
       ...votersReady(guest, live, request),
       ...replicaReady(facts, request, move),
       ...privileges(guest, facts, request, move),
+      ...(request.freshGeneration ? [] : goesBackInTime(manifest, guest, request)),
     ],
-    warnings: [...controllers(manifest, guest, request), ...lockWarning(move), ...addressWarning(guest, move)],
+    warnings: [...lockWarning(move), ...addressWarning(guest, move)],
   };
 }
 
@@ -316,6 +317,7 @@ function privileges(
   if (isCopied && planned) needed.push([`/vms/${move.toId}`, "VM.Migrate", "move it"]);
   if (isCopied && !planned && move.job !== undefined)
     needed.push([`/vms/${move.toId}`, "VM.Replicate", "disable its replication"]);
+  if (move.freshGeneration) needed.push([`/vms/${move.toId}`, "VM.Config.HWType", "give it a generation id"]);
   if (move.networks) needed.push([`/vms/${move.toId}`, "VM.Config.Network", "change its network"]);
   if (move.method === "restore" && planned) {
     needed.push([`/vms/${move.fromId}`, "VM.PowerMgmt", "shut it down"]);
@@ -341,16 +343,20 @@ function privileges(
 }
 
 /** Directory controllers number their changes: one that goes back in time, unknown to the others, breaks them. */
-function controllers(manifest: SiteManifest, guest: ManifestGuest, { planned }: FailoverRequest): Finding[] {
+export function goesBackInTime(
+  manifest: SiteManifest,
+  guest: ManifestGuest,
+  { planned }: Pick<FailoverRequest, "planned">,
+): Finding[] {
   if (guest.role !== "domain-controller" || planned) return [];
   const others = Object.values(manifest.guests).filter(({ name, role }) => role === guest.role && name !== guest.name);
   if (others.length === 0) return [];
   return [
-    caution(
-      "OPERATION-DOMAIN-CONTROLLER",
+    refusal(
+      "OPERATION-CONTROLLER-GENERATION",
       guest.name,
       `${guest.name} is one of several domain controllers and comes back with older data: without a fresh VM generation id the others do not take over what it changes`,
-      `leave it off while ${list(others.map(({ name }) => name))} answers (name the other guests with --guest), or give it a new id first: \`qm set ${guest.vmid} --vmgenid 1\``,
+      `leave it off while ${list(others.map(({ name }) => name))} answers (name the other guests with --guest), or let it have a new id before its start: --fresh-generation`,
     ),
   ];
 }

@@ -6,7 +6,7 @@ import { startOrder } from "../planning/start-order";
 import { byName } from "../planning/units";
 import type { LiveGuest, LiveSite } from "./live-types";
 import { chooseRoom, type StopOnSpare } from "./plan-capacity";
-import { guestChecks, siteChecks } from "./plan-failover-checks";
+import { goesBackInTime, guestChecks, siteChecks } from "./plan-failover-checks";
 import { choosePoint, newestGood, type RecoveryChoice } from "./plan-point";
 import { recordsOf } from "./voters";
 
@@ -22,6 +22,8 @@ export interface FailoverRequest {
   toPoint?: string;
   /** The word of consent for a spare older than promised. */
   acceptStale: boolean;
+  /** One of several domain controllers gets a fresh VM generation id before it starts with older data. */
+  freshGeneration?: boolean;
   /** The server of which a person confirms that it is off. */
   confirmOff?: string;
   /** Somebody will be asked to confirm before anything is changed. */
@@ -69,6 +71,8 @@ export interface GuestMove {
   job?: string;
   /** Lock in its configuration that the dead server left: taken off before the start. */
   unlock?: string;
+  /** It gets a fresh VM generation id before its start. */
+  freshGeneration?: true;
   /** Networks or addresses differ on the other side. */
   networks: boolean;
   group?: string;
@@ -124,7 +128,7 @@ export function planFailover(
     const point = choosePoint(guest, live.guests[guest.name]!, facts.backups[guest.name] ?? [], request, live.at);
     refusals.push(...point.refusals);
     warnings.push(...point.warnings);
-    return moveOf(guest, live, request.server, point.choice);
+    return moveOf(manifest, guest, live, request, point.choice);
   });
   const room = chooseRoom(manifest, live, moves, request.guests.length > 0);
   const staying = new Set(room.left);
@@ -204,7 +208,14 @@ function bootsOf(manifest: SiteManifest, live: LiveSite, moves: readonly GuestMo
   return { boots: Object.fromEntries(servers.map((server) => [server, live.servers[server]?.node?.boot ?? ""])) };
 }
 
-function moveOf(guest: ManifestGuest, live: LiveSite, from: string, point: RecoveryChoice): GuestMove {
+function moveOf(
+  manifest: SiteManifest,
+  guest: ManifestGuest,
+  live: LiveSite,
+  request: FailoverRequest,
+  point: RecoveryChoice,
+): GuestMove {
+  const { server: from } = request;
   const seen = live.guests[guest.name]!;
   const toPrimary = from === guest.spare;
   const to = toPrimary ? guest.primary : guest.spare!;
@@ -222,6 +233,9 @@ function moveOf(guest: ManifestGuest, live: LiveSite, from: string, point: Recov
     point,
     ...(seen.job !== undefined && { job: seen.job.id }),
     ...(lock !== undefined && guest.method !== "restore" && { unlock: lock }),
+    ...(request.freshGeneration &&
+      guest.kind === "qemu" &&
+      goesBackInTime(manifest, guest, request).length > 0 && { freshGeneration: true as const }),
     networks: guest.spareNetworks !== undefined,
     ...(guest.group !== undefined && { group: guest.group }),
     waitSeconds: 0,

@@ -158,12 +158,19 @@ export const switchFindings: Readonly<Record<string, CatalogueEntry>> = {
     "remote-app is active on its spare srv1; on srv2 is what it was before",
     "`coldspare failback` takes the data home, `coldspare undo` gives it up.",
   ),
-  "OPERATION-DOMAIN-CONTROLLER": entry(
-    "warning",
+  "OPERATION-CONTROLLER-GENERATION": entry(
+    "error",
     "One of several domain controllers goes back in time",
     "Directory controllers number their changes. One that comes back with older data, unknown to the others, is not replicated any more.",
     "dc-2 is one of several domain controllers and comes back with older data",
-    "Leave it off while another one answers, or give it a fresh VM generation id first.",
+    "Leave it off while another one answers, or let the failover give it a fresh VM generation id: `--fresh-generation`.",
+  ),
+  "OPERATION-DOMAIN-CONTROLLER": entry(
+    "warning",
+    "A domain controller comes home out of a backup",
+    "Directory controllers number their changes, and the way home of a restored guest leads over a backup of a moment ago.",
+    "dc-2 is a domain controller and is restored from a backup of a moment ago",
+    "Look afterwards whether it replicates with the others: `repadmin /showrepl`.",
   ),
   "OPERATION-LOCKED": entry(
     "warning",

@@ -27,6 +27,7 @@ export interface FailoverOptions extends SiteOptions {
   yes?: boolean;
   confirmOff?: string;
   acceptStale?: boolean;
+  freshGeneration?: boolean;
   forceFence?: boolean;
   resume?: boolean;
   wait: boolean;
@@ -136,6 +137,7 @@ class Run {
       planned: options.planned === true,
       ...(options.toPoint !== undefined && { toPoint: options.toPoint }),
       acceptStale: options.acceptStale === true,
+      ...(options.freshGeneration && { freshGeneration: true }),
       ...(options.confirmOff !== undefined && { confirmOff: options.confirmOff }),
       willAsk: options.dryRun === true || (io.ask !== undefined && options.yes !== true),
       forceFence: options.forceFence === true,

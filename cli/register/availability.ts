@@ -92,6 +92,10 @@ function addFailover(program: Command, io: Io, finish: (code: number) => void): 
       "I have seen that this server is off (needed with --yes where fencing is 'confirm')",
     )
     .option("--accept-stale", "start spares that are older than promised, too")
+    .option(
+      "--fresh-generation",
+      "one of several domain controllers starts with older data: with a fresh VM generation id",
+    )
     .option("--force-fence", "switch off (or outlive the lease of) a server that still answers")
     .option("--resume", "go on with what another operator has begun")
     .option("--no-wait", "do not wait at the end until the guests answer")

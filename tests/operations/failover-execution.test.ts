@@ -92,6 +92,22 @@ test("a machine with cloud-init starts with the address, bridge and DNS of the s
   expect(site.running()).toContain("113 on srv1");
 });
 
+test("a domain controller among several gets a fresh generation id before its start, others keep theirs", async () => {
+  site = new FakeSite((manifest: SiteManifest) => {
+    manifest.guests["sql-erp"]!.role = "domain-controller";
+    return manifest;
+  });
+  site.privileges.push("VM.Config.HWType");
+  site.kill("srv2");
+  const ids: (string | undefined)[] = [];
+  site.onChange = (what) => {
+    if (/113\/status\/start/.test(what)) ids.push(site.guests.get(113)!.config.vmgenid);
+  };
+  await failover({ freshGeneration: true });
+  expect(ids).toEqual(["1"]);
+  expect(site.guests.get(9112)!.config.vmgenid).toBeUndefined();
+});
+
 describe("commands", () => {
   const command = (change: Partial<ManifestCommand>): ManifestCommand => ({
     when: "before-start",

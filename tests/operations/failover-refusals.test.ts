@@ -2,7 +2,7 @@ import { failoverFacts } from "../../operations/failover-facts";
 import { readLive } from "../../operations/live";
 import { type FailoverRequest, planFailover } from "../../operations/plan-failover";
 import { openOperations } from "../../operations/run-operation";
-import type { SiteManifest } from "../../planning";
+import { manifestHash, type SiteManifest } from "../../planning";
 import { FakeSite } from "./fake-site";
 
 const dead: FailoverRequest = {
@@ -54,6 +54,18 @@ const rows: Row[] = [
     "OPERATION-NOT-THERE",
     /dc-1 is not active on srv2, but on srv1/,
     { prepare: kill, request: { ...dead, guests: ["dc-1"] } },
+  ],
+  [
+    "a domain controller among several",
+    "OPERATION-CONTROLLER-GENERATION",
+    /docker-1 is one of several domain controllers.*leave it off while dc-1 answers.*--fresh-generation/,
+    {
+      prepare: (site) => {
+        site.manifest.guests["docker-1"]!.role = "domain-controller";
+        site.generation.hash = manifestHash(site.manifest);
+        kill(site);
+      },
+    },
   ],
   [
     "no confirmation",
