@@ -2,6 +2,7 @@
 import type { Operator } from "./context";
 import type { DrillCopy, DrillUnit } from "./drill-plan";
 import { copyArguments, dataDrives, parseGuestConf } from "./guest-conf";
+import { agreed, NOBODY, readVoters } from "./voters";
 
 /** On each server: the last drill of each guest, and the jobs that a drill has paused. */
 export const DRILL_FOLDER = "/var/lib/coldspare/drills";
@@ -133,7 +134,7 @@ async function refuseFullStorage(
 
 /** Replication receives into the very volumes that are copied: it waits meanwhile. What is paused is written down first. */
 async function whilePaused(operator: Operator, server: string, vmid: number, work: () => Promise<void>): Promise<void> {
-  const { pve, ssh } = operator;
+  const { pve } = operator;
   const jobs = (await pve.get<ReplicationJob[]>("/cluster/replication")).filter(
     ({ guest, target, disable }) => guest === vmid && target === server && !isOn(disable),
   );
@@ -151,11 +152,27 @@ async function whilePaused(operator: Operator, server: string, vmid: number, wor
   try {
     await work();
   } finally {
-    for (const job of jobs) {
-      await pve.put(`/cluster/replication/${job.id}`, { disable: false });
-      await ssh.run(server, ["rm", "-f", `${DRILL_FOLDER}/paused-${job.id}`]);
-    }
+    for (const { id } of jobs) await resumeJob(operator, server, id);
   }
+}
+
+/**
+ * Switches a job on again that a drill on `server` has paused. Unless the guest has failed over meanwhile: then the job is off for
+ * another reason, and its next run would go over what the old side alone has. While nobody can say, it stays paused and noted.
+ */
+export async function resumeJob(operator: Operator, server: string, job: string): Promise<void> {
+  const guest = Object.values(operator.manifest.guests).find(({ vmid }) => vmid === Number(job.split("-")[0]));
+  if (guest?.spare !== undefined) {
+    const record = agreed(guest, await readVoters(operator, [guest]));
+    if (record === undefined) return;
+    if (record.server === server || record.server === NOBODY) return forgetPause(operator, server, job);
+  }
+  await operator.pve.put(`/cluster/replication/${job}`, { disable: false });
+  await forgetPause(operator, server, job);
+}
+
+async function forgetPause({ ssh }: Operator, server: string, job: string): Promise<void> {
+  await ssh.run(server, ["rm", "-f", `${DRILL_FOLDER}/paused-${job}`]);
 }
 
 interface ReplicationJob {
@@ -195,10 +212,7 @@ export async function removeLeftovers(operator: Operator, unit: DrillUnit): Prom
   for (const row of rows)
     if (row.node === unit.server && names.includes(row.name ?? "")) await removeCopy(operator, unit.server, row.vmid);
   const { stdout } = await operator.ssh.run(unit.server, ["sh", "-c", `ls ${DRILL_FOLDER} 2>/dev/null; true`]);
-  for (const [, job] of stdout.matchAll(/^paused-(\d+-\d+)$/gm)) {
-    await operator.pve.put(`/cluster/replication/${job}`, { disable: false });
-    await operator.ssh.run(unit.server, ["rm", "-f", `${DRILL_FOLDER}/paused-${job}`]);
-  }
+  for (const [, job] of stdout.matchAll(/^paused-(\d+-\d+)$/gm)) await resumeJob(operator, unit.server, job!);
 }
 
 /** Removes a copy, and never anything that is no copy: its configuration must carry the drill's tag, and its name. */
