@@ -74,8 +74,17 @@ sub turn {
     for my $guest (@$guests) { $safe = 0 unless within_lease($self, $guest) }
     watchdog($self, scalar @$guests, $safe);
     return if $self->{keeper};
+    start_again($self);
     introduce($self);
     begin_reconcile($self);
+}
+
+# Guests that lost their leases: the boot unit tries them until they run, or may not run here any more.
+sub start_again {
+    my ($self) = @_;
+    return if uptime() < ($self->{next_again} // 0) || !grep { read_mark('again', $_) } keys %{ $self->{conf}{guests} };
+    $self->{next_again} = uptime() + 5 * $self->{conf}{renew};
+    child($self, 'start again', 10, sub { (run(8, 'systemctl', 'start', 'coldspare-boot.service'))[0] });
 }
 
 # Reads node.conf again when it changed; a broken one leaves the old in force.
@@ -218,7 +227,11 @@ sub within_lease {
         return 1;
     }
     return 1 if permitted($self, $found, $lease);
-    if (!$lease->{over}++) { note('crit', "the lease of $name has run out: it is stopped on $self->{conf}{self}") }
+    if (!$lease->{over}++) {
+        note('crit', "the lease of $name has run out: it is stopped on $self->{conf}{self}");
+        # It was to run, and shall again when a majority grants it; the unit that starts guests after a boot sees to it.
+        write_mark('again', $name, at => uptime()) if @{ $found->{ids} };
+    }
     if (my $start = $found->{start}) {
         kill 'KILL', $start->{pid} if $start->{pid} > 1 && start_in_progress($found->{guest});
         remove_mark('starting', $name);

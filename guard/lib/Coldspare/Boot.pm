@@ -1,6 +1,7 @@
 package Coldspare::Boot;
 # After a power cut of the whole site Proxmox VE starts guests before the voters are up; the guard refuses, and Proxmox VE does not
-# try again. This does, in boot order, until everything that may run here runs.
+# try again. This does, in boot order, until everything that may run here runs. So it is with guests that the agent stopped when
+# their leases ended: they start again once a majority grants them.
 use strict;
 use warnings;
 use Exporter 'import';
@@ -18,11 +19,21 @@ my $START_SECONDS = 900;
 sub boot {
     my $conf = eval { conf() };
     if (!$conf) { print STDERR "coldspare: $@"; return 1 }
+    return 0 unless $conf->{hypervisor};
     # Once per boot: what a person stopped afterwards stays off, also when the unit is restarted.
-    return 0 if !$conf->{hypervisor} || read_mark('boot', 'done');
-    my @pending = sort { $a->{order} <=> $b->{order} || $a->{name} cmp $b->{name} } grep { $_->{onboot} } values %{ $conf->{guests} };
+    my @pending = read_mark('boot', 'done') ? () : grep { $_->{onboot} } values %{ $conf->{guests} };
     my %said;
-    while (@pending = pass_over($conf, \@pending, \%said)) { select(undef, undef, undef, $conf->{renew}) }
+    while (1) {
+        my %known = map { $_->{name} => 1 } @pending;
+        push @pending, grep { !$known{ $_->{name} } && read_mark('again', $_->{name}) } values %{ $conf->{guests} };
+        @pending = sort { $a->{order} <=> $b->{order} || $a->{name} cmp $b->{name} } @pending;
+        last unless @pending;
+        my @left = pass_over($conf, \@pending, \%said);
+        my %left = map { $_->{name} => 1 } @left;
+        remove_mark('again', $_->{name}) for grep { !$left{ $_->{name} } } @pending;
+        @pending = @left;
+        select(undef, undef, undef, $conf->{renew}) if @pending;
+    }
     write_mark('boot', 'done', at => uptime());
     return 0;
 }
