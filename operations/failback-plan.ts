@@ -2,6 +2,7 @@
 import { type Finding, formatGiB } from "../planning";
 import type { ManifestGuest, SiteManifest } from "../planning/manifest";
 import type { LiveGuest, LiveSite } from "./live-types";
+import { ACTIVE_TAG } from "./live-types";
 import { startOrder } from "./power-order";
 import { caution, refusal } from "./refusals";
 
@@ -334,9 +335,6 @@ function activeStandby({ standbyIds }: ManifestGuest, { standbys }: LiveGuest): 
   const newest = [...standbys].sort((a, b) => ((a.recoveryPoint ?? "") < (b.recoveryPoint ?? "") ? 1 : -1))[0];
   return active?.vmid ?? newest?.vmid ?? standbyIds![0];
 }
-
-/** Set by a failover on the standby that it starts. */
-export const ACTIVE_TAG = "coldspare-active";
 
 /** Ids that nobody gives out by hand, told from those of drills by their hundred millions. */
 const FIRST_DIVERGED_ID = 800_000_000;

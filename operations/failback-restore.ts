@@ -6,8 +6,9 @@
 import type { GuestConfig } from "../providers/pve/types";
 import { disksOf, normalTags, notesWith, notesWithout, standbyName } from "../providers/standby-inspect";
 import { about, backupsOf, configAt, pathOf, progressOf, type Return, stateAt, untilUnlocked } from "./failback-moves";
-import { ACTIVE_TAG, type ReturnGuest } from "./failback-plan";
+import type { ReturnGuest } from "./failback-plan";
 import { newBackup } from "./failback-volumes";
+import { ACTIVE_TAG } from "./live-types";
 import type { Step } from "./steps";
 
 interface Backup {

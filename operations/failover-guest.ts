@@ -6,9 +6,10 @@ import { waitForAnswer } from "./answers";
 import { lost } from "./claims";
 import { runCommands } from "./commands";
 import { NODE_PROGRAM, type Operator } from "./context";
-import { configOf, runs, shutDown, start } from "./guest-power";
+import { configOf, runs, setTag, shutDown, start } from "./guest-power";
 import type { Operation } from "./journal";
 import { nodeAnswer } from "./live-servers";
+import { ACTIVE_TAG } from "./live-types";
 import { mapNetworks } from "./network-change";
 import type { FailoverPlan, GuestMove } from "./plan-failover";
 import { restorePoint, restoreTakenAlong } from "./restore-point";
@@ -225,9 +226,6 @@ function takenAlongStep(operator: Operator, guest: ManifestGuest, move: GuestMov
   };
 }
 
-/** Whoever looks at the interface, and the way back, know by it which of the standbys is the active side. */
-export const ACTIVE_TAG = "coldspare-active";
-
 function tagStep(operator: Operator, move: GuestMove): Step {
   return {
     id: `tag-${move.guest}`,
@@ -236,23 +234,6 @@ function tagStep(operator: Operator, move: GuestMove): Step {
     optional: true,
     run: () => setTag(operator, destination(move), ACTIVE_TAG, true),
   };
-}
-
-/** Adds or takes away one tag. */
-export async function setTag(
-  operator: Operator,
-  at: { guest: string; kind: "qemu" | "lxc"; server: string; vmid: number },
-  tag: string,
-  present: boolean,
-): Promise<void> {
-  const config = await configOf(operator, at);
-  if (config === undefined) return;
-  const tags = (config.tags ?? "").split(/[;, ]+/).filter((each) => each !== "");
-  if (tags.includes(tag) === present) return;
-  const wanted = present ? [...tags, tag] : tags.filter((each) => each !== tag);
-  const pve = operator.pveAt(at.server) ?? operator.pve;
-  const about = { guest: at.guest, doing: `set the tags of guest ${at.vmid}` };
-  await pve.put(`/nodes/${at.server}/${at.kind}/${at.vmid}/config`, { tags: wanted.sort().join(";") }, about);
 }
 
 /** By it a domain controller of Windows knows that it was taken back in time, and asks the others. */

@@ -64,6 +64,18 @@ export async function stopHard(operator: Operator, at: GuestAt): Promise<void> {
   await clientOf(operator, at).task(at.server, "POST", `${pathOf(at)}/status/stop`, {}, aboutIt("stop", at));
 }
 
+/** Adds or takes away one tag. */
+export async function setTag(operator: Operator, at: GuestAt, tag: string, present: boolean): Promise<void> {
+  const config = await configOf(operator, at);
+  if (config === undefined) return;
+  const tags = (config.tags ?? "").split(/[;, ]+/).filter((each) => each !== "");
+  if (tags.includes(tag) === present) return;
+  const wanted = present ? [...tags, tag] : tags.filter((each) => each !== tag);
+  const pve = operator.pveAt(at.server) ?? operator.pve;
+  const about = { guest: at.guest, doing: `set the tags of guest ${at.vmid}` };
+  await pve.put(`/nodes/${at.server}/${at.kind}/${at.vmid}/config`, { tags: wanted.sort().join(";") }, about);
+}
+
 function notOff(at: GuestAt, seconds: number): PveError {
   return new PveError({
     ...aboutIt("shut down", at),

@@ -129,3 +129,6 @@ export interface LiveDrill {
   method?: string;
   reason?: string;
 }
+
+/** Tag of the standby that a failover has started: whoever looks at the interface, and the way back, know it by that. */
+export const ACTIVE_TAG = "coldspare-active";

@@ -1,9 +1,11 @@
 /** What an undo would do: back to the primaries as they were, and what is lost by it. Pure. */
+
 import type { Finding } from "../planning";
 import type { ManifestGuest, SiteManifest } from "../planning/manifest";
 import { startOrder } from "../planning/start-order";
 import { list } from "../planning/units";
 import type { LiveGuest, LiveSite } from "./live-types";
+import { ACTIVE_TAG } from "./live-types";
 import { refusal } from "./refusals";
 import { goOnWith } from "./run-operation";
 import { majorityOf, recordsOf } from "./voters";
@@ -83,7 +85,7 @@ function isAway({ activeSide }: LiveGuest): boolean {
 function moveOf(guest: ManifestGuest, seen: LiveGuest): Omit<UndoMove, "waitSeconds"> {
   const { name, kind, method = "storage-replication", primary, spare, vmid, standbyIds } = guest;
   const running = seen.runningOn.find(({ server }) => server === spare);
-  const active = seen.standbys.find(({ tags }) => tags.includes("coldspare-active"));
+  const active = seen.standbys.find(({ tags }) => tags.includes(ACTIVE_TAG));
   const spareId = running?.vmid ?? active?.vmid ?? standbyIds?.[0] ?? vmid;
   // A spare that took over has its configuration there (by replication), or the mark of the active side.
   const took =

@@ -1,4 +1,5 @@
 /** Switching a whole site off and on, in order: what `power-order` prints, done. */
+
 import type { Finding } from "../planning";
 import { powerOf } from "../providers/power";
 import { PveError } from "../providers/pve/errors";
@@ -6,6 +7,7 @@ import { waitForAnswer } from "./answers";
 import type { Operator } from "./context";
 import { runs, shutDown, start } from "./guest-power";
 import type { LiveSite } from "./live-types";
+import { ACTIVE_TAG } from "./live-types";
 import { type PowerAction, type PowerSeat, powerOrder } from "./power-order";
 import { caution, refusal } from "./refusals";
 import type { Step } from "./steps";
@@ -33,7 +35,7 @@ export function seatsNow({ guests }: LiveSite): Record<string, PowerSeat> {
       const running = runningOn[0];
       if (running !== undefined) return [[name, { server: running.server, vmid: running.vmid }] as const];
       const there = seats.filter(({ server, config }) => server === activeServer && config === true);
-      const active = standbys.find(({ tags, server }) => server === activeServer && tags.includes("coldspare-active"));
+      const active = standbys.find(({ tags, server }) => server === activeServer && tags.includes(ACTIVE_TAG));
       const seat = there.find(({ vmid }) => vmid === active?.vmid) ?? there[0];
       return seat === undefined ? [] : [[name, { server: seat.server, vmid: seat.vmid }] as const];
     }),

@@ -1,9 +1,11 @@
 /** Standbys out of a chosen backup: an older one, or one that is made for a planned switch. */
+
 import type { ManifestGuest } from "../planning/manifest";
 import { destroyStandby, label, newestBackup } from "../providers/restore-refresh";
 import { findStandbys, notesWithout, type StandbySpec } from "../providers/standby-inspect";
 import { refuseStarted } from "../providers/standby-started";
 import type { Operator } from "./context";
+import { ACTIVE_TAG } from "./live-types";
 
 /** Tags of a standby of which no other one is there to copy them from. */
 const PLAIN_TAGS = ["coldspare", "coldspare-spare"];
@@ -27,7 +29,7 @@ export async function standbySpec(operator: Operator, guest: ManifestGuest): Pro
   const pve = operator.pveAt(base.node) ?? operator.pve;
   const model = (await findStandbys(pve, base)).filter(({ ours }) => ours).find(({ config }) => config.tags);
   if (model === undefined) return base;
-  const tags = (model.config.tags ?? "").split(/[;, ]+/).filter((tag) => tag !== "" && tag !== "coldspare-active");
+  const tags = (model.config.tags ?? "").split(/[;, ]+/).filter((tag) => tag !== "" && tag !== ACTIVE_TAG);
   return { ...base, tags, notes: notesWithout(model.config.description) };
 }
 
