@@ -26,7 +26,7 @@ function addRunbook(program: Command, io: Io, finish: (code: number) => void): v
     .command("runbook")
     .summary("write what to do for the loss of each server, for the wall")
     .description(
-      "Writes what to do for the loss of each server, with this site's names, order, times and commands, and with the\n" +
+      "Writes what to do for the loss of each server, with this site's names, order, times and commands, and with the " +
         "commands by hand for the day when the laptop is gone too. Reaches nothing.",
     )
     .argument("[site]", SITE)
@@ -60,7 +60,7 @@ function addPowerOrder(program: Command, io: Io, finish: (code: number) => void)
     .command("power-order")
     .summary("write in which order the whole site goes down and comes up")
     .description(
-      "Writes in which order the whole site goes down and comes up: guests against the order of their start, hypervisors,\n" +
+      "Writes in which order the whole site goes down and comes up: guests against the order of their start, hypervisors, " +
         "then backup servers and witnesses. Reaches nothing; `coldspare shutdown` does it.",
     )
     .argument("[site]", SITE)
@@ -133,7 +133,7 @@ function addFailback(program: Command, io: Io, finish: (code: number) => void): 
     .command("failback")
     .summary("bring guests home, with a last synchronisation")
     .description(
-      "Brings guests home whose spare is active, with a last synchronisation while they run: then each is down for the\n" +
+      "Brings guests home whose spare is active, with a last synchronisation while they run: then each is down for the " +
         "last difference only. A guest whose spare is made by restore comes home over a backup of the active standby.",
     )
     .argument("<guest|server...>", "guests; or servers: everything that has its home there")
@@ -164,8 +164,8 @@ function addCommit(program: Command, io: Io, finish: (code: number) => void): vo
     .command("commit")
     .summary("make the spare the new home of a guest")
     .description(
-      "Makes the server where a guest is active its home, and its former home the spare: the copy is refreshed in the other\n" +
-        "direction, and the site file changes. A guest whose spare is made by restore gets its own id there, which takes a\n" +
+      "Makes the server where a guest is active its home, and its former home the spare: the copy is refreshed in the other " +
+        "direction, and the site file changes. A guest whose spare is made by restore gets its own id there, which takes a " +
         "backup and a restore, as another id would be another guest to the stack.",
     )
     .argument("<guest...>", "guests; or servers: everything that has its home there and is away")
@@ -197,7 +197,7 @@ function addMaintenance(program: Command, io: Io, finish: (code: number) => void
     .command("maintenance")
     .summary("free a server for work, and bring back afterwards what was moved")
     .description(
-      "Moves everything that is active on a server to the other side of each guest, with a last synchronisation; waits, for\n" +
+      "Moves everything that is active on a server to the other side of each guest, with a last synchronisation; waits, for " +
         "as long as the work takes, also if this terminal is closed; and brings back exactly what it moved.",
     )
     .argument("<server>")
@@ -232,7 +232,7 @@ function addShutdown(program: Command, io: Io, finish: (code: number) => void): 
     .command("shutdown")
     .summary("switch the whole site off, in order")
     .description(
-      "Shuts every guest down against the order of its start, then the hypervisors, then backup servers, witnesses last.\n" +
+      "Shuts every guest down against the order of its start, then the hypervisors, then backup servers, witnesses last. " +
         "For a power cut that was announced. `coldspare power-order --format nut` is the same for the program at the UPS.",
     )
     .option("--guests-only", "leave the servers on");
@@ -253,7 +253,7 @@ function addStart(program: Command, io: Io, finish: (code: number) => void): voi
     .command("start")
     .summary("switch the whole site on, in order")
     .description(
-      "Switches servers on where a way to do so is known, waits for them, and starts in order what belongs to be on and does\n" +
+      "Switches servers on where a way to do so is known, waits for them, and starts in order what belongs to be on and does " +
         "not run yet, each on the side that is active.",
     );
   askOptions(withSiteOptions(command))
@@ -272,8 +272,8 @@ function addUp(program: Command, io: Io, finish: (code: number) => void): void {
     .command("up")
     .summary("pulumi up while a server is dead")
     .description(
-      "Runs `pulumi up` without the resources that live on a server which does not answer, and shows which and why. It looks\n" +
-        "at the preview first: an update that would delete or replace anything is refused. With every server alive it is\n" +
+      "Runs `pulumi up` without the resources that live on a server which does not answer, and shows which and why. It looks " +
+        "at the preview first: an update that would delete or replace anything is refused. With every server alive it is " +
         "`pulumi up`, with a refresh where guests have changed sides.",
     )
     .argument("[pulumi-args...]", "after --: arguments for Pulumi");
