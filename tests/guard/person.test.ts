@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { APP, Servers, SQL } from "./servers";
@@ -250,6 +250,12 @@ describe("on a server", () => {
     // once per boot
     expect(site.run("srv2", ["boot"]).code).toBe(0);
     expect(site.read("srv2/started")).toBe("113\n112\n");
+    // but what lost its lease since is tried again, and only that
+    const bootId = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+    site.put("srv2/run/coldspare/again/sql-erp", `boot=${bootId} at=1\n`);
+    expect(site.run("srv2", ["boot"]).code).toBe(0);
+    expect(site.read("srv2/started")).toBe("113\n112\n113\n");
+    expect(site.exists("srv2/run/coldspare/again/sql-erp")).toBe(false);
   });
 
   test("after a failover to a standby that does not start with the server, the one that ran last is started", () => {
