@@ -155,10 +155,16 @@ export class ReturnSite {
 
   /** `112 app stopped srv2`, sorted: everything that there is. */
   async guests(): Promise<string[]> {
-    return (await this.rows()).map(({ vmid, name, status, node }) => `${vmid} ${name} ${status} ${node}`).sort();
+    const rows = (await this.rows()).map(async ({ vmid, type, name, status, node }) => {
+      // The list of the cluster lags behind; whether a guest runs is asked on its server, if that lives.
+      const path = `/nodes/${node}/${type}/${vmid}/status/current`;
+      const now = await this.pve.get<{ status: string }>(path).catch(() => ({ status }));
+      return `${vmid} ${name} ${now.status} ${node}`;
+    });
+    return (await Promise.all(rows)).sort();
   }
 
-  private rows(): Promise<{ vmid: number; name: string; status: string; node: string }[]> {
+  private rows(): Promise<{ vmid: number; type: string; name: string; status: string; node: string }[]> {
     return this.pve.get("/cluster/resources", { type: "vm" });
   }
 
