@@ -10,6 +10,8 @@ import {
   FRESH,
   HOLD,
   HOLDER,
+  LATE_EPOCH,
+  LATE_SERVER,
   MASK,
   MEMO,
   NOBODY,
@@ -48,6 +50,7 @@ export function commandSteps(world: World, state: State, emit: Emit): void {
       emit(`${index + 1} (${command.kind} ${nameOf(command.from)}-${nameOf(command.to)}): ${text}`, next);
     const step = new CommandStep(world, command, index, state, say);
     if (stage !== AT.idle) step.crash();
+    step.arriveLate();
     if (stage === AT.idle) step.read();
     else if (command.kind === "planned") planned(step, stage);
     else failover(step, stage);
@@ -101,6 +104,27 @@ class CommandStep {
   /** It crashed, or stopped because of what it saw. */
   crash(): void {
     this.say("ends early", this.ended());
+    const { index, state, command, world } = this;
+    const claiming = state[STAGE + index] === AT.claiming;
+    if (!world.run.lateClaims || (state[STAGE + index] !== AT.blocking && !claiming)) return;
+    const next = this.ended();
+    next[LATE_EPOCH + index] = state[TARGET + index]!;
+    next[LATE_SERVER + index] = claiming ? command.to : this.firstClaim;
+    this.say("ends early, with a claim on its way", next);
+  }
+
+  arriveLate(): void {
+    const { index, state, world } = this;
+    const [epoch, server] = [state[LATE_EPOCH + index]!, state[LATE_SERVER + index]!];
+    if (epoch === 0) return;
+    for (const voter of world.run.voters) {
+      if (!state[UP + voter]) continue;
+      const next = state.slice();
+      next[LATE_EPOCH + index] = 0;
+      next[LATE_SERVER + index] = 0;
+      if (world.vote(next, voter, { op: "claim", epoch, server, by: this.by }))
+        this.say(`a late claim reaches ${nameOf(voter)}`, next);
+    }
   }
 
   /** Reads the records and the counters of grants at every voter that it reaches. */

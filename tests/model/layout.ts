@@ -67,6 +67,9 @@ export const QUIET = fields(3);
 export const MEMO = fields(3);
 /** Two voters: 1 when the spare has restarted since the command read first. */
 export const RESTARTED = fields(3);
+/** A claim of it that is still on its way, although it has ended: epoch (0: none), and the server that it names. */
+export const LATE_EPOCH = fields(3);
+export const LATE_SERVER = fields(3);
 /** Lease: ticks of the margin still to wait. */
 export const WAIT = fields(3);
 /** The server with the configuration that ran last. */

@@ -109,6 +109,8 @@ export interface Run {
   standby: boolean;
   /** Somebody moves the guest with PVE's own migration. */
   migrations: boolean;
+  /** A claim of a command that has ended may still arrive somewhere, at any later time. */
+  lateClaims: boolean;
   /** Somebody migrates only while no command is under way, and only away from or back to the server that the voters name. */
   migrationsWait: boolean;
   /** How many voters may be installed anew, all told. */

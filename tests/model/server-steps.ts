@@ -70,7 +70,7 @@ function starting(world: World, state: State, host: number, emit: Emit): void {
     const next = state.slice();
     endStart(next, host);
     next[RUNS + host] = 1;
-    next[PLACE] = host;
+    if (world.run.migrations) next[PLACE] = host;
     emit(`${nameOf(host)} runs the guest`, next);
     if (world.run.fencing === "lease") {
       const failed = state.slice();
