@@ -7,6 +7,7 @@ import {
   arrived,
   failover,
   GUESTS_OF_SRV2,
+  idOnSpare,
   runs,
   type Scenario,
   tail,
@@ -21,7 +22,7 @@ async function failedOverAndBack(world: World, check: Parameters<Scenario["run"]
   await writeAfter(world);
   await world.kill("srv2");
   await arrived(world, check, await failover(world));
-  for (const { away } of GUESTS_OF_SRV2) await world.ask(away, "POST", "/write", ON_SPARE);
+  for (const { name } of GUESTS_OF_SRV2) await world.ask(await idOnSpare(world, name), "POST", "/write", ON_SPARE);
   await world.revive("srv2");
   await world.nodeReady("srv2");
   await pause(3);
@@ -86,8 +87,8 @@ export const returnScenarios: Scenario[] = [
       const begin = await world.cold(["maintenance", "srv2", "--begin", "--yes"]);
       check.that("maintenance begins", begin.code === 0, tail(begin));
       check.that("everything runs on srv1", await runs(world, ALL_ON_SRV1, 60), world.running().join(", "));
-      for (const { name, away } of GUESTS_OF_SRV2) {
-        const data = (await answered(world, away)) ?? "";
+      for (const { name } of GUESTS_OF_SRV2) {
+        const data = (await answered(world, await idOnSpare(world, name))) ?? "";
         check.that(`${name} has lost nothing`, data.includes(AFTER), data.slice(0, 200));
       }
       const end = await world.cold(["maintenance", "srv2", "--end", "--yes", "--diverged", "discard"]);
