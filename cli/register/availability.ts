@@ -89,7 +89,7 @@ function addFailover(program: Command, io: Io, finish: (code: number) => void): 
     .option("-y, --yes", "do not ask")
     .option(
       "--confirm-off <server>",
-      "I have seen that this server is off (needed with --yes where fencing is 'confirm')",
+      "this server is off, I have seen it, and it stays off while this command runs (needed with --yes where fencing is 'confirm')",
     )
     .option("--accept-stale", "start spares that are older than promised, too")
     .option(
