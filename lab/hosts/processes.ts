@@ -52,7 +52,9 @@ export function processesOf(pid: number): number[] {
 export function startTime(pid: number): string | undefined {
   try {
     // The name in parentheses may hold spaces and parentheses itself.
-    return fs.readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\)/s, "").trim().split(" ")[19];
+    const fields = fs.readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\)/s, "").trim().split(" ");
+    // One that was killed and not yet waited for by its parent is a name without a process.
+    return fields[0] === "Z" || fields[0] === "X" ? undefined : fields[19];
   } catch {
     return undefined;
   }

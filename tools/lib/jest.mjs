@@ -15,7 +15,9 @@ export async function runJest({ checkout, project, env, log, args = [] }) {
   const report = join(folder, "report.json");
   const jest = join(checkout, "node_modules", "jest", "bin", "jest.js");
   // Tests with an engine or with hosts share the machine with these: one file after the other.
-  const how = ["engine", "hosts"].includes(project) ? ["--runInBand"] : [];
+  const inBand = ["engine", "hosts"].includes(project) ? ["--runInBand"] : [];
+  // What a failed test has left open (a host, a socket) must not keep the run from its end.
+  const how = project === "hosts" ? [...inBand, "--forceExit"] : inBand;
   const all = [
     jest,
     "--selectProjects",
