@@ -151,9 +151,12 @@ ${verdict}
 main().then(
   (code) => {
     process.exitCode = code;
+    // What a failed scenario has left open must not keep the run from its end.
+    setTimeout(() => process.exit(code), 3000).unref();
   },
   (error: Error) => {
     say(`${error.stack}\n\n0 passed, 1 failed`);
     process.exitCode = 1;
+    setTimeout(() => process.exit(1), 3000).unref();
   },
 );
