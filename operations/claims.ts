@@ -56,6 +56,14 @@ export function requireHeld(guest: ManifestGuest, { held, denied, readings }: Cl
 /** The error for a guest that somebody else holds. */
 export function lost(guest: string, by: string): ClaimLost {
   const other = operationOf(by);
+  if (by.startsWith("guard@")) {
+    const server = by.slice("guard@".length);
+    return new ClaimLost(
+      `${guest} has gone to ${server}: it came back and started it, with the consent of the server that had it. Nothing was started by this command. ` +
+        `See \`coldspare status\`; \`coldspare undo\` gives back what is still blocked, then begin anew`,
+      true,
+    );
+  }
   return new ClaimLost(
     `${guest} is held by ${other === undefined ? by || "somebody else" : `${other} (${by.slice(other.length + 1)})`}, which was quicker. Nothing was started by this command; \`coldspare status\` shows how it goes on`,
     true,
