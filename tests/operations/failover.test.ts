@@ -166,7 +166,7 @@ describe("failover of a dead server", () => {
     await command(site, {}, { crashAfter: "assign" });
     for (const voter of ["srv1", "backup-1"])
       Object.assign(site.votes.get(voter)!.get("sql-erp")!, { epoch: 9, server: "srv2", by: "guard@srv2" });
-    await expect(command(site)).rejects.toThrow(/sql-erp is held by guard@srv2/);
+    await expect(command(site)).rejects.toThrow(/sql-erp has gone to srv2: .* `coldspare undo`/);
     expect(site.running()).toEqual(["110 on srv1", "111 on srv1"]);
   });
 
