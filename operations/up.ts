@@ -2,6 +2,7 @@
  * `pulumi up` while a server is dead. The engine would ask that server for everything that lives on it, and fail; so what lives
  * there is left out, and nothing whatever is deleted or replaced until it is back. Pure but for {@link runUp}.
  */
+import { stripVTControlCharacters } from "node:util";
 import type { Finding } from "../planning";
 import type { SiteManifest } from "../planning/manifest";
 import { byName, list } from "../planning/units";
@@ -297,7 +298,7 @@ export async function runUp(run: UpRun, before: () => void = () => undefined): P
     cwd,
     env: plainJson(env),
   });
-  const refusals = shown.code === 0 ? destroying(shown.stdout) : [unreadable(shown.stderr || lastLine(shown.stdout))];
+  const refusals = shown.code === 0 ? destroying(shown.stdout) : [unreadable(whyFailed(shown))];
   if (refusals.length > 0) return { code: 1, refusals };
   before();
   const { code, stderr } = await engine(["up", ...args], { cwd, env, terminal: true });
@@ -342,4 +343,20 @@ function unreadable(reason: string): Finding {
   );
 }
 
-const lastLine = (text: string): string => text.trim().split("\n").at(-1) ?? "";
+/** With `--json` the engine puts its errors into the document, and nothing on its error output. */
+function whyFailed({ stdout, stderr }: { stdout: string; stderr: string }): string {
+  try {
+    const { diagnostics = [] } = JSON.parse(stdout) as { diagnostics?: Diagnostic[] };
+    const errors = diagnostics.filter(({ severity }) => severity === "error");
+    const said = errors.map(({ message = "" }) => stripVTControlCharacters(message).trim());
+    if (said.length > 0) return said.join("\n");
+  } catch {
+    // No document: what it printed last has to do.
+  }
+  return stderr.trim() || (stdout.trim().split("\n").at(-1) ?? "");
+}
+
+interface Diagnostic {
+  severity?: string;
+  message?: string;
+}

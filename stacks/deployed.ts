@@ -137,8 +137,37 @@ async function readGuests(
     readDisks(pve, guests, resources),
     records?.(guests.filter(({ spare }) => spare !== undefined)) ?? {},
   ]);
-  const sides = compareActiveSides(guests, ours, held, (guest) => votersOf(plan, guest));
-  return { disks, findings: orderFindings([...findings, ...sides]) };
+  const compare = (rows: readonly GuestRow[]) =>
+    compareActiveSides(guests, rows, held, (guest) => votersOf(plan, guest));
+  const sides = compare(ours);
+  const current = sides.length === 0 ? sides : compare(await asTheyRun(pve, guests, ours, sides));
+  return { disks, findings: orderFindings([...findings, ...current]) };
+}
+
+/**
+ * The cluster's list says some seconds late whether a guest runs, and of a server that has just died it says what was. Guests
+ * of which it shows another side than recorded are asked for on their servers, so that the finding is about now.
+ */
+async function asTheyRun(
+  pve: PveClient,
+  guests: readonly GuestPlan[],
+  rows: readonly GuestResource[],
+  sides: readonly Finding[],
+): Promise<GuestRow[]> {
+  const doubtful = guests.filter(({ name }) => sides.some(({ subject }) => subject === `guests.${name}`));
+  const ids = new Set(doubtful.flatMap(({ id, replica }) => [id, ...(replica?.standbyIds ?? [])]));
+  return Promise.all(
+    rows.map(async (row) => {
+      if (!ids.has(row.vmid)) return row;
+      const path = `/nodes/${row.node}/${row.type}/${row.vmid}/status/current`;
+      try {
+        return { ...row, status: (await pve.get<{ status: string }>(path)).status };
+      } catch (error) {
+        if (error instanceof PveError) return { ...row, status: "unknown" };
+        throw error;
+      }
+    }),
+  );
 }
 
 async function readDisks(

@@ -203,6 +203,14 @@ describe("a preview is read before anything is run", () => {
 
   test.each([
     ["fails", { code: 255, stderr: "error: no such stack" }, /error: no such stack/],
+    [
+      "fails within its document",
+      {
+        code: 255,
+        stdout: `${JSON.stringify({ diagnostics: [{ severity: "error", message: "\u001b[31merror:\u001b[0m ACTIVE-MISMATCH\n" }] }, null, 1)}\n`,
+      },
+      /^.*not run: error: ACTIVE-MISMATCH$/,
+    ],
     ["prints no JSON", { stdout: "Previewing update" }, /JSON/],
     ["lists no steps", { stdout: "{}" }, /lists no steps/],
   ])("a preview that %s proves nothing, so nothing is run", async (_, answer, message) => {

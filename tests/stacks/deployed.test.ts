@@ -4,6 +4,7 @@ import { type GuestSpecInput, planSite, type Side, type SiteSpecInput } from "..
 import type { ReadRecords } from "../../stacks/active-sides";
 import { readDeployed, sizeGiB } from "../../stacks/deployed";
 import type { StackSettings } from "../../stacks/settings";
+import { cleanSite } from "../planning/sites";
 import { type Fake, type FakeAnswer, type FakeRequest, makeCertificate, startFake } from "../providers/fake-server";
 
 const secret = "8f1a-never-shown";
@@ -282,6 +283,37 @@ describe("the active side", () => {
     expect(findings.map(({ code, message }) => `${code}: ${message}`)).toEqual([
       "ACTIVE-MISMATCH: sql is active on its spare (srv2), and coldspare:active.sql says primary: so say srv1 and vote.",
     ]);
+  });
+});
+
+describe("a list that lags behind", () => {
+  const id = planSite(cleanSite()).guests.wiki!.replica!.standbyIds![0]!;
+  const wiki = { vmid: 102, node: "two", type: "qemu", name: "wiki", status: "running", tags: "coldspare" };
+  const standby = { vmid: id, node: "one", type: "qemu", name: "wiki-spare", status: "stopped", tags: "coldspare" };
+  const answers = (changes: Record<string, FakeAnswer>) =>
+    cluster({
+      "/cluster/resources": { data: [wiki, standby] },
+      "/nodes/two/qemu/102/config": { status: 595, reason: "No route to host" },
+      "/nodes/two/qemu/102/status/current": { status: 595, reason: "No route to host" },
+      ...changes,
+    });
+  const codes = async (changes: Record<string, FakeAnswer>) => {
+    const { findings } = await readDeployed(
+      planSite(cleanSite(), { active: { wiki: "spare" } }),
+      settings(await start(answers(changes))),
+    );
+    return told(findings).filter((text) => text.startsWith("ACTIVE-MISMATCH"));
+  };
+
+  test("right after a failover it shows the dead server's guest as running: the servers are asked before that is believed", async () => {
+    const running = { data: { status: "running" } };
+    expect(await codes({ [`/nodes/one/qemu/${id}/status/current`]: running })).toEqual([]);
+    expect(await codes({})).toEqual([]);
+  });
+
+  test("what its own server says is believed", async () => {
+    const running = { data: { status: "running" } };
+    expect(await codes({ "/nodes/two/qemu/102/status/current": running })).toEqual(["ACTIVE-MISMATCH guests.wiki"]);
   });
 });
 
