@@ -59,8 +59,8 @@ export function lost(guest: string, by: string): ClaimLost {
   if (by.startsWith("guard@")) {
     const server = by.slice("guard@".length);
     return new ClaimLost(
-      `${guest} has gone to ${server}: it came back and started it, with the consent of the server that had it. Nothing was started by this command. ` +
-        `See \`coldspare status\`; \`coldspare undo\` gives back what is still blocked, then begin anew`,
+      `${guest} has gone to ${server}: it came back and took it, with the consent of the server that had it. Nothing was started by this command. ` +
+        `See \`coldspare status\`; the same command again goes on with the others, and \`coldspare undo\` gives back what is still blocked`,
       true,
     );
   }

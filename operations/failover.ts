@@ -4,6 +4,7 @@
  */
 import type { ManifestGuest } from "../planning/manifest";
 import { list } from "../planning/units";
+import { PveError } from "../providers/pve/errors";
 import { waitForAnswer } from "./answers";
 import { ClaimLost, handOver, lost, mergeReadings, requireHeld } from "./claims";
 import type { Operator } from "./context";
@@ -11,10 +12,11 @@ import { destination, moveSteps, stopSteps } from "./failover-guest";
 import { fence, looksAlive } from "./fencing";
 import { runs, shutDown } from "./guest-power";
 import type { Operation } from "./journal";
-import type { FailoverPlan } from "./plan-failover";
+import type { FailoverPlan, GuestMove } from "./plan-failover";
 import { recordActive, recordLines } from "./stack-record";
 import type { Step } from "./steps";
 import {
+  agreed,
   blockingOf,
   type Claim,
   claimAt,
@@ -33,7 +35,8 @@ interface Course {
   holds?: VoterReadings;
   /** Clock of this machine when the operation was begun or resumed. */
   began: number;
-  started: Map<string, number>;
+  /** Guests that have gone home while this failover was under way; see {@link hasGoneHome}. */
+  home: Set<string>;
 }
 
 /** How the steps are run. */
@@ -42,6 +45,8 @@ export interface FailoverOptions {
   wait?: boolean;
   /** Record the active sides in the stack's config. Default true. */
   record?: boolean;
+  /** Filled with the guests that went home meanwhile: the server came back and took them, with the spare's consent. */
+  home?: Set<string>;
 }
 
 /** All steps of a failover, planned or not. */
@@ -51,7 +56,7 @@ export function failoverSteps(
   plan: FailoverPlan,
   options: FailoverOptions = {},
 ): Step[] {
-  const course: Course = { began: operator.clock.now().getTime(), started: new Map() };
+  const course: Course = { began: operator.clock.now().getTime(), home: options.home ?? new Set() };
   const guests = plan.moves.map(({ guest }) => operator.manifest.guests[guest]!);
   if (guests.length === 0) return [];
   const settle = plan.planned
@@ -63,7 +68,7 @@ export function failoverSteps(
         stillOffStep(operator, operation, plan, guests),
         blockStep(operator, operation, plan, guests, course),
         fenceStep(operator, operation, plan, guests, course),
-        assignStep(operator, operation, plan, guests),
+        assignStep(operator, operation, plan, guests, course),
         ...[...new Set(plan.moves.map(({ to }) => to))].map((to) => quorumStep(operator, plan, to)),
       ];
   return [
@@ -77,13 +82,56 @@ export function failoverSteps(
         run: () => shutDown(operator, stop, SHED_SECONDS),
       }),
     ),
-    ...plan.moves.flatMap((move) => moveSteps(operator, operation, plan, move)),
+    ...plan.moves.flatMap((move) =>
+      moveSteps(operator, operation, plan, move).map((step) => unlessHome(operator, plan, move, course, step)),
+    ),
     ...(options.wait === false ? [] : [answerStep(operator, operation, plan, course)]),
-    ...(options.record === false ? [] : [recordStep(operator, plan)]),
+    ...(options.record === false ? [] : [recordStep(operator, plan, course)]),
   ];
 }
 
 const SHED_SECONDS = 120;
+
+/**
+ * The server came back in the middle, when the spare had been given the guest and ran nothing of it yet: the guard there asked
+ * for it, and the spare's consented. The guest runs at home, with its newest data, and stays there.
+ */
+function hasGoneHome(guest: ManifestGuest, plan: FailoverPlan, readings: VoterReadings): boolean {
+  const record = agreed(guest, readings);
+  return !plan.planned && record?.server === plan.server && record.by === `guard@${plan.server}`;
+}
+
+/** What is left to do for a guest that has gone home: nothing, and what was already done for its move is taken back. */
+function unlessHome(operator: Operator, plan: FailoverPlan, move: GuestMove, course: Course, step: Step): Step {
+  if (plan.planned || step.guest === undefined) return step;
+  const guest = operator.manifest.guests[move.guest]!;
+  return {
+    ...step,
+    async moot(failed) {
+      if (failed && !course.home.has(guest.name) && hasGoneHome(guest, plan, await readVoters(operator, [guest]))) {
+        course.home.add(guest.name);
+      }
+      if (!course.home.has(guest.name)) return undefined;
+      const back = await enableAgain(operator, move);
+      return `${guest.name} has gone home: ${plan.server} came back and took it, as nothing of it ran on ${move.to}${back}`;
+    },
+  };
+}
+
+/** The switch had stopped its replication, to keep what the lost server held. */
+async function enableAgain(operator: Operator, { guest, job, to }: GuestMove): Promise<string> {
+  if (job === undefined) return "";
+  const pve = operator.pveAt(to) ?? operator.pve;
+  try {
+    const jobs = await pve.get<{ id: string; disable?: boolean | number | string }[]>("/cluster/replication");
+    if (Number(jobs.find(({ id }) => id === job)?.disable ?? 0) === 0) return "";
+    await pve.put(`/cluster/replication/${job}`, { disable: false }, { guest, doing: `enable replication ${job} of` });
+    return `; its replication ${job} goes on`;
+  } catch (error) {
+    if (!(error instanceof PveError)) throw error;
+    return `; its replication ${job} is still disabled, as ${error.reason}: \`pvesr enable ${job}\``;
+  }
+}
 
 /** Before anything is changed: the server must not have come back since it was planned. */
 function stillOffStep(
@@ -102,6 +150,7 @@ function stillOffStep(
     title: how,
     always: true,
     async run(note) {
+      if (wasFenced(operation)) return note("the guests were blocked and fenced by this operation already");
       const by = claimText(operation);
       const readings = await readVoters(operator, guests);
       const isBlocked = guests.every((guest) => recordsOf(guest, readings).some(({ record }) => record.by === by));
@@ -133,8 +182,13 @@ function blockStep(
     always: true,
     async run(note) {
       const before = await readVoters(operator, guests);
-      const open = guests.filter((guest) => !isAssigned(guest, plan, before, by));
-      if (open.length === 0) return note("they are given to their spares already");
+      if (wasFenced(operation)) {
+        for (const guest of guests) if (hasGoneHome(guest, plan, before)) course.home.add(guest.name);
+        if (course.home.size > 0) note(`gone home to ${plan.server}, which came back: ${list([...course.home])}`);
+      }
+      const open = guests.filter((guest) => !course.home.has(guest.name) && !isAssigned(guest, plan, before, by));
+      if (open.length === 0)
+        return note(`${course.home.size > 0 ? "the others" : "they"} are given to their spares already`);
       // What was fenced is what was blocked then. Who has been given the guests since may be running them.
       if (wasFenced(operation)) {
         for (const guest of open) requireBlocked(guest, before, by);
@@ -250,6 +304,7 @@ function assignStep(
   operation: Operation,
   plan: FailoverPlan,
   guests: readonly ManifestGuest[],
+  course: Course,
 ): Step {
   const by = claimText(operation);
   const targets = plan.moves.map(({ guest, to }) => `${guest} to ${to}`);
@@ -261,7 +316,7 @@ function assignStep(
     async run(note) {
       const readings = await readVoters(operator, guests);
       const claims: Record<string, Claim> = {};
-      const left = guests.filter((guest) => !isAssigned(guest, plan, readings, by));
+      const left = guests.filter((guest) => !course.home.has(guest.name) && !isAssigned(guest, plan, readings, by));
       for (const guest of left) {
         const own = recordsOf(guest, readings).filter(({ record }) => record.by === by);
         const epochs = own.map(({ record }) => (record.server === NOBODY ? record.epoch + 1 : record.epoch));
@@ -364,7 +419,7 @@ function answerStep(operator: Operator, operation: Operation, plan: FailoverPlan
     optional: true,
     async run(note) {
       await Promise.all(
-        plan.moves.map(async (move) => {
+        awayMoves(plan, course).map(async (move) => {
           const text = await waitForAnswer(operator, operator.manifest.guests[move.guest]!, destination(move));
           const seconds = Math.round((operator.clock.now().getTime() - Date.parse(operation.openedAt)) / 1000);
           const planned = move.plannedSeconds;
@@ -379,14 +434,19 @@ function answerStep(operator: Operator, operation: Operation, plan: FailoverPlan
   };
 }
 
-function recordStep(operator: Operator, plan: FailoverPlan): Step {
+/** Moves but for those of guests that have gone home. */
+function awayMoves({ moves }: FailoverPlan, { home }: Course): GuestMove[] {
+  return moves.filter(({ guest }) => !home.has(guest));
+}
+
+function recordStep(operator: Operator, plan: FailoverPlan, course: Course): Step {
   return {
     id: "record",
     title: "record the active sides in the stack's config",
     optional: true,
     async run(note) {
       const sides = Object.fromEntries(
-        plan.moves.map(({ guest, to }) => [
+        awayMoves(plan, course).map(({ guest, to }) => [
           guest,
           to === operator.manifest.guests[guest]!.primary ? ("primary" as const) : ("spare" as const),
         ]),

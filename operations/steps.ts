@@ -17,6 +17,11 @@ export interface Step {
   always?: boolean;
   /** Its failure is told, and the operation goes on. */
   optional?: boolean;
+  /**
+   * Why there is nothing left to do here, although it is not done: asked before the step, and once more when it failed.
+   * It is then left out, and the operation goes on.
+   */
+  moot?(failed: boolean): Promise<string | undefined>;
   run(note: (text: string) => void): Promise<void>;
 }
 
@@ -87,6 +92,12 @@ async function runStep(operator: Operator, operation: Operation, step: Step, was
       ...(step.guest !== undefined && { guest: step.guest }),
     });
   const about = { step: step.id, title: step.title, ...(step.guest !== undefined && { guest: step.guest }) };
+  const leaveOut = async (text: string) => {
+    tell("note", text);
+    await journal.write(operation, { event: "skip", ...about, text });
+  };
+  const moot = await step.moot?.(false);
+  if (moot !== undefined) return leaveOut(moot);
   if (!step.always) {
     const isSo = step.isDone ? await step.isDone().catch(() => false) : wasDone;
     if (isSo) {
@@ -110,6 +121,8 @@ async function runStep(operator: Operator, operation: Operation, step: Step, was
     await journal.write(operation, { event: "fail", ...about, seconds: took(), text });
     tell("fail", text);
     if (step.optional) return;
+    const late = await step.moot?.(true);
+    if (late !== undefined) return leaveOut(late);
     throw new StepFailed(operation.id, step, error);
   }
   const text = notes.length > 0 ? { text: notes.join("; ") } : {};

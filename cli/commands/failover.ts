@@ -11,6 +11,7 @@ import { refusal } from "../../operations/refusals";
 import { begin, openOperations, runOperation } from "../../operations/run-operation";
 import { Interrupted, type Step, StepFailed } from "../../operations/steps";
 import type { Finding } from "../../planning";
+import { list } from "../../planning/units";
 import { confirmed } from "../confirm";
 import { exitCode, type Io, textWidth, UsageError, wantsColor } from "../io";
 import { openSite, type SiteOptions } from "../open-site";
@@ -38,8 +39,8 @@ export interface FailoverOptions extends SiteOptions {
 /** What `coldspare failover --json` prints. Keys are only added; times are seconds. */
 export interface FailoverReport {
   formatVersion: 1;
-  /** `planned`: --dry-run; `interrupted` and `failed`: run the same command again. */
-  outcome: "done" | "planned" | "refused" | "interrupted" | "failed" | "declined";
+  /** `partial`: some guests went home, see `home`; `planned`: --dry-run; `interrupted` and `failed`: run the same command again. */
+  outcome: "done" | "partial" | "planned" | "refused" | "interrupted" | "failed" | "declined";
   /** Id in the journal; absent while nothing was begun. */
   operation?: string;
   resumed: boolean;
@@ -47,6 +48,8 @@ export interface FailoverReport {
   steps: { id: string; guest?: string; title: string; seconds?: number }[];
   refusals: Finding[];
   warnings: Finding[];
+  /** Guests that run where they were: the server came back in the middle and took them, with the spare's consent. */
+  home?: string[];
   error?: string;
 }
 
@@ -246,7 +249,8 @@ class Run {
   private async carryOut(plan: FailoverPlan, own?: OperationHistory): Promise<number> {
     const { operator, options, paint } = this;
     const begun = await begin(operator, "failover", plan.server, plan, own);
-    const steps: Step[] = failoverSteps(operator, begun.operation, plan, { wait: options.wait });
+    const home = new Set<string>();
+    const steps: Step[] = failoverSteps(operator, begun.operation, plan, { wait: options.wait, home });
     this.report!.operation = begun.operation.id;
     try {
       await runOperation(operator, begun, steps);
@@ -256,9 +260,19 @@ class Run {
       const again = "What was done stays done; the same command goes on from here.";
       return this.end("failed", exitCode.errors, `${error.message}\n${again} (${begun.operation.id})`);
     }
-    const guests = plan.moves.map(({ guest, to }) => `${guest} on ${to}`).join(", ");
-    this.tell(["", paint("green", `done: ${guests}`), `journal: coldspare journal ${begun.operation.id}`]);
-    return this.end("done", exitCode.fine);
+    const moved = plan.moves.filter(({ guest }) => !home.has(guest));
+    const guests = moved.map(({ guest, to }) => `${guest} on ${to}`).join(", ");
+    const journal = `journal: coldspare journal ${begun.operation.id}`;
+    if (home.size === 0) {
+      this.tell(["", paint("green", `done: ${guests}`), journal]);
+      return this.end("done", exitCode.fine);
+    }
+    this.report!.home = [...home];
+    const stay =
+      `${list([...home])} went home: ${plan.server} came back meanwhile and took ${home.size === 1 ? "it" : "them"}, with its newest data. ` +
+      `To switch all the same: coldspare failover ${plan.server} --planned`;
+    this.tell(["", ...(moved.length > 0 ? [paint("green", `done: ${guests}`)] : []), paint("yellow", stay), journal]);
+    return this.end("partial", exitCode.errors);
   }
 
   private tell(lines: readonly string[]): void {

@@ -103,11 +103,9 @@ export const crashScenarios: Scenario[] = [
         await world.revive("srv2");
         await pause(4);
         const again = await failover(world);
-        check.that(
-          `returned after '${step}': the command ends or refuses clearly`,
-          [0, 1].includes(again.code),
-          tail(again),
-        );
+        // Either it is too late for srv2, or srv2 has its guests back, or nothing was begun: and it says which.
+        const ends = again.code === 0 || (again.code === 1 && /went home|but it lives|srv2 is back/.test(again.text));
+        check.that(`returned after '${step}': the command ends or says why it does not`, ends, tail(again));
         await world.kill("srv2");
       }
       await arrived(world, check, await failover(world));

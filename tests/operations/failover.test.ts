@@ -38,14 +38,15 @@ async function command(
   const planned = own ? { plan: own.plan as FailoverPlan, refusals: [] } : await plan(site, change, options.by);
   expect(planned.refusals).toEqual([]);
   const begun = await begin(operator, "failover", "srv2", planned.plan, own);
-  const steps = failoverSteps(operator, begun.operation, planned.plan, { record: false });
+  const home = new Set<string>();
+  const steps = failoverSteps(operator, begun.operation, planned.plan, { record: false, home });
   const at =
     options.crashAfter === undefined ? steps.length : steps.findIndex(({ id }) => id === options.crashAfter) + 1;
   let passed = 0;
   await runOperation(operator, begun, steps, { stopped: () => passed++ >= at }).catch((error: Error) => {
     if (error.name !== "Interrupted") throw error;
   });
-  return { steps, operation: begun.operation };
+  return { steps, operation: begun.operation, home };
 }
 
 describe("failover of a dead server", () => {
@@ -164,10 +165,62 @@ describe("failover of a dead server", () => {
   test("what somebody else was given after the fencing is not claimed back without fencing anew", async () => {
     site.kill("srv2");
     await command(site, {}, { crashAfter: "assign" });
+    Object.assign(site.votes.get("srv1")!.get("sql-erp")!, { epoch: 9, server: "srv2", by: "guard@srv2" });
+    await expect(command(site)).rejects.toThrow(/sql-erp has gone to srv2: .*the same command again/);
     for (const voter of ["srv1", "backup-1"])
-      Object.assign(site.votes.get(voter)!.get("sql-erp")!, { epoch: 9, server: "srv2", by: "guard@srv2" });
-    await expect(command(site)).rejects.toThrow(/sql-erp has gone to srv2: .* `coldspare undo`/);
+      Object.assign(site.votes.get(voter)!.get("sql-erp")!, { epoch: 9, server: "srv2", by: "ben" });
+    await expect(command(site)).rejects.toThrow(/sql-erp is held by ben/);
     expect(site.running()).toEqual(["110 on srv1", "111 on srv1"]);
+  });
+
+  /** What the guard of a server that came back does, with the consent of a spare that runs nothing of the guest. */
+  const goesHome = (name: string, vmid: number) => {
+    for (const voter of ["srv1", "srv2", "backup-1"])
+      Object.assign(site.votes.get(voter)!.get(name)!, { epoch: 4, server: "srv2", by: "guard@srv2" });
+    site.up.set("srv2", true);
+    site.guests.get(vmid)!.running = true;
+  };
+
+  test.each(["assign", "job-sql-erp"])(
+    "a guest that the returning server took with consent after '%s' stays there, the others move",
+    async (step) => {
+      site.kill("srv2");
+      await command(site, {}, { crashAfter: step });
+      goesHome("sql-erp", 113);
+      const { home, operation } = await command(site);
+      expect([...home]).toEqual(["sql-erp"]);
+      expect(site.running()).toEqual(["110 on srv1", "111 on srv1", "113 on srv2", "114 on srv1", "9112 on srv1"]);
+      expect(site.twice).toEqual([]);
+      // What the switch had done for it is taken back.
+      expect(site.jobs.get("113-0")).toMatchObject({ disable: false, source: "srv2" });
+      const history = (await site.operator().journal.operations()).find(({ id }) => id === operation.id)!;
+      expect(history.closed?.outcome).toBe("done");
+      const skipped = history.lines.flatMap((line) => (line.event === "skip" ? [line.text] : []));
+      expect(skipped[0]).toMatch(/^sql-erp has gone home: srv2 came back and took it, as nothing of it ran on srv1/);
+    },
+  );
+
+  test("one that goes home while the command runs is noticed when its step fails", async () => {
+    site.kill("srv2");
+    const { operator, plan: planned } = await plan(site);
+    const begun = await begin(operator, "failover", "srv2", planned);
+    const home = new Set<string>();
+    const steps = failoverSteps(operator, begun.operation, planned, { record: false, home }).map((each) =>
+      each.id === "take-sql-erp"
+        ? {
+            ...each,
+            run: (note: (text: string) => void) => {
+              goesHome("sql-erp", 113);
+              return each.run(note);
+            },
+          }
+        : each,
+    );
+    await runOperation(operator, begun, steps);
+    expect([...home]).toEqual(["sql-erp"]);
+    expect(site.running()).toContain("113 on srv2");
+    expect(site.jobs.get("113-0")).toMatchObject({ disable: false });
+    expect(site.twice).toEqual([]);
   });
 
   test("a second operator is told of the open one, and may go on with it", async () => {
