@@ -16,7 +16,10 @@ export function withSiteOptions(command: Command): Command {
       "--manifest <file>",
       "the site's manifest (default: COLDSPARE_MANIFEST, ./coldspare.manifest.json, ~/.config/coldspare)",
     )
-    .option("--from <root@host>", "fetch the manifest from a server of the site, and keep it in ~/.config/coldspare")
+    .option(
+      "--from <server>",
+      "fetch the manifest from a server of the site (root@ADDRESS, or its name if a manifest is at hand), and keep it in ~/.config/coldspare",
+    )
     .option("--site <name>", "which site, where several are known on this machine")
     .option("--endpoint <server=url>", "another way to the API of a server; repeatable", collect);
 }

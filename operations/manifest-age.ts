@@ -16,9 +16,8 @@ export function manifestFindings(manifest: SiteManifest, live: LiveSite): Findin
   if (servers.length === 0 || servers.some(({ hash, history }) => hash === own && !isBehind(servers, history, hash)))
     return [];
   const newest = servers.reduce((best, each) => (each.generation > best.generation ? each : best));
-  const way = manifest.servers[newest.name]?.ssh;
-  const from =
-    way === undefined ? `root@${newest.name}` : `${way.user}@${way.host}${way.port === 22 ? "" : `:${way.port}`}`;
+  // The manifest at hand knows the way and the host keys, if it has ever reached that server.
+  const from = manifest.servers[newest.name]?.ssh === undefined ? `root@${newest.name}` : newest.name;
   const older = servers.filter(({ history }) => history.some(({ hash }) => hash === own));
   const generation = older.flatMap(({ history }) => history.filter(({ hash }) => hash === own))[0]?.generation;
   const short = (hash: string) => hash.slice(0, 12);

@@ -7,7 +7,7 @@ import { promisify } from "node:util";
 import type { SiteManifest } from "../planning/manifest";
 import { ManifestError, manifestText, parseManifest } from "../planning/manifest-text";
 import { PveClient, type PveClientOptions } from "../providers/pve/client";
-import { SshClient, type SshRunner } from "../providers/ssh";
+import { SshClient, SshError, type SshRunner } from "../providers/ssh";
 import { type Clock, type Operator, type Progress, sshServers, systemClock } from "./context";
 import { Journal } from "./journal";
 
@@ -22,7 +22,7 @@ export class OpenError extends Error {
 export interface ManifestChoice {
   /** A file. */
   manifest?: string;
-  /** `user@host`: fetched from that server, and kept for the next time. */
+  /** `user@host`, or a server by the name that the manifest at hand has for it: fetched from there, and kept for the next time. */
   from?: string;
   /** Name of the site, where several are known on this machine. */
   site?: string;
@@ -41,7 +41,8 @@ export interface FoundManifest {
  * @throws OpenError that says where it was looked for
  */
 export async function findManifest(choice: ManifestChoice, env: Environment): Promise<FoundManifest> {
-  if (choice.from !== undefined) return fetchManifest(choice.from, env);
+  const { from, ...atHand } = choice;
+  if (from !== undefined) return (await fetchByName(from, atHand, env)) ?? fetchManifest(from, env);
   const named = choice.manifest ?? (choice.site === undefined ? env.COLDSPARE_MANIFEST || undefined : undefined);
   if (named !== undefined) return readManifest(named);
   const folder = configFolder(env);
@@ -85,18 +86,52 @@ function readManifest(file: string): FoundManifest {
   }
 }
 
+/** A server that an older manifest knows: by the way, and the host keys, that this one has. */
+async function fetchByName(
+  server: string,
+  atHand: Omit<ManifestChoice, "from">,
+  env: Environment,
+): Promise<FoundManifest | undefined> {
+  const known = await findManifest(atHand, env).catch(() => undefined);
+  const way = known && Object.hasOwn(known.manifest.servers, server) ? known.manifest.servers[server]!.ssh : undefined;
+  if (way === undefined) return undefined;
+  const keyFile = env.COLDSPARE_SSH_KEY;
+  const ssh = new SshClient({
+    targets: { [server]: way },
+    connectSeconds: CONNECT_SECONDS,
+    ...(keyFile && { keyFile }),
+  });
+  try {
+    const { code, stdout, stderr } = await ssh.run(server, ["cat", MANIFEST_FILE], { timeoutSeconds: FETCH_SECONDS });
+    if (code !== 0) throw new OpenError(`the site manifest could not be read on ${server}: ${stderr.trim()}`);
+    return keepFetched(stdout, server, env);
+  } catch (error) {
+    if (!(error instanceof SshError)) throw error;
+    throw new OpenError(`the site manifest could not be fetched from ${server}: ${error.reason}; ${error.fix}`);
+  } finally {
+    await ssh.close();
+  }
+}
+
+/** Where `pulumi up` places the manifest on every server. */
+const MANIFEST_FILE = "/etc/coldspare/site.json";
+const FETCH_SECONDS = 20;
+
 /** A new machine knows no host keys of the site yet, so the user's own known_hosts and its rules count here. */
 async function fetchManifest(from: string, env: Environment): Promise<FoundManifest> {
   const match = /^([A-Za-z0-9_][\w.-]*@)?(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(?::(\d+))?$/.exec(from);
   if (!match || match[2]!.startsWith("-"))
-    throw new OpenError(`--from ${from}: write root@ADDRESS or root@ADDRESS:PORT`);
+    throw new OpenError(`--from ${from}: write root@ADDRESS, root@ADDRESS:PORT, or the name of a server`);
   const key = env.COLDSPARE_SSH_KEY ? ["-i", env.COLDSPARE_SSH_KEY] : [];
   const target = `${match[1] ?? "root@"}${match[2]!.replace(/^\[|\]$/g, "")}`;
   const options = ["-o", "BatchMode=yes", "-o", "ConnectTimeout=5", "-o", "StrictHostKeyChecking=yes", ...key];
-  const args = [...options, "-p", match[3] ?? "22", "--", target, "cat", "/etc/coldspare/site.json"];
+  const args = [...options, "-p", match[3] ?? "22", "--", target, "cat", MANIFEST_FILE];
   let text: string;
   try {
-    ({ stdout: text } = await promisify(execFile)("ssh", args, { timeout: 20_000, maxBuffer: 32 * 1024 ** 2 }));
+    ({ stdout: text } = await promisify(execFile)("ssh", args, {
+      timeout: FETCH_SECONDS * 1000,
+      maxBuffer: 32 * 1024 ** 2,
+    }));
   } catch (error) {
     const said = String((error as { stderr?: string }).stderr ?? error).trim();
     throw new OpenError(
@@ -105,6 +140,10 @@ async function fetchManifest(from: string, env: Environment): Promise<FoundManif
         `-p ${match[3] ?? "22"} ${target}\``,
     );
   }
+  return keepFetched(text, from, env);
+}
+
+function keepFetched(text: string, from: string, env: Environment): FoundManifest {
   try {
     const manifest = parseManifest(text);
     return { manifest, source: keepManifest(manifest, env) };

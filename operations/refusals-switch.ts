@@ -128,7 +128,7 @@ export const switchFindings: Readonly<Record<string, CatalogueEntry>> = {
     "The manifest is not the servers' one",
     "The site's manifest on the operator's machine is older than the one that the servers have, or was never placed on them.",
     "the manifest at hand (1f0c2a33b4d5, generation 6) is older than the one on srv1 and srv2 (77aa01bc23de, generation 7)",
-    "Fetch it from a server: the same command with `--from root@<server>`.",
+    "Fetch it from a server: the same command with `--from <server>`.",
   ),
   "OPERATION-NO-MAJORITY": entry(
     "error",

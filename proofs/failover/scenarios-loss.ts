@@ -76,7 +76,7 @@ export const lossScenarios: Scenario[] = [
       await world.control("POST", "/faults/clear", {});
       // The update may have placed its manifest on a server before: then the one at hand is older, and the way out is named.
       const first = await failover(world);
-      const from = /OPERATION-MANIFEST-OLD[^]*--from (\S+)/.exec(first.text)?.[1];
+      const from = /OPERATION-MANIFEST-OLD[\s\S]*--from (\S+)/.exec(first.text)?.[1];
       if (from !== undefined) check.figure(`the manifest that counts was fetched from a server`);
       await arrived(world, check, from === undefined ? first : await failover(world, ["--from", from]));
       await returns(world, check);

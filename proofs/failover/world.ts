@@ -205,6 +205,7 @@ export class World {
       COLDSPARE_MANIFEST: this.manifestFile,
       COLDSPARE_SSH_KEY: this.hosts.operatorKeyFile(),
       COLDSPARE_STATE: join(this.folder, "operator"),
+      XDG_CONFIG_HOME: join(this.folder, "operator"),
       PULUMI_STACK: STACK,
       COLDSPARE_SECRET_BMC: this.hosts.bmcPassword(),
       NO_COLOR: "1",

@@ -1,10 +1,11 @@
 /** The guard as it is installed by its resource, on real hosts: the real programs ask one another over real connections. */
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { canRunHosts } from "../../lab/hosts";
 import type { LabHosts } from "../../lab/hosts/types";
-import { type ManifestServer, manifestHash, type SiteManifest } from "../../planning";
+import { findManifest } from "../../operations/open";
+import { type ManifestServer, manifestHash, manifestText, type SiteManifest } from "../../planning";
 import { powerOf } from "../../providers/power";
 import type { HandlerContext } from "../../providers/serve";
 import { serverGuardInputs } from "../../providers/server-guard";
@@ -78,6 +79,20 @@ here("the guard that its resource installed", () => {
     for (const name of ["srv1", "srv2"]) {
       expect(await shell(name, "systemctl is-active coldspare-agent.service")).toBe("active");
     }
+  }, 60_000);
+
+  it("is where a command with an older manifest fetches the one that counts, by the server's name and its pinned key", async () => {
+    const old = join(cache, "old.json");
+    writeFileSync(old, manifestText({ ...manifest, site: "older" }));
+    const env = { XDG_CONFIG_HOME: cache, COLDSPARE_SSH_KEY: hosts.operatorKeyFile(), COLDSPARE_MANIFEST: old };
+    const found = await findManifest({ from: "backup-1" }, env);
+    expect(manifestHash(found.manifest)).toBe(manifestHash(manifest));
+    expect(found.source).toBe(join(cache, `coldspare/${manifest.site}.json`));
+    await shell("backup-1", "mv /etc/coldspare/site.json /etc/coldspare/away");
+    await expect(findManifest({ from: "backup-1" }, env)).rejects.toThrow(
+      /could not be read on backup-1: .*No such file/,
+    );
+    await shell("backup-1", "mv /etc/coldspare/away /etc/coldspare/site.json");
   }, 60_000);
 
   it("answers its peers by their keys, and nothing else that they ask", async () => {

@@ -139,7 +139,7 @@ const rows: Row[] = [
   [
     "an old manifest",
     "OPERATION-MANIFEST-OLD",
-    /is older than the one on .*generation 4.*--from root@/,
+    /is older than the one on .*generation 4.*--from backup-1/,
     {
       prepare: (site) => {
         kill(site);
