@@ -16,11 +16,14 @@ import {
 } from "../planning";
 import { accessOf } from "./access";
 import { readDeployed } from "./deployed";
+import { type LastDrill, lastDrills } from "./last-drills";
 import { type StackSettings, secretFromConfig } from "./settings";
 
 /** Outputs of a stack: the site's report, and the manifest that the commands read. */
 export interface SiteOutputs extends SiteReport {
   manifest: SiteManifest;
+  /** The last drill of each guest that had one, as of this update; `coldspare status` tells it at any time. */
+  drills: Record<string, LastDrill>;
 }
 
 /**
@@ -49,7 +52,7 @@ export async function buildSite(input: unknown, settings: StackSettings): Promis
     },
     { providers: { proxmoxve: provider } },
   );
-  return { ...site.report, manifest: site.manifest };
+  return { ...site.report, manifest: site.manifest, drills: plan.drills };
 }
 
 /** The plan, proved with the sizes that disks have now: a disk that would shrink is refused at preview. */
@@ -57,13 +60,13 @@ async function planAgainstDeployed(
   spec: SiteSpec,
   findings: Finding[],
   settings: StackSettings,
-): Promise<{ site: SitePlan; endpoint: string }> {
+): Promise<{ site: SitePlan; endpoint: string; drills: Record<string, LastDrill> }> {
   const first = planSite(spec, { active: settings.active });
-  const deployed = await readDeployed(first, settings);
+  const [deployed, drills] = await Promise.all([readDeployed(first, settings), lastDrills(first, settings)]);
   const plan = planSite(spec, { active: settings.active, deployedDisks: deployed.disks });
   const all = [...findings, ...plan.findings, ...deployed.findings, ...guardFindings(plan, settings)];
   if (all.some((finding) => finding.severity === "error")) throw new PlanError(`Site ${spec.site.name}`, all);
-  return { site: { ...plan, findings: all }, endpoint: deployed.endpoint };
+  return { site: { ...plan, findings: all }, endpoint: deployed.endpoint, drills };
 }
 
 /** Every server that keeps a record of a guest needs the guard, and a way to install it. */

@@ -8,7 +8,18 @@ import type { StackSettings } from "./settings";
 
 const PROGRAM = "/usr/local/sbin/coldspare-node";
 /** A voter that does not answer must not hold a preview up. */
-const PATIENCE_SECONDS = 5;
+export const PATIENCE_SECONDS = 5;
+
+/** Ways to servers, by name. */
+export type Targets = Record<string, NonNullable<ManifestServer["ssh"]>>;
+
+/** The servers that `coldspare:ssh` has a host key of. */
+export function sshTargets(plan: SitePlan, settings: Pick<StackSettings, "endpoints" | "ssh">): Targets {
+  const { servers } = siteManifest(plan, accessOf(settings));
+  return Object.fromEntries(
+    Object.entries(servers).flatMap(([name, { ssh }]) => (ssh === undefined ? [] : [[name, ssh] as const])),
+  );
+}
 
 /**
  * A reader for the voters that `coldspare:ssh` has a host key of; `undefined` without any. A voter that cannot be asked, or
@@ -17,17 +28,14 @@ const PATIENCE_SECONDS = 5;
 export function voterRecords(
   plan: SitePlan,
   settings: Pick<StackSettings, "endpoints" | "ssh">,
-  connect: (targets: Record<string, NonNullable<ManifestServer["ssh"]>>) => SshRunner = (targets) =>
+  connect: (targets: Targets) => SshRunner = (targets) =>
     new SshClient({
       targets,
       connectSeconds: PATIENCE_SECONDS,
       ...(settings.ssh?.keyFile === undefined ? {} : { keyFile: settings.ssh.keyFile }),
     }),
 ): ReadRecords | undefined {
-  const { servers } = siteManifest(plan, accessOf(settings));
-  const targets = Object.fromEntries(
-    Object.entries(servers).flatMap(([name, { ssh }]) => (ssh === undefined ? [] : [[name, ssh] as const])),
-  );
+  const targets = sshTargets(plan, settings);
   if (Object.keys(targets).length === 0) return undefined;
   return async (guests) => {
     const ssh = connect(targets);

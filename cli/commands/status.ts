@@ -1,6 +1,8 @@
 /** `coldspare status`: which side of every guest is active, and how good its spare is. */
+import { renameSync, writeFileSync } from "node:fs";
 import { readLive } from "../../operations/live";
 import { type SiteStatus, siteStatus } from "../../operations/status";
+import { statusMetrics } from "../../operations/status-metrics";
 import { exitCode, type Io, textWidth, UsageError, wantsColor } from "../io";
 import { openSite, type SiteOptions } from "../open-site";
 import { painter } from "../table";
@@ -8,6 +10,8 @@ import { statusText } from "../text-status";
 
 export interface StatusOptions extends SiteOptions {
   json?: boolean;
+  /** A file that the metrics are written into; true: printed. */
+  metrics?: string | true;
   /** Seconds between two looks, or true for the default. */
   watch?: string | true;
   strict?: boolean;
@@ -18,9 +22,13 @@ const WATCH_SECONDS = 10;
 
 export async function status(options: StatusOptions, io: Io): Promise<number> {
   const every = watchSeconds(options.watch);
+  if (options.metrics === true && options.json)
+    throw new UsageError("--json and --metrics both print: give --metrics a file, or leave one of them out");
   const { operator, close } = await openSite(options, io);
   const show = async (): Promise<SiteStatus> => {
     const now = siteStatus(await readLive(operator), operator.manifest);
+    if (options.metrics !== undefined) showMetrics(now, options.metrics, io);
+    if (options.metrics === true) return now;
     if (options.json) io.stdout.write(`${JSON.stringify(now, null, every === undefined ? 2 : 0)}\n`);
     else {
       const paint = painter(wantsColor(options.color, io.stdout, io.env));
@@ -36,6 +44,18 @@ export async function status(options: StatusOptions, io: Io): Promise<number> {
     return options.strict && !now.ok ? exitCode.errors : exitCode.fine;
   } finally {
     await close();
+  }
+}
+
+/** Written beside and renamed: the exporter never reads half a file. */
+function showMetrics(now: SiteStatus, file: string | true, io: Io): void {
+  const text = statusMetrics(now);
+  if (file === true) return void io.stdout.write(text);
+  try {
+    writeFileSync(`${file}.new`, text, { mode: 0o644 });
+    renameSync(`${file}.new`, file);
+  } catch (error) {
+    throw new UsageError(`--metrics ${file} cannot be written: ${(error as NodeJS.ErrnoException).code ?? error}`);
   }
 }
 

@@ -31,6 +31,10 @@ function addStatus(program: Command, io: Io, finish: (code: number) => void): vo
   )
     .option("--json", "print one JSON document (with --watch: one line at each look)")
     .option("--watch [seconds]", "look again every so often (default 10) until ended with Ctrl-C")
+    .option(
+      "--metrics [file]",
+      "the same for Prometheus: printed, or written into a file for node_exporter's textfile collector (then beside the table)",
+    )
     .option("--strict", "exit code 1 when anything is not as it should be, for monitoring")
     .option("--no-color", "no colours")
     .addHelpText(
@@ -53,6 +57,7 @@ Examples:
   coldspare status
   coldspare status --from root@192.168.10.11      on a new laptop: fetch the manifest from a server first
   coldspare status --json | jq '.guests[] | select(.state != "ready")'
+  coldspare status --metrics /var/lib/prometheus/node-exporter/coldspare.prom --watch 60 > /dev/null
 
 Exit codes:
   0  the site was asked (with --strict: and all is well)
