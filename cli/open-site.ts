@@ -17,7 +17,9 @@ export async function openSite(
   say?: (event: Progress) => void,
 ): Promise<{ operator: Operator; source: string; close(): Promise<void> }> {
   const glass = await breakGlass(io.env);
-  const env = { ...glass.env, ...io.env };
+  // A variable that is set to nothing says nothing.
+  const said = Object.fromEntries(Object.entries(io.env).filter(([, value]) => value !== ""));
+  const env = { ...glass.env, ...said };
   const { manifest, source } = await found(options, env);
   const servers = Object.keys(manifest.servers).filter((name) => manifest.servers[name]?.roles.includes("hypervisor"));
   const fromManifest = Object.entries(manifest.servers).flatMap(([name, { endpoint }]) =>

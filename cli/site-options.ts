@@ -25,7 +25,7 @@ export function withSiteOptions(command: Command): Command {
 }
 
 /** For help texts. */
-export const siteHelp = `The site is known from its manifest, which every pulumi up places on every server; no engine is needed.
+export const siteHelp = `The site is known from its manifest, which every pulumi up places on the servers of coldspare:ssh; no engine is needed.
 
 Environment:
   COLDSPARE_MANIFEST        the manifest's file

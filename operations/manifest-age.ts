@@ -30,7 +30,7 @@ export function manifestFindings(manifest: SiteManifest, live: LiveSite): Findin
       "OPERATION-MANIFEST-OLD",
       manifest.site,
       message,
-      `fetch the one that counts: the same command with --from ${from}${older.length > 0 ? "" : "; or place this one: `pulumi up`"}`,
+      `fetch the one that counts: the same command with --from ${from} (later commands find it by themselves if neither COLDSPARE_MANIFEST nor ./coldspare.manifest.json names the old one)${older.length > 0 ? "" : "; or place this one: `pulumi up`"}`,
     ),
   ];
 }

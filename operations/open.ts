@@ -137,7 +137,7 @@ async function fetchManifest(from: string, env: Environment): Promise<FoundManif
     throw new OpenError(
       `the site manifest could not be fetched from ${from}: ${said.split("\n").at(-1)}. ` +
         "If the host key is not known on this machine yet, compare it once: `ssh " +
-        `-p ${match[3] ?? "22"} ${target}\``,
+        `${key.length > 0 ? `${key.join(" ")} ` : ""}-p ${match[3] ?? "22"} ${target}\``,
     );
   }
   return keepFetched(text, from, env);

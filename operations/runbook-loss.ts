@@ -222,9 +222,9 @@ function comingBack(manifest: SiteManifest, server: string, moving: readonly Man
     {
       kind: "code",
       lines: [
-        `coldspare failback ${first.name} --dry-run`,
+        `coldspare failback ${first.name} --diverged keep --dry-run`,
         `${`coldspare failback ${server} --diverged keep`.padEnd(44)} # everything that has its home on ${server}`,
-        `${`coldspare commit ${first.name}`.padEnd(44)} # or: it stays where it is, that is its home now`,
+        `${`coldspare commit ${first.name} --diverged keep`.padEnd(44)} # or: it stays where it is, that is its home now`,
       ],
     },
   ];

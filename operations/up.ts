@@ -285,7 +285,7 @@ export interface UpOutcome {
 }
 
 /**
- * Looks at what the update would do, refuses if that deletes or replaces anything, and then runs it.
+ * While a server is dead: looks at what the update would do, refuses if that deletes or replaces anything, and then runs it.
  *
  * @param before Called with the plan proved, before Pulumi runs in the person's terminal.
  */
@@ -294,15 +294,22 @@ export async function runUp(run: UpRun, before: () => void = () => undefined): P
   if (plan.refusals.length > 0) return { code: 1, refusals: plan.refusals };
   const stack = run.stack === undefined ? [] : ["--stack", run.stack];
   const args = [...plan.args, ...stack];
+  // Where everything is alive this is `pulumi up`, which shows its own preview and asks.
+  if (plan.leftOut.length > 0) {
+    const refusals = await proveHarmless(run, args);
+    if (refusals.length > 0) return { code: 1, refusals };
+  }
+  before();
+  const { code, stderr } = await engine(["up", ...args], { cwd, env, terminal: true });
+  return { code: code === 127 || code === 126 ? 1 : code, refusals: code === 127 ? [unreadable(stderr)] : [] };
+}
+
+async function proveHarmless({ engine, project: cwd, env }: UpRun, args: readonly string[]): Promise<Finding[]> {
   const shown = await engine(["preview", "--json", "--non-interactive", ...forPreview(args)], {
     cwd,
     env: plainJson(env),
   });
-  const refusals = shown.code === 0 ? destroying(shown.stdout) : [unreadable(whyFailed(shown))];
-  if (refusals.length > 0) return { code: 1, refusals };
-  before();
-  const { code, stderr } = await engine(["up", ...args], { cwd, env, terminal: true });
-  return { code: code === 127 || code === 126 ? 1 : code, refusals: code === 127 ? [unreadable(stderr)] : [] };
+  return shown.code === 0 ? destroying(shown.stdout) : [unreadable(whyFailed(shown))];
 }
 
 /** With this set, the engine prints its steps as a stream of events, not as one document. */

@@ -55,7 +55,9 @@ export async function up(given: readonly string[], options: UpOptions, io: Io): 
     io.stderr.write(`${lines.join("\n")}\n`);
     if (options.dryRun && plan.refusals.length === 0) return exitCode.fine;
     const run = { plan, project, env: io.env, engine: pulumi, ...(stack !== undefined && { stack }) };
-    const { code, refusals } = await runUp(run, () => io.stderr.write("the preview deletes and replaces nothing\n"));
+    const { code, refusals } = await runUp(run, () => {
+      if (plan.leftOut.length > 0) io.stderr.write("the preview deletes and replaces nothing\n");
+    });
     if (refusals.length > 0) showRefusals(refusals);
     return code;
   } finally {

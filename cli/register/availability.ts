@@ -5,7 +5,8 @@ import { siteHelp, withSiteOptions } from "../site-options";
 
 const exitCodes = `Exit codes:
   0  done
-  1  refused, or stopped in the middle: nothing was changed, or the same command goes on from there
+  1  refused: nothing was changed; or stopped in the middle: the same command goes on from there;
+     or a guest stayed where it was, as its server came back and took it: the last lines say which
   2  wrong use: unknown server, guest or option, no manifest, no token
   3  a fault in coldspare itself`;
 
@@ -188,6 +189,7 @@ ${siteHelp}
 Examples:
   coldspare journal
   coldspare journal failover-srv2-20261122T031500Z
+  coldspare journal --close failover-srv2-20261122T031500Z     nobody goes on with it
 
 ${exitCodes}`,
     )

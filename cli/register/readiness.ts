@@ -36,7 +36,7 @@ Examples:
 
 Exit codes:
   0  every guest that was asked for recovered
-  1  one did not, or could not be tried; nothing of the drill is left
+  1  one did not, or could not be tried, or the question was answered with no; without --keep nothing of the drill is left
   2  wrong use: unknown guest or option, no manifest, no credentials`;
     })
     .action(async (names: string[], options: import("../commands/drill").DrillCommandOptions) => {

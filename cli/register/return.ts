@@ -200,7 +200,7 @@ function addMaintenance(program: Command, io: Io, finish: (code: number) => void
       "Moves everything that is active on a server to the other side of each guest, with a last synchronisation; waits, for " +
         "as long as the work takes, also if this terminal is closed; and brings back exactly what it moved.",
     )
-    .argument("<server>")
+    .argument("<server>", "the hypervisor that is to be worked on")
     .option("--begin", "move away, or go on with that")
     .option("--end", "bring back, or go on with that")
     .option("--status", "say how far it is")

@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { run } from "./exec.mjs";
+import { nodeOf } from "./node.mjs";
 
 const LAYOUT = "smb-site";
 const STACK = "lab";
@@ -28,7 +29,7 @@ export async function bringUp({ checkout, env, schema, log, stage }) {
 /** Without an engine there is still the plan and its proof. */
 export async function planOnly({ checkout, log }) {
   log("What needs no engine still works, the plan and its proof first of all:\n");
-  await run("node", ["dist/cli/main.js", "check", LAYOUT], {
+  await run(nodeOf(checkout), ["dist/cli/main.js", "check", LAYOUT], {
     cwd: checkout,
     onLine: (line) => log(line),
     check: false,
