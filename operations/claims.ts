@@ -59,13 +59,13 @@ export function lost(guest: string, by: string): ClaimLost {
   if (by.startsWith("guard@")) {
     const server = by.slice("guard@".length);
     return new ClaimLost(
-      `${guest} has gone to ${server}: it came back and took it, with the consent of the server that had it. Nothing was started by this command. ` +
+      `${guest} has gone to ${server}: it came back and took it, with the consent of the server that had it. Nothing of it was started by this command. ` +
         `See \`coldspare status\`; the same command again goes on with the others, and \`coldspare undo\` gives back what is still blocked`,
       true,
     );
   }
   return new ClaimLost(
-    `${guest} is held by ${other === undefined ? by || "somebody else" : `${other} (${by.slice(other.length + 1)})`}, which was quicker. Nothing was started by this command; \`coldspare status\` shows how it goes on`,
+    `${guest} is held by ${other === undefined ? by || "somebody else" : `${other} (${by.slice(other.length + 1)})`}, which was quicker. Nothing of it was started by this command; \`coldspare status\` shows how it goes on`,
     true,
   );
 }

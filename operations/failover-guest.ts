@@ -1,5 +1,6 @@
 /** The steps by which one guest changes sides: what its method needs, its networks, its commands, its start. */
 import type { ManifestGuest } from "../planning/manifest";
+import type { PveClient } from "../providers/pve/client";
 import { PveError } from "../providers/pve/errors";
 import type { ClusterRow, GuestRow } from "../providers/pve/types";
 import { waitForAnswer } from "./answers";
@@ -37,6 +38,7 @@ const place = (operator: Operator, plan: FailoverPlan, move: GuestMove, side: "f
 
 /** Shuts the guest down where it is. Only for planned switches. */
 export function stopSteps(operator: Operator, plan: FailoverPlan, move: GuestMove): Step[] {
+  if (move.startAfter === false) return [];
   const guest = operator.manifest.guests[move.guest]!;
   const { first, last } = groupEnds(plan, move);
   const commands = (when: "before-stop" | "after-stop") => [
@@ -61,9 +63,13 @@ export function stopSteps(operator: Operator, plan: FailoverPlan, move: GuestMov
 export function moveSteps(operator: Operator, operation: Operation, plan: FailoverPlan, move: GuestMove): Step[] {
   const guest = operator.manifest.guests[move.guest]!;
   const { first, last } = groupEnds(plan, move);
-  return [
+  const bring = [
     ...bringSteps(operator, plan, guest, move),
     ...(move.networks ? [networkStep(operator, guest, move)] : []),
+  ];
+  if (move.startAfter === false) return bring;
+  return [
+    ...bring,
     ...(move.freshGeneration ? [generationStep(operator, move)] : []),
     ...(first ? groupCommandStep(operator, plan, move, "before-start") : []),
     ...commandStep(operator, plan, guest, move, "before-start"),
@@ -129,16 +135,25 @@ function takeStep(operator: Operator, move: GuestMove): Step {
 /** The old server may be back by now, and somebody may have moved the guest there by hand. */
 async function refuseRunningThere(operator: Operator, move: GuestMove): Promise<void> {
   const pve = operator.pveAt(move.to) ?? operator.pve;
-  const [servers, guests] = await Promise.all([
-    pve.get<ClusterRow[]>("/cluster/status"),
-    pve.get<GuestRow[]>("/cluster/resources", { type: "vm" }),
-  ]);
+  const servers = await pve.get<ClusterRow[]>("/cluster/status");
   const isBack = servers.some((row) => row.type === "node" && row.name === move.from && Number(row.online) === 1);
-  const there = guests.find((row) => Number(row.vmid) === move.fromId && row.node === move.from);
-  if (!isBack || there?.status !== "running") return;
+  if (!isBack || !(await isRunningThere(operator, pve, move))) return;
   throw new Error(
     `${move.guest} (${move.fromId}) runs on ${move.from}, which is back: it was started or moved there meanwhile. Nothing was taken over. Look at \`coldspare status\``,
   );
+}
+
+/** The cluster's list says it some seconds late; where the server cannot be asked itself, it has to do. */
+async function isRunningThere(operator: Operator, pve: PveClient, move: GuestMove): Promise<boolean> {
+  try {
+    return (await runs(operator, origin(move))) === true;
+  } catch (error) {
+    if (!(error instanceof PveError)) throw error;
+    const rows = await pve.get<GuestRow[]>("/cluster/resources", { type: "vm" });
+    return rows.some(
+      ({ vmid, node, status }) => Number(vmid) === move.fromId && node === move.from && status === "running",
+    );
+  }
 }
 
 /** Moves a guest's configuration file below /etc/pve; nothing happens when it is there already. */
@@ -301,7 +316,7 @@ async function allowStart(
   const known = plan.boots?.[move.to];
   if (known !== undefined && booted !== known)
     throw new Error(
-      `${move.to} was restarted after the other side was fenced: somebody may have switched the other way meanwhile. Look at \`coldspare status\`, give this one up (\`coldspare journal --close ${operation.id}\`) and begin anew`,
+      `${move.to} was restarted after the other side was fenced: somebody may have switched the other way meanwhile. Look at \`coldspare status\`, make sure that ${plan.server} is off, then run the same command again`,
     );
   const record = recordsOf(guest, await readVoters(operator, [guest])).find(({ voter }) => voter === move.to)?.record;
   const own =
@@ -359,7 +374,7 @@ function groupCommandStep(
 /** Whether a guest is the first or the last of its group among those that move. */
 function groupEnds({ moves }: FailoverPlan, { group, guest }: GuestMove): { first: boolean; last: boolean } {
   if (group === undefined) return { first: false, last: false };
-  const members = moves.filter((each) => each.group === group);
+  const members = moves.filter((each) => each.group === group && each.startAfter !== false);
   return { first: members[0]?.guest === guest, last: members.at(-1)?.guest === guest };
 }
 

@@ -248,8 +248,20 @@ export function guestChecks(
       ...privileges(guest, facts, request, move),
       ...(request.freshGeneration ? [] : goesBackInTime(manifest, guest, request)),
     ],
-    warnings: [...lockWarning(move), ...addressWarning(guest, move)],
+    warnings: [...lockWarning(move), ...offWarning(move), ...addressWarning(guest, move)],
   };
+}
+
+function offWarning({ guest, startAfter }: GuestMove): Finding[] {
+  if (startAfter !== false) return [];
+  return [
+    caution(
+      "OPERATION-NOT-RUNNING",
+      guest,
+      `${guest} does not run now: it is moved, and stays off`,
+      "start it afterwards, where `coldspare status` says that it is",
+    ),
+  ];
 }
 
 /** The old side of a restored guest has older data: going back to it is another thing than a failover. */

@@ -4,7 +4,7 @@ import type { ManifestGuest, SiteManifest } from "../planning/manifest";
 import { ACTIVATION_SECONDS, POWER_OFF_SECONDS } from "../planning/recovery";
 import { startOrder } from "../planning/start-order";
 import { byName } from "../planning/units";
-import type { LiveGuest, LiveSite } from "./live-types";
+import { ACTIVE_TAG, type LiveGuest, type LiveSite } from "./live-types";
 import { chooseRoom, type StopOnSpare } from "./plan-capacity";
 import { goesBackInTime, guestChecks, siteChecks } from "./plan-failover-checks";
 import { choosePoint, newestGood, type RecoveryChoice } from "./plan-point";
@@ -71,6 +71,8 @@ export interface GuestMove {
   job?: string;
   /** Lock in its configuration that the dead server left: taken off before the start. */
   unlock?: string;
+  /** False: it was off when a planned switch began, and is moved without being started. */
+  startAfter?: boolean;
   /** It gets a fresh VM generation id before its start. */
   freshGeneration?: true;
   /** Networks or addresses differ on the other side. */
@@ -185,11 +187,24 @@ export function chooseGuests(
     const concerned = guest.primary === server || guest.spare === server;
     if (guest.spare === undefined) {
       if (guest.primary === server || asked) chosen.lost.push(guest.name);
-    } else if (seen.activeServer === server) chosen.moving.push(guest);
+    } else if (seen.activeServer === server || isStranded(guest, seen, server)) chosen.moving.push(guest);
     else if (seen.activeServer === undefined && concerned) chosen.unclear.push(guest.name);
     else if (asked) chosen.elsewhere.push({ guest: guest.name, server: seen.activeServer });
   }
   return chosen;
+}
+
+/**
+ * A switch away from the server was given up half way: the other side was given the guest, and never got it. What was brought
+ * up there and is merely off is another thing: it may have newer data than any copy.
+ */
+function isStranded({ vmid, method, primary, spare }: ManifestGuest, seen: LiveGuest, server: string): boolean {
+  const other = server === primary ? spare : primary;
+  const isOff =
+    seen.runningOn.length === 0 && seen.seats.every((seat) => seat.server !== other || seat.running === false);
+  if (seen.activeServer !== other || (server !== primary && server !== spare) || !isOff) return false;
+  if (method === "restore") return other === spare && !seen.standbys.some(({ tags }) => tags.includes(ACTIVE_TAG));
+  return seen.seats.some((seat) => seat.server === other && seat.vmid === vmid && seat.config === false);
 }
 
 export function fencingOf(manifest: SiteManifest, request: FailoverRequest): FencingChoice {
@@ -233,6 +248,7 @@ function moveOf(
     point,
     ...(seen.job !== undefined && { job: seen.job.id }),
     ...(lock !== undefined && guest.method !== "restore" && { unlock: lock }),
+    ...(request.planned && seen.runningOn.length === 0 && { startAfter: false }),
     ...(request.freshGeneration &&
       guest.kind === "qemu" &&
       goesBackInTime(manifest, guest, request).length > 0 && { freshGeneration: true as const }),

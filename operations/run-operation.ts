@@ -3,6 +3,7 @@ import { ClaimLost } from "./claims";
 import type { Operator } from "./context";
 import type { Operation, OperationHistory } from "./journal";
 import { type RunOptions, runSteps, type Step, StepFailed } from "./steps";
+import { claimText, readVoters, recordsOf } from "./voters";
 
 /** Open operations of the site: the one that this command goes on with, and the others. */
 export interface OpenOperations {
@@ -24,6 +25,25 @@ export async function openOperations(
     (each) => each.kind === kind && each.subject === subject && (resume || each.by === operator.by),
   );
   return { ...(own && { own }), others: open.filter((each) => each !== own) };
+}
+
+/** The newest operation that was given up while voters still hold what it claimed: it can be taken up again. */
+export async function givenUpOperation(
+  operator: Operator,
+  kind: string,
+  subject: string,
+  guestsOf: (plan: unknown) => readonly string[],
+): Promise<OperationHistory | undefined> {
+  const closed = (await operator.journal.operations()).filter(
+    (each) => each.kind === kind && each.subject === subject && each.closed?.outcome === "abandoned",
+  );
+  for (const each of closed) {
+    const guests = guestsOf(each.plan).flatMap((name) => operator.manifest.guests[name] ?? []);
+    const readings = await readVoters(operator, guests);
+    const by = claimText(each);
+    if (guests.some((guest) => recordsOf(guest, readings).some(({ record }) => record.by === by))) return each;
+  }
+  return undefined;
 }
 
 /** The steps that an operation has done, for {@link runOperation}. */
@@ -61,13 +81,15 @@ export async function runOperation(
     await runSteps(operator, operation, steps, { ...options, done });
   } catch (error) {
     const lost = error instanceof StepFailed && error.cause instanceof ClaimLost && error.cause.harmless;
-    if (lost && done.size === 0)
+    if (lost && done.size === 0) {
+      error.closed = true;
       await operator.journal.write(operation, {
         event: "closed",
         outcome: "abandoned",
         by: operator.by,
         text: error.message,
       });
+    }
     throw error;
   }
   await operator.journal.write(operation, { event: "closed", outcome: "done", by: operator.by });

@@ -2,6 +2,9 @@
 import type { Operator, Progress } from "./context";
 import type { Operation } from "./journal";
 
+/** Why parts of an operation have failed, by part. */
+export type Failures = ReadonlyMap<string, string>;
+
 /** One thing that is done. Doing it twice does no harm. */
 export interface Step {
   /** Unique within the operation, and the same when it is run again. */
@@ -18,11 +21,16 @@ export interface Step {
   /** Its failure is told, and the operation goes on. */
   optional?: boolean;
   /**
-   * Why there is nothing left to do here, although it is not done: asked before the step, and once more when it failed.
-   * It is then left out, and the operation goes on.
+   * Parts of the operation that it belongs to, its own first. After it has failed the other steps of its own part are left out,
+   * those of other parts go on, and the operation fails at its end. Without parts a failure ends the operation at once.
    */
-  moot?(failed: boolean): Promise<string | undefined>;
-  run(note: (text: string) => void): Promise<void>;
+  parts?: readonly string[];
+  /**
+   * Why there is nothing left to do here, although it is not done: asked before the step, and once more when it failed.
+   * It is then left out, and the operation goes on. Empty: for a reason that was told already.
+   */
+  moot?(state: { tried: boolean; failed: Failures }): Promise<string | undefined>;
+  run(note: (text: string) => void, failed: Failures): Promise<void>;
 }
 
 /** The operator ended the operation between two steps. Running the same command again goes on with it. */
@@ -38,13 +46,34 @@ export class Interrupted extends Error {
 
 /** A step failed. What was done before it stays; the same command again goes on from here. */
 export class StepFailed extends Error {
-  override readonly name = "StepFailed";
+  override readonly name: string = "StepFailed";
+  /** The operation was ended with it: there is nothing to go on with. */
+  closed = false;
   constructor(
     readonly operation: string,
     readonly step: Step,
     override readonly cause: unknown,
   ) {
     super(`${step.title}: ${cause instanceof Error ? cause.message : String(cause)}`);
+  }
+}
+
+/** A step did its work for some parts only; the others go on. */
+export class PartsFailed extends Error {
+  override readonly name = "PartsFailed";
+  constructor(readonly reasons: Failures) {
+    super([...reasons.values()].join("; "));
+  }
+}
+
+/** Some parts of the operation failed, and everything else was done. */
+export class SomeFailed extends StepFailed {
+  constructor(
+    readonly failures: readonly StepFailed[],
+    readonly parts: readonly string[],
+  ) {
+    super(failures[0]!.operation, failures[0]!.step, failures[0]!.cause);
+    this.message = failures.map(({ message }) => message).join("\n");
   }
 }
 
@@ -57,7 +86,8 @@ export interface RunOptions {
 
 /**
  * @throws Interrupted when the operator ended it between two steps
- * @throws StepFailed for the first step that fails and is not optional
+ * @throws StepFailed for the first step that fails, is not optional and belongs to no part
+ * @throws SomeFailed at the end, when parts have failed
  */
 export async function runSteps(
   operator: Operator,
@@ -69,19 +99,44 @@ export async function runSteps(
   const letGo = operator.journal.hold(operation);
   const signals = options.stopped ? undefined : watchSignals(operator);
   const stopped = options.stopped ?? signals!.stopped;
+  const failed = new Map<string, string>();
+  const failures: StepFailed[] = [];
   try {
     for (const step of steps) {
       if (stopped()) throw new Interrupted(operation.id, step.title);
-      await runStep(operator, operation, step, done.has(step.id));
+      if (step.parts?.some((part) => failed.has(part))) continue;
+      try {
+        await runStep(operator, operation, step, done.has(step.id), failed);
+      } catch (error) {
+        const reasons = partsOf(step, error);
+        if (reasons === undefined) throw error;
+        for (const [part, reason] of reasons) failed.set(part, reason);
+        failures.push(error as StepFailed);
+      }
       crashIfAsked(operator, step.id);
     }
+    if (failures.length > 0) throw new SomeFailed(failures, [...failed.keys()]);
   } finally {
     letGo();
     signals?.forget();
   }
 }
 
-async function runStep(operator: Operator, operation: Operation, step: Step, wasDone: boolean): Promise<void> {
+/** What a failure costs: some parts, or (undefined) the operation. */
+function partsOf(step: Step, error: unknown): Failures | undefined {
+  if (!(error instanceof StepFailed)) return undefined;
+  if (error.cause instanceof PartsFailed) return error.cause.reasons;
+  const own = step.parts?.[0];
+  return own === undefined ? undefined : new Map([[own, error.message]]);
+}
+
+async function runStep(
+  operator: Operator,
+  operation: Operation,
+  step: Step,
+  wasDone: boolean,
+  failed: Failures,
+): Promise<void> {
   const { journal, clock } = operator;
   const tell = (state: Progress["state"], text: string) =>
     operator.say({
@@ -93,10 +148,11 @@ async function runStep(operator: Operator, operation: Operation, step: Step, was
     });
   const about = { step: step.id, title: step.title, ...(step.guest !== undefined && { guest: step.guest }) };
   const leaveOut = async (text: string) => {
+    if (text === "") return;
     tell("note", text);
     await journal.write(operation, { event: "skip", ...about, text });
   };
-  const moot = await step.moot?.(false);
+  const moot = await step.moot?.({ tried: false, failed });
   if (moot !== undefined) return leaveOut(moot);
   if (!step.always) {
     const isSo = step.isDone ? await step.isDone().catch(() => false) : wasDone;
@@ -115,13 +171,13 @@ async function runStep(operator: Operator, operation: Operation, step: Step, was
     await step.run((text) => {
       notes.push(text);
       tell("note", text);
-    });
+    }, failed);
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
     await journal.write(operation, { event: "fail", ...about, seconds: took(), text });
     tell("fail", text);
     if (step.optional) return;
-    const late = await step.moot?.(true);
+    const late = await step.moot?.({ tried: true, failed });
     if (late !== undefined) return leaveOut(late);
     throw new StepFailed(operation.id, step, error);
   }

@@ -2,14 +2,22 @@
 
 import type { Operator } from "../../operations/context";
 import { failoverSteps } from "../../operations/failover";
+import { withGrantsOfNow } from "../../operations/failover-claim";
 import { failoverFacts } from "../../operations/failover-facts";
+import type { Taken } from "../../operations/failover-taken";
 import type { OperationHistory } from "../../operations/journal";
 import { type LiveSite, readLive } from "../../operations/live";
 import { askSsh } from "../../operations/live-servers";
-import { type FailoverPlan, type FailoverRequest, fencingOf, planFailover } from "../../operations/plan-failover";
+import {
+  type FailoverPlan,
+  type FailoverRequest,
+  fencingOf,
+  type GuestMove,
+  planFailover,
+} from "../../operations/plan-failover";
 import { refusal } from "../../operations/refusals";
-import { begin, openOperations, runOperation } from "../../operations/run-operation";
-import { Interrupted, type Step, StepFailed } from "../../operations/steps";
+import { begin, givenUpOperation, openOperations, runOperation } from "../../operations/run-operation";
+import { Interrupted, SomeFailed, type Step, StepFailed } from "../../operations/steps";
 import type { Finding } from "../../planning";
 import { list } from "../../planning/units";
 import { confirmed } from "../confirm";
@@ -39,7 +47,7 @@ export interface FailoverOptions extends SiteOptions {
 /** What `coldspare failover --json` prints. Keys are only added; times are seconds. */
 export interface FailoverReport {
   formatVersion: 1;
-  /** `partial`: some guests went home, see `home`; `planned`: --dry-run; `interrupted` and `failed`: run the same command again. */
+  /** `partial`: some guests were given to somebody else meanwhile, see `taken`; `planned`: --dry-run; `interrupted` and `failed`: run the same command again. */
   outcome: "done" | "partial" | "planned" | "refused" | "interrupted" | "failed" | "declined";
   /** Id in the journal; absent while nothing was begun. */
   operation?: string;
@@ -48,8 +56,10 @@ export interface FailoverReport {
   steps: { id: string; guest?: string; title: string; seconds?: number }[];
   refusals: Finding[];
   warnings: Finding[];
-  /** Guests that run where they were: the server came back in the middle and took them, with the spare's consent. */
-  home?: string[];
+  /** Guests that were left alone, and why: their server came back in the middle and took them, or another command did. */
+  taken?: Record<string, string>;
+  /** Guests that could not be brought up, where others were. */
+  failed?: string[];
   error?: string;
 }
 
@@ -93,11 +103,11 @@ class Run {
 
   async go(): Promise<number> {
     const { operator, server, options } = this;
-    const { own, others } = await openOperations(operator, "failover", server, options.resume === true);
+    const { own: open, others } = await openOperations(operator, "failover", server, options.resume === true);
+    const own = open ?? (options.resume ? await givenUpOperation(operator, "failover", server, movesOf) : undefined);
     if (own !== undefined && isSame(own, this.request())) return this.goOn(own);
     const live = await readLive(operator);
-    const open = own === undefined ? others : [own, ...others];
-    const facts = await failoverFacts(operator, live, this.request(), open);
+    const facts = await failoverFacts(operator, live, this.request(), open === undefined ? others : [open, ...others]);
     const { plan, refusals, warnings } = planFailover(operator.manifest, live, facts, this.request());
     const before = refusals.some(({ code }) => code === "OPERATION-NOTHING-THERE")
       ? await this.doneBefore(live)
@@ -151,7 +161,7 @@ class Run {
   private async goOn(begun: OperationHistory): Promise<number> {
     const { operator, options, server } = this;
     const own = await this.afterRestart(begun);
-    let plan = own.plan as FailoverPlan;
+    let plan = await withGrantsOfNow(operator, own, own.plan as FailoverPlan);
     if (options.confirmOff === server) plan = { ...plan, fencing: fencingOf(operator.manifest, this.request()) };
     const needsWord =
       plan.fencing.method === "confirm" &&
@@ -249,30 +259,37 @@ class Run {
   private async carryOut(plan: FailoverPlan, own?: OperationHistory): Promise<number> {
     const { operator, options, paint } = this;
     const begun = await begin(operator, "failover", plan.server, plan, own);
-    const home = new Set<string>();
-    const steps: Step[] = failoverSteps(operator, begun.operation, plan, { wait: options.wait, home });
-    this.report!.operation = begun.operation.id;
+    const taken: Taken = new Map();
+    const steps: Step[] = failoverSteps(operator, begun.operation, plan, { wait: options.wait, taken });
+    const { id } = begun.operation;
+    this.report!.operation = id;
     try {
       await runOperation(operator, begun, steps);
     } catch (error) {
+      if (!(error instanceof Interrupted || error instanceof StepFailed)) throw error;
+      this.noteTaken(taken);
       if (error instanceof Interrupted) return this.end("interrupted", exitCode.errors, error.message);
-      if (!(error instanceof StepFailed)) throw error;
-      const again = "What was done stays done; the same command goes on from here.";
-      return this.end("failed", exitCode.errors, `${error.message}\n${again} (${begun.operation.id})`);
+      if (error instanceof SomeFailed)
+        this.report!.failed = movesOf(plan).filter((guest) => error.parts.includes(guest));
+      return this.end("failed", exitCode.errors, failureText(error, plan, taken));
     }
-    const moved = plan.moves.filter(({ guest }) => !home.has(guest));
+    this.noteTaken(taken);
+    const moved = plan.moves.filter(({ guest }) => !taken.has(guest));
     const guests = moved.map(({ guest, to }) => `${guest} on ${to}`).join(", ");
-    const journal = `journal: coldspare journal ${begun.operation.id}`;
-    if (home.size === 0) {
-      this.tell(["", paint("green", `done: ${guests}`), journal]);
-      return this.end("done", exitCode.fine);
-    }
-    this.report!.home = [...home];
-    const stay =
-      `${list([...home])} went home: ${plan.server} came back meanwhile and took ${home.size === 1 ? "it" : "them"}, with its newest data. ` +
-      `To switch all the same: coldspare failover ${plan.server} --planned`;
-    this.tell(["", ...(moved.length > 0 ? [paint("green", `done: ${guests}`)] : []), paint("yellow", stay), journal]);
-    return this.end("partial", exitCode.errors);
+    this.tell([
+      "",
+      ...(moved.length > 0 ? [paint("green", `done: ${guests}`)] : []),
+      ...[...taken.values()].map((text) => paint("yellow", text)),
+      ...(taken.size > 0
+        ? ["`coldspare status` shows them; with --planned a server that is alive can be emptied"]
+        : []),
+      `journal: coldspare journal ${id}`,
+    ]);
+    return taken.size === 0 ? this.end("done", exitCode.fine) : this.end("partial", exitCode.errors);
+  }
+
+  private noteTaken(taken: Taken): void {
+    if (taken.size > 0) this.report!.taken = Object.fromEntries(taken);
   }
 
   private tell(lines: readonly string[]): void {
@@ -287,6 +304,20 @@ class Run {
     }
     return code;
   }
+}
+
+const movesOf = (plan: unknown) => (plan as FailoverPlan).moves.map(({ guest }) => guest);
+
+/** What went wrong, what is up all the same, and what to do. */
+function failureText(error: StepFailed, { moves }: FailoverPlan, taken: Taken): string {
+  const again = error.closed
+    ? "Nothing was changed."
+    : `What was done stays done; the same command goes on from here. (${error.operation})`;
+  if (!(error instanceof SomeFailed)) return `${error.message}\n${again}`;
+  const isOut = ({ guest, group }: GuestMove) => error.parts.includes(guest) || error.parts.includes(`group ${group}`);
+  const up = moves.filter((move) => !isOut(move) && !taken.has(move.guest)).map(({ guest }) => guest);
+  const others = up.length > 0 ? `${list(up)} ${up.length === 1 ? "was" : "were"} brought up all the same.\n` : "";
+  return `${error.message}\n${others}${again}`;
 }
 
 /** Whether an open failover is what is asked for now: the same kind of switch, of the same guests if they are named. */

@@ -100,7 +100,7 @@ async function run(operator: Operator, what: string, options: UndoOptions, io: I
   if (!(await agreed(plan, options, io))) return end("declined", exitCode.errors);
   const begun = await begin(operator, "undo", what, plan, own);
   report.operation = begun.operation.id;
-  await endSwitches(operator, ended, begun.operation.id);
+  await endSwitches(operator, ended, named, begun.operation.id);
   try {
     await runOperation(operator, begun, undoSteps(operator, begun.operation, plan));
   } catch (error) {
@@ -122,10 +122,15 @@ function guestsAtHomeOn({ manifest }: Operator, server: string): string[] {
     .map(({ name }) => name);
 }
 
-/** The switches that are undone are not to be gone on with. */
-async function endSwitches(operator: Operator, switches: readonly OperationHistory[], by: string): Promise<void> {
+/** Switches of which all guests are undone are not to be gone on with; of others the rest can still be brought up. */
+async function endSwitches(
+  operator: Operator,
+  switches: readonly OperationHistory[],
+  undone: ReadonlySet<string>,
+  by: string,
+): Promise<void> {
   for (const each of switches) {
-    if (guestsOf(each.plan) === undefined) continue;
+    if (!guestsOf(each.plan)?.every((guest) => undone.has(guest))) continue;
     await operator.journal.write(each, {
       event: "closed",
       outcome: "abandoned",
