@@ -1,11 +1,11 @@
 /** Copies of a replica for a drill: how they are made, and that nothing else is ever removed. */
 import type { Operator } from "./context";
+import { resumePaused, whilePaused } from "./drill-pause";
 import type { DrillCopy, DrillUnit } from "./drill-plan";
+import { must } from "./drill-server";
 import { copyArguments, dataDrives, parseGuestConf } from "./guest-conf";
-import { agreed, NOBODY, readVoters } from "./voters";
 
-/** On each server: the last drill of each guest, and the jobs that a drill has paused. */
-export const DRILL_FOLDER = "/var/lib/coldspare/drills";
+export { must } from "./drill-server";
 
 /** The tag without which nothing is ever removed by a drill. */
 export const DRILL_TAG = "coldspare-drill";
@@ -15,9 +15,15 @@ export function drillName(guest: string): string {
   return `${guest}-drill`;
 }
 
-export async function makeCopy(operator: Operator, unit: DrillUnit, copy: DrillCopy): Promise<void> {
+/** @param paused Filled with the replication jobs that had to be switched off for it and could not be switched on again. */
+export async function makeCopy(
+  operator: Operator,
+  unit: DrillUnit,
+  copy: DrillCopy,
+  paused: Set<string> = new Set(),
+): Promise<void> {
   if (copy.from === "standby") return cloneStandby(operator, unit, copy);
-  await copyVolumes(operator, unit, copy);
+  await copyVolumes(operator, unit, copy, paused);
 }
 
 async function cloneStandby({ manifest, pve }: Operator, unit: DrillUnit, copy: DrillCopy): Promise<void> {
@@ -58,7 +64,7 @@ function isolated(card: string): string {
 }
 
 /** A machine under storage-replication: here are its volumes, its configuration is on the server where it runs. */
-async function copyVolumes(operator: Operator, unit: DrillUnit, copy: DrillCopy): Promise<void> {
+async function copyVolumes(operator: Operator, unit: DrillUnit, copy: DrillCopy, paused: Set<string>): Promise<void> {
   const { server } = unit;
   const guest = operator.manifest.guests[copy.guest]!;
   const folders = Object.keys(operator.manifest.servers).map((name) => `/etc/pve/nodes/${name}/qemu-server`);
@@ -83,7 +89,7 @@ async function copyVolumes(operator: Operator, unit: DrillUnit, copy: DrillCopy)
     bridges: copy.bridges,
     addresses: cloudInitAddresses(operator, unit, copy),
   });
-  await whilePaused(operator, server, guest.vmid, async () => {
+  await whilePaused(operator, server, guest.vmid, paused, async () => {
     // A copy of a large disk takes hours; ssh must not give up before.
     await must(operator, server, ["qm", "create", String(copy.drillId), ...created], 24 * 3600);
   });
@@ -132,71 +138,6 @@ async function refuseFullStorage(
   }
 }
 
-/** Replication receives into the very volumes that are copied: it waits meanwhile. What is paused is written down first. */
-async function whilePaused(operator: Operator, server: string, vmid: number, work: () => Promise<void>): Promise<void> {
-  const { pve } = operator;
-  const jobs = (await pve.get<ReplicationJob[]>("/cluster/replication")).filter(
-    ({ guest, target, disable }) => guest === vmid && target === server && !isOn(disable),
-  );
-  for (const job of jobs) {
-    await must(operator, server, [
-      "sh",
-      "-c",
-      `mkdir -p ${DRILL_FOLDER} && : > "${DRILL_FOLDER}/paused-$1"`,
-      "sh",
-      job.id,
-    ]);
-    await pve.put(`/cluster/replication/${job.id}`, { disable: true });
-    await untilIdle(operator, job);
-  }
-  try {
-    await work();
-  } finally {
-    for (const { id } of jobs) await resumeJob(operator, server, id);
-  }
-}
-
-/**
- * Switches a job on again that a drill on `server` has paused. Unless the guest has failed over meanwhile: then the job is off for
- * another reason, and its next run would go over what the old side alone has. While nobody can say, it stays paused and noted.
- */
-export async function resumeJob(operator: Operator, server: string, job: string): Promise<void> {
-  const guest = Object.values(operator.manifest.guests).find(({ vmid }) => vmid === Number(job.split("-")[0]));
-  if (guest?.spare !== undefined) {
-    const record = agreed(guest, await readVoters(operator, [guest]));
-    if (record === undefined) return;
-    if (record.server === server || record.server === NOBODY) return forgetPause(operator, server, job);
-  }
-  await operator.pve.put(`/cluster/replication/${job}`, { disable: false });
-  await forgetPause(operator, server, job);
-}
-
-async function forgetPause({ ssh }: Operator, server: string, job: string): Promise<void> {
-  await ssh.run(server, ["rm", "-f", `${DRILL_FOLDER}/paused-${job}`]);
-}
-
-interface ReplicationJob {
-  id: string;
-  guest: number;
-  source?: string;
-  target: string;
-  disable?: boolean | number | string;
-}
-
-function isOn(value: ReplicationJob["disable"]): boolean {
-  return value === true || value === 1 || value === "1";
-}
-
-/** A run that has begun is not ended by a pause. */
-async function untilIdle({ pve, clock }: Operator, { id, source }: ReplicationJob): Promise<void> {
-  if (source === undefined) return;
-  for (;;) {
-    const { pid } = await pve.get<{ pid?: number }>(`/nodes/${source}/replication/${id}/status`);
-    if (pid === undefined) return;
-    await clock.sleep(2);
-  }
-}
-
 interface ClusterGuest {
   vmid: number;
   type: "qemu" | "lxc";
@@ -211,8 +152,8 @@ export async function removeLeftovers(operator: Operator, unit: DrillUnit): Prom
   const names = unit.copies.map(({ guest }) => drillName(guest));
   for (const row of rows)
     if (row.node === unit.server && names.includes(row.name ?? "")) await removeCopy(operator, unit.server, row.vmid);
-  const { stdout } = await operator.ssh.run(unit.server, ["sh", "-c", `ls ${DRILL_FOLDER} 2>/dev/null; true`]);
-  for (const [, job] of stdout.matchAll(/^paused-(\d+-\d+)$/gm)) await resumeJob(operator, unit.server, job!);
+  for (const text of (await resumePaused(operator, unit.server)).values())
+    operator.say({ at: operator.clock.now().toISOString(), step: "drill", text, state: "note" });
 }
 
 /** Removes a copy, and never anything that is no copy: its configuration must carry the drill's tag, and its name. */
@@ -230,14 +171,4 @@ export async function removeCopy({ pve }: Operator, server: string, vmid: number
   const { status } = await pve.get<{ status: string }>(`${path}/status/current`);
   if (status === "running") await pve.task(server, "POST", `${path}/status/stop`, {}, about);
   await pve.task(server, "DELETE", path, { purge: true, "destroy-unreferenced-disks": false }, about);
-}
-
-/** @throws Error with what the command printed */
-export async function must(operator: Operator, server: string, argv: string[], timeoutSeconds = 60): Promise<string> {
-  const { code, stdout, stderr } = await operator.ssh.run(server, argv, { timeoutSeconds });
-  if (code !== 0)
-    throw new Error(
-      `${server}: '${argv.slice(0, 3).join(" ")} …' ended with ${code}: ${stderr.trim() || stdout.trim()}`,
-    );
-  return stdout;
 }

@@ -3,9 +3,11 @@
  * the active side is ever touched; the only thing that waits is the replication of a guest while its volumes are copied.
  */
 import type { Operator } from "./context";
-import { DRILL_FOLDER, makeCopy, must, removeCopy, removeLeftovers } from "./drill-copy";
+import { makeCopy, removeCopy, removeLeftovers } from "./drill-copy";
+import { guestOf, resumePaused } from "./drill-pause";
 import type { DrillCopy, DrillPlan, DrillUnit } from "./drill-plan";
 import { type ProbeResult, probeAll, seconds } from "./drill-probe";
+import { DRILL_FOLDER, must } from "./drill-server";
 
 /** The drill of one guest, as it is kept on the servers and shown by `coldspare status`. */
 export interface DrillResult {
@@ -62,13 +64,14 @@ async function drillUnit(operator: Operator, unit: DrillUnit, options: DrillOpti
     reason: error instanceof Error ? error.message : String(error),
   });
   const made: DrillCopy[] = [];
+  const paused = new Set<string>();
   try {
     await removeLeftovers(operator, unit);
     await networkUp(operator, unit);
     for (const copy of unit.copies) {
       if (options.stopped?.()) break;
       made.push(copy);
-      await step(operator, copy.guest, `copy to ${copy.drillId}`, () => makeCopy(operator, unit, copy));
+      await step(operator, copy.guest, `copy to ${copy.drillId}`, () => makeCopy(operator, unit, copy, paused));
     }
     for (const copy of unit.copies) {
       if (options.stopped?.()) break;
@@ -84,7 +87,23 @@ async function drillUnit(operator: Operator, unit: DrillUnit, options: DrillOpti
   } finally {
     if (!options.keep) await cleanUp(operator, unit, made);
   }
+  for (const [guest, reason] of await stillPaused(operator, unit, paused)) {
+    const result = results.find((each) => each.guest === guest);
+    if (result === undefined) results.push(failed(unit.copies.find((copy) => copy.guest === guest)!, reason));
+    else Object.assign(result, { ok: false, reason: [result.reason, reason].filter(Boolean).join("; ") });
+  }
   return results;
+}
+
+/** Why replications that the drill has switched off are still off, by guest: a replica that gets older is no success. */
+async function stillPaused(operator: Operator, unit: DrillUnit, paused: Set<string>): Promise<[string, string][]> {
+  const guests = unit.copies.map(({ guest }) => guest);
+  const left = await resumePaused(operator, unit.server, guests, paused);
+  return [...left].map(([job, text]) => {
+    const guest = guestOf(operator, job)!.name;
+    operator.say({ at: operator.clock.now().toISOString(), guest, step: "drill", text, state: "fail" });
+    return [guest, text];
+  });
 }
 
 async function step<T>(operator: Operator, guest: string, text: string, work: () => Promise<T>): Promise<T> {
