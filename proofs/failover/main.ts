@@ -1,7 +1,9 @@
 /** `npm run proof:failover`: the fault suite. Ends with `N passed, N failed`; exits with 1 when anything failed. */
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { availableParallelism } from "node:os";
+import { spawn } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import type { Fencing } from "../../planning";
 import { checkout } from "../../tests/engine/engine";
@@ -20,6 +22,7 @@ Needs Linux and root (network namespaces) and openssh-server.
   --only <text>     scenarios whose name contains the text; repeatable
   --fencing <way>   only confirm, power or lease; repeatable
   --no-model        leave the exhaustive model out
+  --jobs <n>        so many parts (each way of fencing, the model) at once; default 1. Leases want a quiet machine
   --keep            leave the folders of failed scenarios
   --write           keep the table in docs/proofs/failover.md
   --list            names of the scenarios
@@ -31,6 +34,10 @@ const options = parseArgs({
     only: { type: "string", multiple: true, default: [] },
     fencing: { type: "string", multiple: true, default: [] },
     "no-model": { type: "boolean", default: false },
+    jobs: { type: "string", default: "1" },
+    // Of a part that another run started: nothing but the model, and the file that its rows go to.
+    "only-model": { type: "boolean", default: false },
+    rows: { type: "string" },
     keep: { type: "boolean", default: false },
     write: { type: "boolean", default: false },
     list: { type: "boolean", default: false },
@@ -101,6 +108,62 @@ function modelRows(): Row[] {
   }));
 }
 
+/** Parts as processes of their own; lines of each begin with its name. Leases come last, when the others have mostly ended. */
+async function sideBySide(atOnce: number): Promise<Row[]> {
+  const ways = [...new Set(chosen().map(({ fencing }) => fencing))];
+  const withModel = !options["no-model"] && options.only.length === 0;
+  const queue = [
+    ...ways.filter((way) => way === "confirm"),
+    ...(withModel ? ["model"] : []),
+    ...ways.filter((way) => way === "power"),
+    ...ways.filter((way) => way === "lease"),
+  ];
+  const rows = new Map<string, Row[]>();
+  const work = async () => {
+    for (let part = queue.shift(); part !== undefined; part = queue.shift()) rows.set(part, await onePart(part));
+  };
+  const order = [...queue].sort((a, b) => Number(b === "model") - Number(a === "model") || a.localeCompare(b));
+  await Promise.all(Array.from({ length: atOnce }, work));
+  return order.flatMap((part) => rows.get(part) ?? []);
+}
+
+function onePart(part: string): Promise<Row[]> {
+  const folder = mkdtempSync(join(tmpdir(), `coldspare-proof-${part}-rows-`));
+  const file = join(folder, "rows.json");
+  const what = part === "model" ? ["--only-model"] : ["--no-model", "--fencing", part];
+  const same = [
+    ...(options.quick ? ["--quick"] : []),
+    ...(options.keep ? ["--keep"] : []),
+    ...options.only.flatMap((text) => ["--only", text]),
+  ];
+  const child = spawn(process.execPath, [...process.execArgv, __filename, ...what, ...same, "--rows", file], {
+    cwd: process.cwd(),
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  createInterface({ input: child.stdout }).on("line", (line) => say(`${part.padEnd(8)}| ${line}`));
+  return new Promise((done, fail) => {
+    child.once("error", fail);
+    child.once("close", (code) => {
+      try {
+        done(JSON.parse(readFileSync(file, "utf8")) as Row[]);
+      } catch {
+        const seen = `it ended with ${code}`;
+        done([
+          {
+            scenario: part,
+            fencing: part,
+            seconds: 0,
+            claims: [{ text: "it runs to its end", ok: false, seen }],
+            figures: [],
+          },
+        ]);
+      } finally {
+        rmSync(folder, { recursive: true, force: true });
+      }
+    });
+  });
+}
+
 async function main(): Promise<number> {
   if (options.help) {
     process.stdout.write(HELP);
@@ -111,6 +174,22 @@ async function main(): Promise<number> {
     for (const { scenario, fencing } of jobs) say(`${fencing.padEnd(8)} ${scenario.name}`);
     return 0;
   }
+  const atOnce = Number(options.jobs);
+  if (!Number.isInteger(atOnce) || atOnce < 1) {
+    say(`--jobs ${options.jobs}: write a number, at least 1`);
+    return 2;
+  }
+  const rows = atOnce > 1 ? await sideBySide(atOnce) : await oneByOne(options["only-model"] ? [] : jobs);
+  if (options.rows) writeFileSync(options.rows, JSON.stringify(rows));
+  const claims = rows.flatMap((row) => row.claims);
+  const failed = claims.filter(({ ok }) => !ok).length;
+  const verdict = `${claims.length - failed} passed, ${failed} failed`;
+  if (options.write) keep(rows, verdict, atOnce);
+  say(`\n${table(rows).join("\n")}\n\n${verdict}`);
+  return failed === 0 ? 0 : 1;
+}
+
+async function oneByOne(jobs: readonly Job[]): Promise<Row[]> {
   const rows: Row[] = options["no-model"] || options.only.length > 0 ? [] : modelRows();
   const templates = new Map<Fencing, Template>();
   for (const job of jobs) {
@@ -123,20 +202,15 @@ async function main(): Promise<number> {
     rows.push(await prove(job, template));
   }
   for (const { folder } of templates.values()) rmSync(folder, { recursive: true, force: true });
-  const claims = rows.flatMap((row) => row.claims);
-  const failed = claims.filter(({ ok }) => !ok).length;
-  const verdict = `${claims.length - failed} passed, ${failed} failed`;
-  if (options.write) keep(rows, verdict);
-  say(`\n${table(rows).join("\n")}\n\n${verdict}`);
-  return failed === 0 ? 0 : 1;
+  return rows;
 }
 
-function keep(rows: readonly Row[], verdict: string): void {
+function keep(rows: readonly Row[], verdict: string, atOnce: number): void {
   const folder = join(checkout, "docs/proofs");
   mkdirSync(folder, { recursive: true });
   const text = `# Proof of failover
 
-The last run of \`npm run proof:failover -- --write\`: ${new Date().toISOString().slice(0, 10)}, Node.js ${process.version}, ${availableParallelism()} cores.
+The last run of \`npm run proof:failover -- --write${atOnce > 1 ? ` --jobs ${atOnce}` : ""}\`: ${new Date().toISOString().slice(0, 10)}, Node.js ${process.version}, ${availableParallelism()} cores.
 Real: Pulumi engine, bridged provider, guard, agent, sshd, the guests' processes and bytes, hosts (network namespaces), judged
 by a process outside that looks at the machine's processes. Simulated (lab): Proxmox VE's API and file system, BMCs.
 'claims' is held/made. Times are the lab's.
