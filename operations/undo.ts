@@ -1,10 +1,13 @@
 /** Carries out an undo: the spare lets go, the primary starts as it was when its server was lost. */
-import type { ManifestGuest } from "../planning/manifest";
+import type { ManifestCommand, ManifestGuest } from "../planning/manifest";
 import { list } from "../planning/units";
 import { destroyStandby } from "../providers/restore-refresh";
 import { findStandbys } from "../providers/standby-inspect";
 import { handOver, lost, requireHeld } from "./claims";
 import type { Operator } from "./context";
+import { Memory, type Return } from "./failback-moves";
+import type { ReturnGuest } from "./failback-plan";
+import { commandsStep } from "./failback-surroundings";
 import { takeConfig } from "./failover-guest";
 import { configOf, runs, setTag, start, stopHard } from "./guest-power";
 import type { Operation } from "./journal";
@@ -24,10 +27,13 @@ export interface UndoOptions {
 export function undoSteps(operator: Operator, operation: Operation, plan: UndoPlan, options: UndoOptions = {}): Step[] {
   const { moves } = plan;
   if (moves.length === 0) return [];
+  const run = asReturn(operator, operation, plan);
+  const backwards = [...moves].reverse();
   return [
-    ...[...moves].reverse().map((move) => stopStep(operator, move)),
+    ...backwards.map((move) => stopStep(operator, plan, move)),
+    ...backwards.flatMap((move) => commandsStep(run, returning(move), move.group, "after-stop")),
     giveBackStep(operator, operation, moves),
-    ...moves.flatMap((move) => homeSteps(operator, move, move !== moves.at(-1))),
+    ...moves.flatMap((move) => homeSteps(run, move, move !== moves.at(-1))),
     ...(options.record === false ? [] : [recordStep(operator, moves)]),
   ];
 }
@@ -35,16 +41,56 @@ export function undoSteps(operator: Operator, operation: Operation, plan: UndoPl
 const away = ({ guest, kind, spare, spareId }: UndoMove) => ({ guest, kind, server: spare, vmid: spareId });
 const home = ({ guest, kind, primary, vmid }: UndoMove) => ({ guest, kind, server: primary, vmid });
 
-/** Hard: what it would still write is thrown away with the rest. */
-function stopStep(operator: Operator, move: UndoMove): Step {
+/** To the site's own commands an undo is a return like any other. */
+function asReturn(operator: Operator, operation: Operation, { what, moves }: UndoPlan): Return {
+  const guests = moves.map(returning);
+  const plan: Return["plan"] = {
+    kind: "failback",
+    subject: what,
+    guests,
+    stopSeconds: 0,
+    forceStop: true,
+    refusals: [],
+    warnings: [],
+  };
+  return { operator, operation, plan, memory: new Memory() };
+}
+
+function returning({ guest, kind, method, primary, spare, vmid, spareId }: UndoMove): ReturnGuest {
+  return {
+    guest,
+    kind,
+    method: method === "restore" ? "restore" : "storage-replication",
+    home: primary,
+    away: spare,
+    vmid,
+    activeId: spareId,
+    wasRunning: true,
+    diverged: "none",
+    oldPrimary: true,
+  };
+}
+
+/** Hard: what it would still write is thrown away with the rest. So nothing is done before it either, and the plan says that. */
+function stopStep(operator: Operator, plan: UndoPlan, move: UndoMove): Step {
+  const skipped = move.lostSince === undefined ? [] : beforeStop(operator, plan, move);
+  const words = skipped.map((command) => command.run.join(" ")).join("; ");
+  const hard = skipped.length === 0 ? "" : `, hard: what is set before a stop is left out (${words})`;
   return {
     id: `stop-${move.guest}`,
     guest: move.guest,
-    title: `stop ${move.guest} (${move.spareId}) on ${move.spare}`,
+    title: `stop ${move.guest} (${move.spareId}) on ${move.spare}${hard}`,
     seconds: 2,
     isDone: async () => (await runs(operator, away(move))) !== true,
     run: () => stopHard(operator, away(move)),
   };
+}
+
+/** The group's own with its last guest, which is the first to stop. */
+function beforeStop({ manifest }: Operator, { moves }: UndoPlan, { guest, group }: UndoMove): ManifestCommand[] {
+  const last = group !== undefined && moves.findLast((each) => each.group === group)?.guest === guest;
+  const ofGroup = last ? (manifest.groups[group]?.commands ?? []) : [];
+  return [...ofGroup, ...manifest.guests[guest]!.commands].filter(({ when }) => when === "before-stop");
 }
 
 /** The spare consents, as nothing runs there; a guest that nobody may run is claimed. */
@@ -88,8 +134,10 @@ async function claimBack(
   requireHeld(guest, await claimAt(operator, [guest], claims, by), majorityOf(guest.voters));
 }
 
-function homeSteps(operator: Operator, move: UndoMove, isFollowed: boolean): Step[] {
+function homeSteps(run: Return, move: UndoMove, isFollowed: boolean): Step[] {
+  const { operator } = run;
   const { guest, primary, spare, vmid, job, method } = move;
+  const commands = (when: ManifestCommand["when"]) => commandsStep(run, returning(move), move.group, when);
   const spec = operator.manifest.guests[guest]!;
   const replicated = method === "storage-replication";
   const take: Step = {
@@ -112,6 +160,7 @@ function homeSteps(operator: Operator, move: UndoMove, isFollowed: boolean): Ste
   return [
     ...(replicated ? [take] : []),
     ...(move.networks && replicated ? [fit] : []),
+    ...commands("before-start"),
     {
       id: `start-${guest}`,
       guest,
@@ -120,6 +169,7 @@ function homeSteps(operator: Operator, move: UndoMove, isFollowed: boolean): Ste
       isDone: async () => (await runs(operator, home(move))) === true,
       run: () => start(operator, home(move)),
     },
+    ...commands("after-start"),
     ...(replicated && job !== undefined ? [enableStep(operator, move, job)] : []),
     ...(method === "restore" && move.lostSince !== undefined ? [discardStep(operator, spec, move)] : []),
     tidyStep(operator, spec, move),
