@@ -188,8 +188,8 @@ describe("undo", () => {
         expect.stringMatching(
           /^stop remote-app \(9112\) on srv1, hard: what is set before a stop is left out \(sh -c .*before-stop/,
         ),
-        expect.stringMatching(/^stop docker-1 , hard: .*before-stop/),
-        expect.stringMatching(/^stop sql-erp , hard: .*before-stop/),
+        expect.stringMatching(/^stop docker-1 .*, hard: .*before-stop/),
+        expect.stringMatching(/^stop sql-erp .*, hard: .*before-stop/),
       ]);
       site.remove();
     });
