@@ -23,7 +23,7 @@ export function byHand(manifest: SiteManifest, lost: string, moving: readonly Ma
           ...quorum(manifest, lost),
           ...moving
             .filter((guest) => guest.spare === spare)
-            .flatMap((guest) => ["", ...oneGuest(manifest, lost, guest)]),
+            .flatMap((guest) => ["", ...oneGuest(manifest, lost, guest, moving)]),
         ],
       },
     ]),
@@ -38,11 +38,18 @@ function quorum({ cluster }: SiteManifest, lost: string): string[] {
   ];
 }
 
-function oneGuest(manifest: SiteManifest, lost: string, guest: ManifestGuest): string[] {
+function oneGuest(
+  manifest: SiteManifest,
+  lost: string,
+  guest: ManifestGuest,
+  moving: readonly ManifestGuest[],
+): string[] {
   const { name, boot, group } = guest;
   const ofGroup = group === undefined ? undefined : manifest.groups[group];
-  const first = ofGroup?.guests[0] === name;
-  const last = ofGroup?.guests.at(-1) === name;
+  // The others of the group, if there are any, run on elsewhere.
+  const members = moving.filter((each) => each.group === group);
+  const first = members[0] === guest;
+  const last = members.at(-1) === guest;
   const wait = boot.delaySeconds > 0 ? `, then another ${formatDuration(boot.delaySeconds)}` : "";
   return [
     `# --- ${name}${group === undefined ? "" : ` (group ${group})`}`,

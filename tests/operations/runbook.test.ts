@@ -96,6 +96,31 @@ test("a quorum is only spoken of where there is a cluster, and containers are st
   expect(typed.slice(-2)).toEqual(["mv /etc/pve/nodes/srv2/lxc/114.conf /etc/pve/nodes/srv1/lxc/", "pct start 114"]);
 });
 
+test("a group's commands stand with its guests that move: those on other servers run on", () => {
+  const text = markdown(
+    changed((site) => {
+      const command = { on: "operator", timeoutSeconds: 60, required: false };
+      // dc-1 is at home on srv1, and its members on srv2 are lost without it.
+      site.groups.erp = {
+        guests: ["dc-1", "sql-erp", "docker-1", "files-1"],
+        order: 1,
+        delaySeconds: 10,
+        commands: [
+          { ...command, when: "before-start", run: ["address-to", "srv1"] },
+          { ...command, when: "after-start", run: ["group-is-up"] },
+        ],
+      };
+      for (const name of site.groups.erp.guests) if (site.guests[name]) site.guests[name]!.group = "erp";
+    }),
+    "srv2",
+  );
+  const byHand = part(text, "By hand");
+  const at = (words: string) => byHand.indexOf(words);
+  expect(byHand.match(/address-to|group-is-up/g)).toEqual(["address-to", "group-is-up"]);
+  expect(at("address-to")).toBeLessThan(at("qm start 113"));
+  expect(at("group-is-up")).toBeGreaterThan(at("qm start 114"));
+});
+
 test("groups, their commands and networks that differ on the spare are part of what is typed", () => {
   const text = markdown(
     changed((site) => {
