@@ -4,6 +4,7 @@
  */
 import type { Finding } from "../planning";
 import type { SiteManifest } from "../planning/manifest";
+import { list } from "../planning/units";
 import type { Operator } from "./context";
 import { returnSteps } from "./failback";
 import { type DivergedChoice, planReturn, type ReturnPlan } from "./failback-plan";
@@ -169,7 +170,14 @@ export function leavingSteps(
   operation: Parameters<typeof failoverSteps>[1],
   { server, away }: MaintenancePlan,
 ): Step[] {
-  const left: Step = { id: LEFT, title: `${server} is free: do the work`, seconds: 0, run: async () => undefined };
+  const left: Step = {
+    id: LEFT,
+    title: `${server} is free: do the work`,
+    seconds: 0,
+    moot: async ({ failed }) =>
+      failed.size > 0 ? `${server} is not free: ${list([...failed.keys()])} could not be moved away` : undefined,
+    run: async () => undefined,
+  };
   return [...failoverSteps(operator, operation, away).map(prefixed(AWAY)), left];
 }
 

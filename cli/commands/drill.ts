@@ -35,6 +35,8 @@ export interface DrillDocument {
   formatVersion: 1;
   site: string;
   ok: boolean;
+  /** `planned`: --dry-run; `refused`: nothing of it can be done; `failed`: a drill of it did not pass; `interrupted`: ended by a signal. */
+  outcome: "done" | "planned" | "refused" | "declined" | "interrupted" | "failed";
   from: string;
   to: string;
   units: DrillPlan["units"];
@@ -54,8 +56,11 @@ export async function drill(names: readonly string[], options: DrillCommandOptio
     const wanted = chosenNames(manifest, names, options);
     const plan = planDrill(manifest, drillFacts(manifest, await readLive(operator)), wanted);
     io.stderr.write(`${planText(plan, paint, textWidth(io.stderr), source).join("\n")}\n`);
-    if (options.dryRun || plan.units.length === 0) return finishWithout(operator, plan, options, io);
-    if (!(await confirmed(`Start these drills?`, options, io))) return exitCode.errors;
+    const isFine = options.dryRun === true && plan.refusals.length === 0;
+    if (options.dryRun || plan.units.length === 0)
+      return finishWithout(operator, plan, isFine ? "planned" : "refused", options, io);
+    if (!(await confirmed(`Start these drills?`, options, io)))
+      return finishWithout(operator, plan, "declined", options, io);
     return await carryOut(operator, plan, options, io);
   } finally {
     await close();
@@ -74,10 +79,21 @@ function chosenNames(manifest: SiteManifest, names: readonly string[], options: 
   return [...found.guests];
 }
 
-function finishWithout(operator: Operator, plan: DrillPlan, options: DrillCommandOptions, io: Io): number {
+/** No drill was started. */
+function finishWithout(
+  operator: Operator,
+  plan: DrillPlan,
+  outcome: "planned" | "refused" | "declined",
+  options: DrillCommandOptions,
+  io: Io,
+): number {
   const now = operator.clock.now().toISOString();
-  if (options.json) print(documentOf(operator, plan, [], now, now), io);
-  return plan.refusals.length === 0 && options.dryRun ? exitCode.fine : exitCode.errors;
+  return finish(documentOf(operator, plan, outcome, [], now, now), options, io);
+}
+
+function finish(document: DrillDocument, { json }: DrillCommandOptions, io: Io): number {
+  if (json) io.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
+  return document.ok ? exitCode.fine : exitCode.errors;
 }
 
 async function carryOut(operator: Operator, plan: DrillPlan, options: DrillCommandOptions, io: Io): Promise<number> {
@@ -90,32 +106,36 @@ async function carryOut(operator: Operator, plan: DrillPlan, options: DrillComma
   const from = operator.clock.now().toISOString();
   try {
     const results = await runDrill(operator, plan, { keep: options.keep === true, stopped: () => stopped });
-    const document = documentOf(operator, plan, results, from, operator.clock.now().toISOString());
-    const report = reportOf(operator, document);
+    const to = operator.clock.now().toISOString();
+    const report = { ...reportOf(operator, plan, results), from, to };
+    const outcome = stopped ? "interrupted" : drillPassed(report) ? "done" : "failed";
     if (options.report !== undefined) io.stderr.write(`report: ${writeReport(options.report, report)}\n`);
-    if (options.json) print(document, io);
-    else
+    if (!options.json)
       io.stdout.write(resultText(results, textWidth(io.stdout), painter(wantsColor(options.color, io.stdout, io.env))));
-    return drillPassed(report) && !stopped ? exitCode.fine : exitCode.errors;
+    return finish(documentOf(operator, plan, outcome, results, from, to), options, io);
   } finally {
     process.off("SIGINT", stop).off("SIGTERM", stop);
   }
 }
 
 function documentOf(
-  operator: Operator,
-  plan: DrillPlan,
+  { manifest: { site } }: Operator,
+  { units, refusals, warnings }: DrillPlan,
+  outcome: DrillDocument["outcome"],
   results: DrillResult[],
   from: string,
   to: string,
 ): DrillDocument {
-  const { units, refusals, warnings } = plan;
-  const ok = refusals.length === 0 && results.length > 0 && results.every((result) => result.ok);
-  return { formatVersion: 1, site: operator.manifest.site, ok, from, to, units, results, refusals, warnings };
+  const ok = outcome === "done" || outcome === "planned";
+  return { formatVersion: 1, site, ok, outcome, from, to, units, results, refusals, warnings };
 }
 
-function reportOf({ by }: Operator, { site, from, to, results, refusals }: DrillDocument): DrillReport {
-  return { site, from, to, by, results, refused: refusals.map(({ subject, message }) => ({ subject, message })) };
+function reportOf(
+  { manifest: { site }, by }: Operator,
+  { refusals }: DrillPlan,
+  results: DrillResult[],
+): Omit<DrillReport, "from" | "to"> {
+  return { site, by, results, refused: refusals.map(({ subject, message }) => ({ subject, message })) };
 }
 
 /** `drill-<site>-<date>T<time>.md`, so that no report takes the place of another. */
@@ -124,10 +144,6 @@ function writeReport(folder: string, report: DrillReport): string {
   const file = join(folder, `drill-${report.site}-${report.from.slice(0, 19).replaceAll(":", "")}.md`);
   writeFileSync(file, drillReportText(report));
   return file;
-}
-
-function print(document: DrillDocument, io: Io): void {
-  io.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
 }
 
 function planText(plan: DrillPlan, paint: Paint, width: number, source: string): string[] {

@@ -40,21 +40,25 @@ export interface MaintenanceOptions extends SiteOptions {
   color: boolean;
 }
 
-/** What `coldspare maintenance --json` prints; `ok` is false exactly when the exit code is 1. */
+/** What `coldspare maintenance --json` prints, once; `ok` is false exactly when the exit code is 1. */
 export interface MaintenanceDocument {
   formatVersion: 1;
   site: string;
   server: string;
   ok: boolean;
+  /** `planned`: --dry-run; `interrupted` and `failed`: run the same command again. Absent with --status. */
+  outcome?: "done" | "planned" | "refused" | "declined" | "interrupted" | "failed";
   dryRun: boolean;
   /** `none`: no maintenance of this server is open. */
   phase: OpenMaintenance["phase"] | "none";
   /** Guests that were moved away for it. */
   guests: string[];
+  /** Guests without a spare: a person shuts them down before the work. */
+  lost: string[];
   operation?: string;
   begunBy?: string;
   begunAt?: string;
-  /** Of the way that was asked for. */
+  /** Of the way that was asked for; of both, where one command led away and back. */
   steps: StepDocument[];
   refusals: Finding[];
   warnings: Finding[];
@@ -70,6 +74,14 @@ interface Command {
   source: string;
 }
 
+/** What the document says of a way, whatever became of it. */
+type Story = Pick<MaintenanceDocument, "guests" | "lost" | "steps" | "refusals" | "warnings">;
+
+interface Failure {
+  outcome: "interrupted" | "failed";
+  error: string;
+}
+
 /** Answers the exit code. */
 export async function maintenance(server: string, options: MaintenanceOptions, io: Io): Promise<number> {
   if ([options.begin, options.end, options.status].filter(Boolean).length > 1) {
@@ -83,7 +95,7 @@ export async function maintenance(server: string, options: MaintenanceOptions, i
       throw new UsageError(`${operator.manifest.site} has no server '${server}'${didYouMean(server, servers)}`);
     }
     const command = { operator, server, options, io, paint, source };
-    const open = (await openMaintenances(operator)).find(({ plan }) => plan.server === server);
+    const open = await openNow(command);
     if (options.status) return status(command, open);
     if (options.end) return open === undefined ? nothingOpen(command) : await end(command, open);
     if (options.begin || open === undefined || open.phase === "leaving") return await begin(command, open);
@@ -113,95 +125,92 @@ function statusText(server: string, open: OpenMaintenance | undefined): string {
 }
 
 function nothingOpen(command: Command): number {
-  const { server, io, options } = command;
-  io.stderr.write(`no maintenance of ${server} is open, so nothing is to be brought back. See coldspare status\n`);
-  if (options.json) print(documentOf(command, undefined, { ok: false }), io);
-  return exitCode.errors;
+  const error = `no maintenance of ${command.server} is open, so nothing is to be brought back. See coldspare status`;
+  command.io.stderr.write(`${error}\n`);
+  return finish(command, undefined, "refused", {}, error);
+}
+
+/** It is not at the point at which that could be done; the words say at which one it is. */
+function notNow(command: Command, open: OpenMaintenance): number {
+  const error = statusText(command.server, open);
+  command.io.stderr.write(`${error}\n`);
+  return finish(command, open, "refused", {}, error);
 }
 
 async function begin(command: Command, open: OpenMaintenance | undefined): Promise<number> {
   const { operator, server, options, io } = command;
-  if (open !== undefined && open.phase !== "leaving") {
-    io.stderr.write(`${statusText(server, open)}\n`);
-    return exitCode.errors;
-  }
+  if (open !== undefined && open.phase !== "leaving") return notNow(command, open);
   const planned: { plan: MaintenancePlan; refusals: Finding[]; warnings: Finding[] } =
     open === undefined ? await planLeaving(operator, server) : { plan: open.plan, refusals: [], warnings: [] };
   const { plan, refusals, warnings } = planned;
-  const operation = open?.operation ?? emptyOperation(server, plan);
-  const steps = leavingSteps(operator, operation, plan);
-  show(command, `away from ${server}: ${list(plan.guests) || "nothing"}`, steps, planned);
-  if (plan.away.lost.length > 0) {
-    io.stderr.write(`without a spare, shut down by you before the work: ${list(plan.away.lost)}\n`);
-  }
-  if (refusals.length > 0 || options.dryRun) {
-    if (options.json)
-      print(
-        documentOf(command, open, {
-          ok: refusals.length === 0,
-          refusals,
-          warnings,
-          guests: plan.guests,
-          steps: steps.map(stepDocument),
-        }),
-        io,
-      );
-    return refusals.length === 0 ? exitCode.fine : exitCode.errors;
-  }
+  const { guests } = plan;
+  const { lost } = plan.away;
+  const steps = leavingSteps(operator, open?.operation ?? emptyOperation(server, plan), plan);
+  const story: Story = { guests, lost, steps: steps.map(stepDocument), refusals, warnings };
+  show(command, `away from ${server}: ${list(guests) || "nothing"}`, steps, planned);
+  if (lost.length > 0) io.stderr.write(`without a spare, shut down by you before the work: ${list(lost)}\n`);
+  if (refusals.length > 0) return finish(command, open, "refused", story);
+  if (options.dryRun) return finish(command, open, "planned", story);
   if (!(await confirmed(open === undefined ? `Free ${server} for work?` : "Go on?", options, io)))
-    return exitCode.errors;
+    return finish(command, open, "declined", story);
   const failure = await carriedOut(command, () => leave(operator, plan, open));
-  const now = (await openMaintenances(operator)).find((each) => each.plan.server === server);
-  if (options.json)
-    print(
-      documentOf(command, now, { ok: failure === undefined, ...(failure !== undefined && { error: failure }) }),
-      io,
-    );
-  else if (failure === undefined) io.stdout.write(`${statusText(server, now)}\n`);
-  if (failure !== undefined) return exitCode.errors;
-  return options.begin || now === undefined || io.ask === undefined || options.yes
-    ? exitCode.fine
-    : waitForWork(command, now);
+  const now = await openNow(command);
+  if (failure !== undefined) return finish(command, now, failure.outcome, story, failure.error);
+  if (!options.json) io.stdout.write(`${statusText(server, now)}\n`);
+  const waits = !options.begin && now !== undefined && io.ask !== undefined && !options.yes;
+  return waits && (await workIsDone(io)) ? end(command, now, story) : finish(command, now, "done", story);
 }
 
 /** On a terminal the story goes on when the person says so; leaving it open is as good. */
-async function waitForWork(command: Command, open: OpenMaintenance): Promise<number> {
-  const answer = (await command.io.ask!("Now do your work. When it is done, type 'done'; or 'later': "))
-    .trim()
-    .toLowerCase();
-  return answer === "done" ? end(command, open) : exitCode.fine;
+async function workIsDone(io: Io): Promise<boolean> {
+  const answer = await io.ask!("Now do your work. When it is done, type 'done'; or 'later': ");
+  return answer.trim().toLowerCase() === "done";
 }
 
-async function end(command: Command, open: OpenMaintenance): Promise<number> {
+/** @param before The way away, when this command has led it. */
+async function end(command: Command, open: OpenMaintenance, before?: Story): Promise<number> {
   const { operator, server, options, io } = command;
-  if (open.phase === "leaving") {
-    io.stderr.write(`${statusText(server, open)}\n`);
-    return exitCode.errors;
-  }
+  if (open.phase === "leaving") return notNow(command, open);
   const { stopSeconds, forceStop = false, diverged } = options;
   const planned: PlannedWay =
     open.back === undefined
       ? await planReturning(operator, open.plan, { stopSeconds, forceStop, ...(diverged && { diverged }) })
       : { ...open.back, refusals: [], warnings: [] };
-  const { refusals, warnings } = planned;
+  const { refusals } = planned;
   const steps = returningSteps(operator, open.operation, planned);
+  const story = {
+    steps: [...(before?.steps ?? []), ...steps.map(stepDocument)],
+    refusals,
+    warnings: [...(before?.warnings ?? []), ...planned.warnings],
+  };
   show(command, `back to ${server}`, steps, planned);
-  if (refusals.length > 0 || options.dryRun) {
-    const found = { ok: refusals.length === 0, refusals, warnings, steps: steps.map(stepDocument) };
-    if (options.json) print(documentOf(command, open, found), io);
-    return refusals.length === 0 ? exitCode.fine : exitCode.errors;
-  }
-  if (!(await confirmed(`Bring them back to ${server}?`, options, io))) return exitCode.errors;
+  if (refusals.length > 0) return finish(command, open, "refused", story);
+  if (options.dryRun) return finish(command, open, "planned", story);
+  if (!(await confirmed(`Bring them back to ${server}?`, options, io))) return finish(command, open, "declined", story);
   const failure = await carriedOut(command, () => returnFrom(operator, open, planned));
-  if (failure === undefined) await record(command, planned);
-  if (options.json) {
-    const phase = failure === undefined ? undefined : open;
-    print(
-      documentOf(command, phase, { ok: failure === undefined, ...(failure !== undefined && { error: failure }) }),
-      io,
-    );
-  } else if (failure === undefined) io.stdout.write(`the maintenance of ${server} is ended\n`);
-  return failure === undefined ? exitCode.fine : exitCode.errors;
+  if (failure !== undefined) return finish(command, await openNow(command), failure.outcome, story, failure.error);
+  await record(command, planned);
+  if (!options.json) io.stdout.write(`the maintenance of ${server} is ended\n`);
+  const { guests, away } = open.plan;
+  return finish(command, undefined, "done", { guests, lost: away.lost, ...story });
+}
+
+async function openNow({ operator, server }: Command): Promise<OpenMaintenance | undefined> {
+  return (await openMaintenances(operator)).find(({ plan }) => plan.server === server);
+}
+
+/** Prints the one document, and answers the exit code. */
+function finish(
+  command: Command,
+  open: OpenMaintenance | undefined,
+  outcome: NonNullable<MaintenanceDocument["outcome"]>,
+  story: Partial<Story>,
+  error?: string,
+): number {
+  const ok = outcome === "done" || outcome === "planned";
+  if (command.options.json)
+    print(documentOf(command, open, { ok, outcome, ...story, ...(error !== undefined && { error }) }), command.io);
+  return ok ? exitCode.fine : exitCode.errors;
 }
 
 async function record({ io, server }: Command, { home }: PlannedWay): Promise<void> {
@@ -214,14 +223,14 @@ async function record({ io, server }: Command, { home }: PlannedWay): Promise<vo
   );
 }
 
-async function carriedOut({ io, paint }: Command, work: () => Promise<void>): Promise<string | undefined> {
+async function carriedOut({ io, paint }: Command, work: () => Promise<void>): Promise<Failure | undefined> {
   try {
     await work();
     return undefined;
   } catch (error) {
     if (!(error instanceof Interrupted || error instanceof StepFailed)) throw error;
     io.stderr.write(`${paint("red", error.message)}\nThe same command again goes on from there.\n`);
-    return error.message;
+    return { outcome: error instanceof Interrupted ? "interrupted" : "failed", error: error.message };
   }
 }
 
@@ -249,8 +258,7 @@ function show(
 function documentOf(
   { operator, server, options }: Command,
   open: OpenMaintenance | undefined,
-  rest: Pick<MaintenanceDocument, "ok"> &
-    Partial<Pick<MaintenanceDocument, "refusals" | "warnings" | "error" | "guests" | "steps">>,
+  rest: Pick<MaintenanceDocument, "ok"> & Partial<Pick<MaintenanceDocument, "outcome" | "error"> & Story>,
 ): MaintenanceDocument {
   return {
     formatVersion: 1,
@@ -259,6 +267,7 @@ function documentOf(
     dryRun: options.dryRun === true,
     phase: open?.phase ?? "none",
     guests: open?.plan.guests ?? [],
+    lost: open?.plan.away.lost ?? [],
     ...(open && { operation: open.operation.id, begunBy: open.operation.by, begunAt: open.operation.openedAt }),
     steps: [],
     refusals: [],

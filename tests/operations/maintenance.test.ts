@@ -71,6 +71,40 @@ test("away, the work, back; each way ended after every step and run again", asyn
   expect(Object.values(site.servers.records).map((records) => records[SQL]?.server)).toEqual(["srv2", "srv2", "srv2"]);
 });
 
+test("a server is not called free while a guest could not be moved away; run again, it goes on there", async () => {
+  const { plan, refusals } = await planLeaving(site.operator(), server);
+  expect(refusals).toEqual([]);
+  site.servers.refuse = SQL;
+  await expect(leave(site.operator(), plan, undefined)).rejects.toThrow(/sql-erp/);
+  expect(await find()).toMatchObject({ phase: "leaving" });
+  expect(site.said).toContainEqual(
+    expect.objectContaining({ state: "note", text: expect.stringMatching(/^srv2 is not free: sql-erp could not be/) }),
+  );
+  delete site.servers.refuse;
+  await leave(site.operator(), plan, await find());
+  expect(await find()).toMatchObject({ phase: "working" });
+  expect((await places()).filter((line) => line.endsWith(server))).toEqual([]);
+  const open = (await find())!;
+  await returnFrom(site.operator(), open, await planReturning(site.operator(), open.plan, options));
+});
+
+test.each([
+  [SQL, 113],
+  [APP, 112],
+])("%s was off before the work, and is off after it", async (name, vmid) => {
+  await site.pve.task(server, "POST", `/nodes/${server}/qemu/${vmid}/status/stop`, {}, {});
+  const { plan, refusals } = await planLeaving(site.operator(), server);
+  expect(refusals).toEqual([]);
+  await leave(site.operator(), plan, undefined);
+  const open = (await find())!;
+  expect((await places()).filter((line) => line.includes(name))).toEqual([]);
+  const way = await planReturning(site.operator(), open.plan, options);
+  expect(way.refusals).toEqual([]);
+  await returnFrom(site.operator(), open, way);
+  expect(await site.guests()).toContain(`${vmid} ${name} stopped ${server}`);
+  await site.pve.task(server, "POST", `/nodes/${server}/qemu/${vmid}/status/start`, {}, {});
+});
+
 test("what a person moved on meanwhile is left alone, and said", async () => {
   const { plan } = await planLeaving(site.operator(), server);
   // Nothing was moved at all: whatever the plan says, it is not where it was moved to.
