@@ -104,7 +104,7 @@ export const crashScenarios: Scenario[] = [
         await pause(4);
         const again = await failover(world);
         // Either it is too late for srv2, or srv2 has its guests back, or nothing was begun: and it says which.
-        const ends = again.code === 0 || (again.code === 1 && /went home|but it lives|srv2 is back/.test(again.text));
+        const ends = again.code === 0 || (again.code === 1 && /gone home|but it lives|srv2 is back/.test(again.text));
         check.that(`returned after '${step}': the command ends or says why it does not`, ends, tail(again));
         await world.kill("srv2");
       }
