@@ -110,6 +110,15 @@ export const returnFindings = {
     example: "sql-erp was moved to srv1, and is on srv3 now: it is left alone",
     fix: "Look at `coldspare status`.",
   },
+  "OPERATION-SERVER-SILENT": {
+    severity: "warning",
+    title: "A server that is to go down does not answer",
+    explanation:
+      "`coldspare shutdown` reaches it neither over its API nor over SSH. It may be off already; it may also be on, with its guests, and " +
+      "only out of reach.",
+    example: "srv2 does not answer, with sql-erp, which is active there: it is taken to be off, and left alone",
+    fix: "Look whether it is off; if it is on, switch it off at its console or with a short press of its button.",
+  },
   "OPERATION-SWITCH-ON": {
     severity: "warning",
     title: "No way to switch a server on is known",

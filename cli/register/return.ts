@@ -227,20 +227,25 @@ ${operationExits}`,
     });
 }
 
+const powerExits = `Exit codes:
+  0  done
+  1  refused, and nothing was changed; or parts failed, which are named, and everything else was done; or it was ended
+  2  wrong use: unknown option, no manifest, no credentials, nobody to ask`;
+
 function addShutdown(program: Command, io: Io, finish: (code: number) => void): void {
   const command = program
     .command("shutdown")
     .summary("switch the whole site off, in order")
     .description(
       "Shuts every guest down against the order of its start, then the hypervisors, then backup servers, witnesses last. " +
-        "For a power cut that was announced. `coldspare power-order --format nut` is the same for the program at the UPS.",
+        "For a power cut that was announced. A server whose API does not answer goes down over SSH; what fails is told, and the " +
+        "rest goes on. `coldspare power-order --format nut` is the same for the program at the UPS.",
     )
     .option("--guests-only", "leave the servers on");
   askOptions(withSiteOptions(command).option("--stop-seconds <seconds>", "for a guest to shut down", seconds, 180))
     .addHelpText(
       "after",
-      () =>
-        `\nExamples:\n  coldspare shutdown --dry-run\n  coldspare shutdown --yes\n\n${siteHelp}\n\n${operationExits}`,
+      () => `\nExamples:\n  coldspare shutdown --dry-run\n  coldspare shutdown --yes\n\n${siteHelp}\n\n${powerExits}`,
     )
     .action(async (options: import("../commands/power-order-run").SitePowerOptions) => {
       const { sitePower } = require("../commands/power-order-run") as typeof import("../commands/power-order-run");
@@ -254,12 +259,13 @@ function addStart(program: Command, io: Io, finish: (code: number) => void): voi
     .summary("switch the whole site on, in order")
     .description(
       "Switches servers on where a way to do so is known, waits for them, and starts in order what belongs to be on and does " +
-        "not run yet, each on the side that is active.",
+        "not run yet, each on the side that is active: that is asked of the voters once the servers are up. A server that stays " +
+        "off costs its own guests only; they are named, with the way out.",
     );
   askOptions(withSiteOptions(command))
     .addHelpText(
       "after",
-      () => `\nExamples:\n  coldspare start --dry-run\n  coldspare start --yes\n\n${siteHelp}\n\n${operationExits}`,
+      () => `\nExamples:\n  coldspare start --dry-run\n  coldspare start --yes\n\n${siteHelp}\n\n${powerExits}`,
     )
     .action(async (options: import("../commands/power-order-run").SitePowerOptions) => {
       const { sitePower } = require("../commands/power-order-run") as typeof import("../commands/power-order-run");

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { run } from "../../cli/program";
 import { planSite, type SiteSpec, siteManifest } from "../../planning";
 import { manifestText } from "../../planning/manifest-text";
 import { loadLayout } from "../../stacks/layouts";
@@ -81,6 +82,15 @@ test("shutdown of a site that is off has nothing to do; start waits for buttons 
     actions.filter(({ kind }: { kind: string }) => kind === "server").map(({ server }: { server: string }) => server),
   ).toEqual(["srv2", "srv1"]);
   expect(warnings.map(({ code }: { code: string }) => code)).toEqual(["OPERATION-SWITCH-ON", "OPERATION-SWITCH-ON"]);
+});
+
+test("start: who says no gets the report, with --json, and nothing is changed", async () => {
+  let out = "";
+  const stdout = { isTTY: false, write: (text: string) => (out += text) };
+  const stderr = { isTTY: true, write: () => "" };
+  const code = await run(["start", "--json"], { stdout, stderr, env, ask: async () => "no" });
+  expect(JSON.parse(out)).toMatchObject({ formatVersion: 1, way: "up", outcome: "declined", ok: false });
+  expect(code).toBe(1);
 });
 
 test("up without a hypervisor that answers is refused before Pulumi is asked for anything but its state", async () => {
