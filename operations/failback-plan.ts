@@ -27,9 +27,14 @@ export interface ReturnGuest {
   guest: string;
   method: "storage-replication" | "restore";
   kind: "qemu" | "lxc";
-  /** The old primary's server, and the one where it is active. */
+  /** The old side's server, to which it comes home, and the one where it is active. */
   home: string;
   away: string;
+  /**
+   * It is at home already, after a switch that nobody planned, and its replication is off: nothing moves, only the copy follows
+   * again. The old side is the spare then: `home` is the spare's server and `away` the primary's.
+   */
+  stays?: true;
   /** Id at home, and the one that is active now. */
   vmid: number;
   activeId: number;
@@ -93,6 +98,9 @@ function chosenGuests(
       const away = Object.values(manifest.guests).filter(
         ({ primary, name }) => primary === subject && live.guests[name]?.activeSide === "spare",
       );
+      const parted = Object.values(manifest.guests).filter(
+        (each) => [each.primary, each.spare].includes(subject) && isAtHomeAlone(each, live.guests[each.name]),
+      );
       for (const { name } of away) names.add(name);
       if (away.length === 0) {
         refusals.push(
@@ -100,7 +108,9 @@ function chosenGuests(
             "OPERATION-NOT-AWAY",
             subject,
             `no guest that has its home on ${subject} is active elsewhere`,
-            "see `coldspare status`",
+            parted.length === 0
+              ? "see `coldspare status`"
+              : `see \`coldspare status\`; replication that is off comes on again guest by guest: \`coldspare failback ${parted.map(({ name }) => name).join(" ")}\``,
           ),
         );
       }
@@ -118,6 +128,18 @@ function chosenGuests(
   return startOrder(manifest, [...names]);
 }
 
+/** At home, with a replication that a switch without a plan has left off: its spare has, or may have, data of its own. */
+function isAtHomeAlone({ method }: ManifestGuest, live: LiveGuest | undefined): boolean {
+  const off = live?.job?.disabled === true && live.job.pausedByDrill !== true;
+  return method === "storage-replication" && live?.record !== undefined && live.activeSide === "primary" && off;
+}
+
+/** The server whose data is to be decided about, and the one where the guest is active. */
+function sidesOf(guest: ManifestGuest, state: LiveGuest | undefined): { old: string; active: string } {
+  const { primary, spare } = guest;
+  return isAtHomeAlone(guest, state) ? { old: spare!, active: primary } : { old: primary, active: spare! };
+}
+
 function notAway(guest: ManifestGuest, live: LiveGuest | undefined, kind: ReturnRequest["kind"]): Finding | undefined {
   const { name, spare, primary } = guest;
   if (spare === undefined) {
@@ -128,13 +150,12 @@ function notAway(guest: ManifestGuest, live: LiveGuest | undefined, kind: Return
     case "spare":
       return undefined;
     case "primary":
+      if (kind === "failback" && isAtHomeAlone(guest, live)) return undefined;
       return refusal(
         "OPERATION-AT-HOME",
         name,
         `${name} is active on ${primary}, its home`,
-        kind === "commit"
-          ? `fail over first: \`coldspare failover ${primary} --planned --guest ${name}\``
-          : "nothing is to be done",
+        atHomeFix(guest, live, kind),
       );
     case "nobody":
       return refusal(
@@ -153,9 +174,17 @@ function notAway(guest: ManifestGuest, live: LiveGuest | undefined, kind: Return
   }
 }
 
+function atHomeFix(guest: ManifestGuest, live: LiveGuest | undefined, kind: ReturnRequest["kind"]): string {
+  const { name, primary, spare } = guest;
+  if (live?.job?.pausedByDrill) return `nothing is to be done; its replication is off because of a drill on ${spare}`;
+  if (kind === "failback") return "nothing is to be done";
+  const first = isAtHomeAlone(guest, live) ? `its replication is off: \`coldspare failback ${name}\` first; then ` : "";
+  return `${first}fail over first: \`coldspare failover ${primary} --planned --guest ${name}\``;
+}
+
 function problemsOf(live: LiveSite, guest: ManifestGuest, state: LiveGuest, request: ReturnRequest): Finding[] {
   const { name, primary, spare, method } = guest;
-  const found = [...serverProblems(live, guest, request), ...runningProblems(state)];
+  const found = [...serverProblems(live, guest, state, request), ...runningProblems(state)];
   const choice = needsChoice(guest, state, live);
   if (method === "zfs-sync") {
     found.push(
@@ -187,14 +216,20 @@ function problemsOf(live: LiveSite, guest: ManifestGuest, state: LiveGuest, requ
       ),
     );
   }
-  if (choice && request.diverged === undefined) found.push(choiceMissing(guest, request));
+  if (choice && request.diverged === undefined) found.push(choiceMissing(guest, state, request));
   if (choice && request.diverged !== undefined && request.diverged !== "discard") {
-    found.push(...keepProblems(guest));
+    found.push(...keepProblems(guest, state));
   }
   return found;
 }
 
-function serverProblems(live: LiveSite, guest: ManifestGuest, { kind, diverged }: ReturnRequest): Finding[] {
+function serverProblems(
+  live: LiveSite,
+  guest: ManifestGuest,
+  state: LiveGuest,
+  { kind, diverged }: ReturnRequest,
+): Finding[] {
+  const { old, active } = sidesOf(guest, state);
   const { name, primary, spare, method } = guest;
   const down = [primary, spare!].filter((server) => live.servers[server]?.api !== "up");
   // The old server is gone for good: its guest is restored on the new one, if nothing of it is left in the cluster.
@@ -222,16 +257,16 @@ function serverProblems(live: LiveSite, guest: ManifestGuest, { kind, diverged }
     ),
   );
   // A record can only be given up by the server that it names, over SSH.
-  if (live.servers[spare!]?.ssh !== "up") {
-    found.push(noSsh(name, spare!, live, "it has to give the guest up"));
+  if (active === spare && live.servers[active]?.ssh !== "up") {
+    found.push(noSsh(name, active, live, "it has to give the guest up"));
   }
   if (
     diverged !== undefined &&
     diverged !== "discard" &&
     method === "storage-replication" &&
-    live.servers[primary]?.ssh !== "up"
+    live.servers[old]?.ssh !== "up"
   ) {
-    found.push(noSsh(name, primary, live, "the old volumes are copied there"));
+    found.push(noSsh(name, old, live, "the old volumes are copied there"));
   }
   return found;
 }
@@ -274,24 +309,28 @@ function needsChoice(guest: ManifestGuest, state: LiveGuest, live: LiveSite): bo
   return state.diverged || state.job?.disabled === true;
 }
 
-function choiceMissing({ name, primary, method }: ManifestGuest, { kind }: ReturnRequest): Finding {
+function choiceMissing(guest: ManifestGuest, state: LiveGuest, { kind }: ReturnRequest): Finding {
+  const { name, method } = guest;
+  const { old } = sidesOf(guest, state);
   const overwritten = method === "restore" ? "restored over" : "overwritten by the next synchronisation";
   return refusal(
     "OPERATION-DIVERGED-CHOICE",
     name,
-    `what was last written on ${primary} before the switch is only there, and would be ${overwritten}`,
+    `what was last written on ${old} before the switch is only there, and would be ${overwritten}`,
     `say what becomes of it: \`coldspare ${kind} ${name} --diverged keep\` (a powered-off copy '${name}-diverged' stays), \`--diverged extract\` (the same, and how to get files out), or \`--diverged discard\` (it is gone)`,
   );
 }
 
-function keepProblems({ name, kind, method, primary, vmid }: ManifestGuest): Finding[] {
+function keepProblems(guest: ManifestGuest, state: LiveGuest): Finding[] {
+  const { name, kind, method, vmid } = guest;
+  const { old } = sidesOf(guest, state);
   if (kind === "lxc" && method === "storage-replication") {
     return [
       refusal(
         "OPERATION-DIVERGED-CONTAINER",
         name,
-        `${name} is a container under storage-replication: Proxmox VE cannot copy its volumes on ${primary} while its configuration is elsewhere`,
-        `keep them by hand on ${primary}: \`zfs list -r\`, then \`zfs snapshot POOL/subvol-${vmid}-disk-0@keep\` and \`zfs send POOL/subvol-${vmid}-disk-0@keep | zfs recv POOL/${name}-diverged\`; then \`--diverged discard\``,
+        `${name} is a container under storage-replication: Proxmox VE cannot copy its volumes on ${old} while its configuration is elsewhere`,
+        `keep them by hand on ${old}: \`zfs list -r\`, then \`zfs snapshot POOL/subvol-${vmid}-disk-0@keep\` and \`zfs send POOL/subvol-${vmid}-disk-0@keep | zfs recv POOL/${name}-diverged\`; then \`--diverged discard\``,
       ),
     ];
   }
@@ -300,7 +339,7 @@ function keepProblems({ name, kind, method, primary, vmid }: ManifestGuest): Fin
 
 function returnOf(guest: ManifestGuest, state: LiveGuest, request: ReturnRequest, taken: Set<number>): ReturnGuest {
   const { name, kind, primary, vmid, backupStorage } = guest;
-  const away = guest.spare!;
+  const { old: home, active: away } = sidesOf(guest, state);
   const running = state.runningOn.find(({ server }) => server === away);
   const method = guest.method === "restore" ? ("restore" as const) : ("storage-replication" as const);
   const oldPrimary =
@@ -313,8 +352,9 @@ function returnOf(guest: ManifestGuest, state: LiveGuest, request: ReturnRequest
     guest: name,
     method,
     kind,
-    home: primary,
+    home,
     away,
+    ...(isAtHomeAlone(guest, state) && { stays: true as const }),
     vmid,
     activeId: method === "restore" ? (running?.vmid ?? activeStandby(guest, state)) : vmid,
     wasRunning: running !== undefined,
@@ -349,7 +389,7 @@ function freeId(vmid: number, taken: Set<number>): number {
 function warningsOf(guest: ManifestGuest, state: LiveGuest, request: ReturnRequest): Finding[] {
   const { name, method, storages, role, primary, spare } = guest;
   const found: Finding[] = [];
-  if (state.runningOn.length === 0) {
+  if (state.runningOn.length === 0 && !isAtHomeAlone(guest, state)) {
     found.push(
       caution(
         "OPERATION-NOT-RUNNING",
@@ -384,9 +424,10 @@ function warningsOf(guest: ManifestGuest, state: LiveGuest, request: ReturnReque
 
 /** At home everything must fit beside what runs there now. */
 function noRoom(manifest: SiteManifest, live: LiveSite, guests: readonly ReturnGuest[]): Finding[] {
-  const homes = [...new Set(guests.map(({ home }) => home))];
+  const coming = guests.filter(({ stays }) => !stays);
+  const homes = [...new Set(coming.map(({ home }) => home))];
   return homes.flatMap((home) => {
-    const needed = guests
+    const needed = coming
       .filter((each) => each.home === home && each.wasRunning)
       .reduce((total, { guest }) => total + manifest.guests[guest]!.memoryGiB + manifest.memoryOverheadGiB, 0);
     const used = live.servers[home]?.usedGiB ?? 0;

@@ -1,8 +1,10 @@
 /** Home again, or at home in the other place, by Proxmox VE's own replication. */
 import type { ReplicationJob, ReplicationJobStatus } from "../providers/pve/types";
+import type { Operator } from "./context";
 import { about, pathOf, progressOf, type Return, stateAt } from "./failback-moves";
 import type { ReturnGuest } from "./failback-plan";
 import type { Step } from "./steps";
+import { agreed, NOBODY, readVoters } from "./voters";
 
 /** Seconds between two looks, and how long a scheduler that looks once a minute may take to begin. */
 const POLL_SECONDS = 5;
@@ -16,7 +18,8 @@ export function synchroniseSteps(run: Return, each: ReturnGuest): Step[] {
   return [enableStep(run, each), syncStep(run, each)];
 }
 
-function enableStep({ operator: { pve, clock } }: Return, each: ReturnGuest): Step {
+function enableStep({ operator }: Return, each: ReturnGuest): Step {
+  const { pve, clock } = operator;
   const { guest, away, home, jobId } = each;
   const read = () => jobOf(pve, jobId!);
   return {
@@ -26,6 +29,7 @@ function enableStep({ operator: { pve, clock } }: Return, each: ReturnGuest): St
     seconds: 30,
     // Not asked whether it is so: once the guest is home, the job rightly goes the other way.
     async run() {
+      await refuseElsewhere(operator, each);
       await pve.put(`/cluster/replication/${jobId}`, { disable: false }, about("replicate", each, each.vmid));
       // Proxmox VE turns a job round when it sees that the guest has moved; with the next look of its scheduler at the latest.
       for (let waited = 0; ; waited += POLL_SECONDS) {
@@ -40,6 +44,18 @@ function enableStep({ operator: { pve, clock } }: Return, each: ReturnGuest): St
       }
     },
   };
+}
+
+/** A job goes where the guest is not: had it been switched since this was planned, its newest data would be written over. */
+async function refuseElsewhere(operator: Operator, { guest, away, home }: ReturnGuest): Promise<void> {
+  const of = operator.manifest.guests[guest]!;
+  const record = agreed(of, await readVoters(operator, [of]));
+  if (record === undefined || record.server === away) return;
+  const now =
+    record.server === NOBODY ? `a switch of ${guest} is under way` : `${guest} was switched to ${record.server}`;
+  throw new Error(
+    `${now} since this was planned: nothing was replicated from ${away} to ${home}. Look at \`coldspare status\``,
+  );
 }
 
 async function jobOf(pve: Return["operator"]["pve"], id: string): Promise<ReplicationJob | undefined> {

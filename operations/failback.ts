@@ -24,7 +24,12 @@ export function returnSteps(operator: Operator, operation: Operation | Operation
   const lines = "lines" in operation ? operation.lines : [];
   const run: Return = { operator, operation, plan, memory: new Memory(lines) };
   const early = plan.guests.flatMap((each) => earlySteps(run, each));
-  return [...early, ...unitsOf(run).flatMap((unit) => unitSteps(run, unit))];
+  const staying = plan.guests.filter(({ stays }) => stays);
+  return [
+    ...early,
+    ...staying.map((each) => tidyStep(run, each, each.away)),
+    ...unitsOf(run).flatMap((unit) => unitSteps(run, unit)),
+  ];
 }
 
 /** Copies of the old data come before anything that writes over it. */
@@ -42,12 +47,13 @@ interface Unit {
 
 function unitsOf({ operator, plan }: Return): Unit[] {
   const units: Unit[] = [];
+  const moving = plan.guests.filter(({ stays }) => !stays);
   const order = startSteps(
     operator.manifest,
-    plan.guests.map(({ guest }) => guest),
+    moving.map(({ guest }) => guest),
   );
   for (const { guest, group, waitSeconds } of order) {
-    const each = plan.guests.find((candidate) => candidate.guest === guest)!;
+    const each = moving.find((candidate) => candidate.guest === guest)!;
     const last = units.at(-1);
     if (group !== undefined && last?.group === group) {
       last.guests.push(each);

@@ -26,7 +26,7 @@ export interface GuestOnServer {
 /** One guest in the list of the cluster. */
 export type ClusterGuest = GuestRow & { lock?: string };
 
-/** What a hypervisor's API says. */
+/** What a hypervisor's API says. With any other reach than `up` the lists are empty and mean nothing. */
 export interface ApiAnswer {
   reach: Reach;
   problem?: string;
@@ -34,7 +34,8 @@ export interface ApiAnswer {
   cluster: ClusterRow[];
   listed: ClusterGuest[];
   guests: GuestOnServer[];
-  jobs: ReplicationJob[];
+  /** Absent: this token may not see them. */
+  jobs?: ReplicationJob[];
   jobStates: ReplicationJobStatus[];
 }
 
@@ -43,45 +44,86 @@ const silent = (reach: Reach, problem?: string): ApiAnswer => ({
   cluster: [],
   listed: [],
   guests: [],
-  jobs: [],
   jobStates: [],
   ...(problem !== undefined && { problem }),
 });
 
+/** A server of which something could not be read: what it does say must not be taken for all that there is. */
+export const unreadable = (error: PveError): ApiAnswer =>
+  silent(error.isServerDown ? "down" : "refused", `${error.reason} (${error.call}). Fix: ${error.fix}`);
+
 export async function askApi(operator: Operator, server: string): Promise<ApiAnswer> {
   const pve = operator.pveAt(server);
   if (pve === undefined) return silent("none");
+  let heard: PveError | undefined;
   try {
-    return await within(PATIENCE_SECONDS, readApi(pve, server));
+    return await within(
+      PATIENCE_SECONDS,
+      readApi(pve, server, (read) => patiently(operator, read, (error) => (heard = error))),
+    );
   } catch (error) {
-    if (error instanceof TooSlow) return silent("down", `its API does not answer within ${PATIENCE_SECONDS} s`);
+    if (error instanceof TooSlow) {
+      const why = heard === undefined ? "" : ` (${heard.call}: ${heard.reason})`;
+      return silent("down", `its API does not answer within ${PATIENCE_SECONDS} s${why}`);
+    }
     if (!(error instanceof PveError)) throw error;
-    return silent(error.isServerDown ? "down" : "refused", `${error.reason}. Fix: ${error.fix}`);
+    return unreadable(error);
   }
 }
 
-async function readApi(pve: PveClient, server: string): Promise<ApiAnswer> {
+type Patience = <T>(read: () => Promise<T>) => Promise<T>;
+
+const ATTEMPTS = 3;
+const PAUSE_SECONDS = 0.5;
+
+/** A lock that somebody holds, a worker that was restarted: it passes in a moment, or it is no passing trouble. */
+export async function patiently<T>(
+  { clock }: Operator,
+  read: () => Promise<T>,
+  onError: (error: PveError) => void = () => undefined,
+): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await read();
+    } catch (error) {
+      if (!(error instanceof PveError)) throw error;
+      onError(error);
+      if (attempt >= ATTEMPTS || error.isServerDown || DENIED.includes(error.status)) throw error;
+      await clock.sleep(PAUSE_SECONDS);
+    }
+  }
+}
+
+const FORBIDDEN = 403;
+const DENIED = [401, FORBIDDEN];
+
+/**
+ * Decisions are taken on these lists, so one that could not be read is never an empty one. Some are refused to a token that may
+ * see less: then what is in them is not known, and the rest counts.
+ */
+async function readApi(pve: PveClient, server: string, patient: Patience): Promise<ApiAnswer> {
   const node = `/nodes/${server}`;
-  // Whoever may see less still sees something: a list that is refused is an empty one.
-  const orNothing = <T>(answer: Promise<T[]>): Promise<T[]> =>
+  const read = <T>(path: string, query?: Record<string, string>) => patient(() => pve.get<T[]>(path, query));
+  const ifAllowed = <T>(answer: Promise<T[]>): Promise<T[] | undefined> =>
     answer.catch((error: unknown) => {
-      if (error instanceof PveError && !error.isServerDown && error.status !== 401) return [];
+      if (error instanceof PveError && error.status === FORBIDDEN) return undefined;
       throw error;
     });
-  const [cluster, listed, vms, containers, jobs, jobStates, time] = await Promise.all([
-    orNothing(pve.get<ClusterRow[]>("/cluster/status")),
-    pve.get<ClusterGuest[]>("/cluster/resources", { type: "vm" }),
-    orNothing(pve.get<Omit<GuestOnServer, "kind">[]>(`${node}/qemu`)),
-    orNothing(pve.get<Omit<GuestOnServer, "kind">[]>(`${node}/lxc`)),
-    orNothing(pve.get<ReplicationJob[]>("/cluster/replication")),
-    orNothing(pve.get<ReplicationJobStatus[]>(`${node}/replication`)),
+  const [cluster = [], listed, vms, containers, jobs, jobStates = [], time] = await Promise.all([
+    ifAllowed(read<ClusterRow>("/cluster/status")),
+    read<ClusterGuest>("/cluster/resources", { type: "vm" }),
+    read<Omit<GuestOnServer, "kind">>(`${node}/qemu`),
+    read<Omit<GuestOnServer, "kind">>(`${node}/lxc`),
+    ifAllowed(read<ReplicationJob>("/cluster/replication")),
+    ifAllowed(read<ReplicationJobStatus>(`${node}/replication`)),
     pve.get<{ time: number }>(`${node}/time`).catch(() => undefined),
   ]);
   const guests = [
     ...vms.map((row): GuestOnServer => ({ ...row, vmid: Number(row.vmid), kind: "qemu" })),
     ...containers.map((row): GuestOnServer => ({ ...row, vmid: Number(row.vmid), kind: "lxc" })),
   ];
-  return { reach: "up", cluster, listed, guests, jobs, jobStates, ...(time && { time: time.time }) };
+  const known = { ...(jobs && { jobs }), ...(time && { time: time.time }) };
+  return { reach: "up", cluster, listed, guests, jobStates, ...known };
 }
 
 /** What a server says over SSH. */
@@ -92,6 +134,8 @@ export interface SshAnswer {
   drills: Record<string, LiveDrill>;
   /** Guests whose old side here has data of its own. */
   diverged: string[];
+  /** Replication jobs that a drill has switched off while it copies here. */
+  paused: string[];
   /** Unix time of the newest replication snapshot, by job. */
   snapshots: Record<string, number>;
 }
@@ -100,12 +144,13 @@ export interface SshAnswer {
 const FACTS = `cd /
 echo '== history'; cat /etc/coldspare/history 2>/dev/null
 echo '== diverged'; ls /var/lib/coldspare/diverged 2>/dev/null
+echo '== paused'; ls /var/lib/coldspare/drills 2>/dev/null | sed -n 's/^paused-//p'
 echo '== snapshots'; if command -v zfs >/dev/null; then zfs list -H -t snapshot -o name 2>/dev/null | grep '@__replicate_'; fi
 echo '== drills'; for f in /var/lib/coldspare/drills/*.json; do test -f "$f" && { tr -d '\\n' <"$f"; echo; }; done
 true`;
 
 export async function askSsh(operator: Operator, server: string): Promise<SshAnswer> {
-  const nothing = { drills: {}, diverged: [], snapshots: {} };
+  const nothing = { drills: {}, diverged: [], paused: [], snapshots: {} };
   if (operator.manifest.servers[server]?.ssh === undefined) return { reach: "none", ...nothing };
   const run = (argv: readonly string[]) => operator.ssh.run(server, argv, { timeoutSeconds: PATIENCE_SECONDS });
   try {
@@ -124,6 +169,7 @@ export async function askSsh(operator: Operator, server: string): Promise<SshAns
       ...missing,
       drills: drillsIn(sections.drills ?? []),
       diverged: (sections.diverged ?? []).map((name) => name.replace(/\..*$/, "")),
+      paused: sections.paused ?? [],
       snapshots: snapshotsIn(sections.snapshots ?? []),
     };
   } catch (error) {

@@ -7,6 +7,8 @@ export interface LiveSite {
   servers: Record<string, LiveServer>;
   guests: Record<string, LiveGuest>;
   readings: VoterReadings;
+  /** Whether every hypervisor that answers has told its replication jobs: without that a guest has perhaps one that is not seen. */
+  jobsKnown: boolean;
   /** Every guest id that is taken, on any server that answers. */
   takenIds: number[];
 }
@@ -86,7 +88,7 @@ export interface LiveGuest {
   recoveryPoint?: string;
   /** A refresh of the spare is under way. */
   refreshing: boolean;
-  /** The old side has data of its own that nobody has looked at yet. */
+  /** The side that is not active has data of its own, or may have, that nobody has looked at yet. */
   diverged: boolean;
   drill?: LiveDrill;
 }
@@ -96,6 +98,8 @@ export interface LiveJob {
   source?: string;
   target: string;
   disabled: boolean;
+  /** A drill has switched it off while it copies, and switches it on again. */
+  pausedByDrill?: true;
   running: boolean;
   failCount: number;
   error?: string;

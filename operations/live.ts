@@ -1,10 +1,11 @@
 /** Reads a site as it is now: all servers and voters at once, each by its own word. */
 import type { ManifestGuest, SiteManifest } from "../planning/manifest";
 import { idsOf } from "../planning/node-conf";
+import { PveError } from "../providers/pve/errors";
 import { isOn } from "../providers/replication-health";
 import { findStandbys, normalTags } from "../providers/standby-inspect";
 import { hypervisors, type Operator } from "./context";
-import { type ApiAnswer, askApi, askSsh, type SshAnswer } from "./live-servers";
+import { type ApiAnswer, askApi, askSsh, patiently, type SshAnswer, unreadable } from "./live-servers";
 import type {
   LiveDrill,
   LiveGuest,
@@ -35,26 +36,32 @@ export async function readLive(operator: Operator): Promise<LiveSite> {
   const names = Object.keys(manifest.servers);
   const guests = Object.values(manifest.guests);
   const withSpare = guests.filter(({ spare }) => spare !== undefined);
+  const restored = withSpare.filter(({ method }) => method === "restore");
   const apis = Object.fromEntries(hypervisors(manifest).map((server) => [server, askApi(operator, server)]));
-  const [api, ssh, readings, standbys] = await Promise.all([
+  const [said, ssh, readings, found] = await Promise.all([
     settle(apis),
     settle(Object.fromEntries(names.map((server) => [server, askSsh(operator, server)]))),
     readVoters(operator, withSpare),
     settle(
-      Object.fromEntries(
-        withSpare
-          .filter(({ method }) => method === "restore")
-          .map((guest) => [guest.name, readStandbys(operator, guest, apis[guest.spare!])]),
-      ),
+      Object.fromEntries(restored.map((guest) => [guest.name, readStandbys(operator, guest, apis[guest.spare!])])),
     ),
   ]);
+  const api = { ...said };
+  const standbys: Answers["standbys"] = {};
+  for (const { name, spare } of restored) {
+    const each = found[name]!;
+    if (each instanceof PveError) api[spare!] = unreadable(each);
+    else standbys[name] = each;
+  }
   const answers = { api, ssh, readings, standbys };
+  const open = Object.values(api).filter(({ reach }) => reach === "up");
   const times = Object.values(api).flatMap(({ time }) => (time === undefined ? [] : [time * 1000]));
   return {
     at: new Date(times.length > 0 ? Math.max(...times) : operator.clock.now().getTime()).toISOString(),
     servers: Object.fromEntries(names.map((name) => [name, liveServer(manifest, name, answers)])),
     guests: Object.fromEntries(guests.map((guest) => [guest.name, liveGuest(guest, answers)])),
     readings,
+    jobsKnown: open.length > 0 && open.every(({ jobs }) => jobs !== undefined),
     takenIds: [
       ...new Set(
         Object.values(api).flatMap(({ listed, guests: own }) => [...listed, ...own].map(({ vmid }) => Number(vmid))),
@@ -69,11 +76,14 @@ async function settle<T>(promises: Record<string, Promise<T>>): Promise<Record<s
   return Object.fromEntries(entries.map(([name], index) => [name, values[index]!]));
 }
 
+/** Of Proxmox VE, when the server that a call is about does not answer the one that was asked. */
+const NO_ROUTE = 595;
+
 async function readStandbys(
   operator: Operator,
   guest: ManifestGuest,
   spareApi: Promise<ApiAnswer> | undefined,
-): Promise<LiveStandby[]> {
+): Promise<LiveStandby[] | PveError> {
   const pve = operator.pveAt(guest.spare!);
   if (pve === undefined || (await spareApi)?.reach !== "up") return [];
   const identity = {
@@ -84,7 +94,12 @@ async function readStandbys(
     standbyIds: guest.standbyIds ?? [0, 0],
     tags: [],
   } satisfies Parameters<typeof findStandbys>[1];
-  const found = await findStandbys(pve, identity).catch(() => []);
+  const found = await patiently(operator, () => findStandbys(pve, identity)).catch((error: unknown) => {
+    if (!(error instanceof PveError)) throw error;
+    // A standby that was moved to another server, which is dead, is none.
+    return error.status === NO_ROUTE ? [] : error;
+  });
+  if (found instanceof PveError) return found;
   return found.map(({ vmid, node, name, running, ours, recovery, config }): LiveStandby => {
     const lock = config.lock;
     return {
@@ -158,8 +173,8 @@ function liveGuest(guest: ManifestGuest, answers: Answers): LiveGuest {
   const noted = Object.entries(answers.ssh).some(
     ([server, { diverged }]) => server === other && diverged.includes(name),
   );
-  // Volumes carry no mark: after a switch without consent the job is off, and what is on the old side is its own.
-  const parted = activeSide === "spare" && job?.disabled === true && answers.api[primary]?.reach === "up";
+  // Volumes carry no mark: after a switch without consent, either way, the job is off, and what is on the old side is its own.
+  const parted = isOff(job, activeSide) && other !== undefined && answers.api[other]?.reach === "up";
   return {
     name,
     ...(record !== undefined && { record }),
@@ -174,6 +189,12 @@ function liveGuest(guest: ManifestGuest, answers: Answers): LiveGuest {
     diverged: activeSide !== "unknown" && (tagged || noted || parted),
     ...(drill !== undefined && { drill }),
   };
+}
+
+/** The pause of a drill is none of a switch; on a spare that is active nobody drills. */
+function isOff(job: LiveJob | undefined, side: LiveGuest["activeSide"]): boolean {
+  if (job?.disabled !== true) return false;
+  return side === "spare" || (side === "primary" && job.pausedByDrill !== true);
 }
 
 /** Of two voters one is often the dead server: then what the other one holds is all that can be known. */
@@ -236,7 +257,7 @@ function jobOf(guest: ManifestGuest, { api, ssh }: Answers): LiveJob | undefined
   const pair = [guest.primary, guest.spare];
   const views = Object.values(api).filter(({ reach }) => reach === "up");
   const job = views
-    .flatMap(({ jobs }) => jobs)
+    .flatMap(({ jobs }) => jobs ?? [])
     .find(
       ({ guest: vmid, target, source }) =>
         Number(vmid) === guest.vmid && pair.includes(target) && (source === undefined || pair.includes(source)),
@@ -251,6 +272,7 @@ function jobOf(guest: ManifestGuest, { api, ssh }: Answers): LiveJob | undefined
     ...(job.source !== undefined && { source: job.source }),
     target: job.target,
     disabled: isOn(job.disable),
+    ...(isOn(job.disable) && ssh[job.target]?.paused.includes(job.id) && { pausedByDrill: true as const }),
     running: state?.pid !== undefined,
     failCount: state?.fail_count ?? 0,
     ...(state?.error !== undefined && { error: state.error }),

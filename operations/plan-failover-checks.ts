@@ -245,11 +245,25 @@ export function guestChecks(
       ...wayHome(guest, move),
       ...votersReady(guest, live, request),
       ...replicaReady(facts, request, move),
+      ...jobKnown(live, request, move),
       ...privileges(guest, facts, request, move),
       ...(request.freshGeneration ? [] : goesBackInTime(manifest, guest, request)),
     ],
     warnings: [...lockWarning(move), ...offWarning(move), ...addressWarning(guest, move)],
   };
+}
+
+/** A job that goes on after the move would be turned round, and overwrite what only the lost server has. */
+function jobKnown({ jobsKnown }: LiveSite, { planned }: FailoverRequest, { guest, method, job }: GuestMove): Finding[] {
+  if (planned || method !== "storage-replication" || job !== undefined || jobsKnown) return [];
+  return [
+    refusal(
+      "OPERATION-JOBS-UNKNOWN",
+      guest,
+      `nobody says whether ${guest} has a replication job: it must be disabled first, or its next run overwrites what only the lost server has`,
+      "see that the token may read /cluster/replication (`pvesr list` on a hypervisor shows it), then run the same command again",
+    ),
+  ];
 }
 
 function offWarning({ guest, startAfter }: GuestMove): Finding[] {

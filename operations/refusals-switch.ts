@@ -123,6 +123,13 @@ export const switchFindings: Readonly<Record<string, CatalogueEntry>> = {
     "the token lacks VM.PowerMgmt on /vms/113, which is needed to start it",
     "Give it to the token with `pveum acl modify`, or use another token.",
   ),
+  "OPERATION-JOBS-UNKNOWN": entry(
+    "error",
+    "The replication jobs cannot be read",
+    "When a guest's configuration is moved, Proxmox VE turns its replication round, and the next run overwrites the old side with what it wrote last. So the job is disabled first; when the list of jobs cannot be read, nobody knows whether there is one.",
+    "nobody says whether sql-erp has a replication job: it must be disabled first, or its next run overwrites what only the lost server has",
+    "Give the token the right to read them, or wait until the list can be read.",
+  ),
   "OPERATION-MANIFEST-OLD": entry(
     "error",
     "The manifest is not the servers' one",

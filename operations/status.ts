@@ -1,7 +1,7 @@
 /** How every guest and server of a site is doing: computed from what was read, without a question to anybody. */
 import type { ManifestGuest, SiteManifest } from "../planning/manifest";
 import { byName, formatDuration, list } from "../planning/units";
-import type { LiveGuest, LiveServer, LiveSite } from "./live-types";
+import { ACTIVE_TAG, type LiveGuest, type LiveServer, type LiveSite } from "./live-types";
 import { NOBODY, operationOf } from "./voters";
 
 /**
@@ -10,7 +10,8 @@ import { NOBODY, operationOf } from "./voters";
  * - `refreshing`: its spare is being refreshed right now
  * - `failing-over`, `failing-back`: a switch is under way, or was left in the middle
  * - `failed-over`: its spare side is the active one
- * - `diverged`: as before, and the old side is back with data of its own that nobody has dealt with
+ * - `diverged`: after a switch that nobody planned, either way, the old side is back with data of its own that nobody has dealt
+ *   with; its replication is off
  * - `no-spare`: only one side exists
  * - `unknown`: nobody can say for sure which side is active, or two sides run
  */
@@ -142,7 +143,7 @@ function guestStatus(guest: ManifestGuest, live: LiveSite, manifest: SiteManifes
     }),
     ...(drill && { lastDrill: drill }),
     problems: [
-      ...guestProblems(guest, seen, state, recoveryPoint?.ageSeconds, runsOn),
+      ...guestProblems(guest, live, state, recoveryPoint?.ageSeconds, runsOn),
       ...drillProblems(drill, Number.isFinite(limit) && guest.spare !== undefined, limit),
     ],
   };
@@ -159,19 +160,26 @@ function stateOf({ spare, recoveryPointSeconds }: ManifestGuest, seen: LiveGuest
   // It runs where the record does not allow it: neither of the two is to be believed alone.
   if (running.size === 1 && !running.has(seen.activeServer ?? "")) return "unknown";
   if (seen.activeSide === "spare") return seen.diverged ? "diverged" : "failed-over";
+  if (isParted(seen)) return "diverged";
   if (seen.refreshing) return "refreshing";
   return kept || (recoveryPointSeconds === undefined && seen.recoveryPoint !== undefined) ? "ready" : "stale";
 }
 
+/** At home, and the spare has, or may have, what was written there while it was the active side. */
+function isParted({ activeSide, diverged, job }: LiveGuest): boolean {
+  return activeSide === "primary" && diverged && job?.disabled === true && job.pausedByDrill !== true;
+}
+
 function guestProblems(
   guest: ManifestGuest,
-  seen: LiveGuest,
+  live: LiveSite,
   state: GuestState,
   age: number | undefined,
   runsOn: readonly string[],
 ): string[] {
-  if (guest.spare === undefined) return [];
-  const problems: string[] = [];
+  const seen = live.guests[guest.name]!;
+  const problems = offProblems(guest, seen, live);
+  if (guest.spare === undefined) return problems;
   const { job } = seen;
   if (runsOn.length > 1) problems.push(`runs on ${list(runsOn)} at once: stop the side that has the older data, now`);
   else if (state === "unknown" && runsOn[0] !== undefined && seen.activeServer !== undefined)
@@ -182,7 +190,8 @@ function guestProblems(
   if (state === "stale" && seen.recoveryPoint === undefined) problems.push(noCopy(guest, seen));
   if (state === "stale" && age !== undefined && guest.recoveryPointSeconds !== undefined)
     problems.push(`its copy is ${formatDuration(age)} old, promised are ${formatDuration(guest.recoveryPointSeconds)}`);
-  if (job?.disabled && seen.activeSide === "primary") problems.push(`replication ${job.id} is disabled`);
+  if (job?.disabled && seen.activeSide === "primary")
+    problems.push(`replication ${job.id} is disabled${whyDisabled(guest, seen)}`);
   if ((job?.failCount ?? 0) > 0)
     problems.push(`replication ${job!.id} failed ${job!.failCount} times: ${job!.error ?? "no reason is given"}`);
   const broken = seen.standbys.filter(({ good, running, lock }) => !good && !running && lock !== "create");
@@ -190,9 +199,55 @@ function guestProblems(
     problems.push(
       `standby ${list(broken.map(({ vmid }) => String(vmid)))} cannot be started (not checked, locked or foreign)`,
     );
-  if (state === "diverged")
+  if (state === "diverged" && seen.activeSide === "spare")
     problems.push("the old side has data of its own: `coldspare failback` offers what to do with it");
   return problems;
+}
+
+function whyDisabled({ name, spare }: ManifestGuest, seen: LiveGuest): string {
+  const command = `\`coldspare failback ${name}\``;
+  if (seen.job?.pausedByDrill)
+    return `: a drill on ${spare} has paused it; the next one switches it on if this one has died`;
+  if (isParted(seen))
+    return `, and what is on ${spare} may be its own: ${command} offers what to do with it, and switches replication on again`;
+  return `: once ${spare} is back, ${command} switches it on again`;
+}
+
+/** Locks of work that takes a guest away or brings it: it is off meanwhile. */
+const UNDER_WAY: readonly (string | undefined)[] = ["migrate", "create", "clone", "rollback"];
+
+/** Seconds in which a switch that has just named a server starts the guest there. */
+const SWITCH_SECONDS = 120;
+
+/** It should run where it belongs, and the server there says that it does not. */
+function offProblems(guest: ManifestGuest, seen: LiveGuest, live: LiveSite): string[] {
+  const server = seen.activeServer;
+  if (server === undefined || !guest.boot.atHostBoot || seen.runningOn.length > 0) return [];
+  if (live.servers[server]?.api !== "up" || seen.seats.some(({ lock }) => UNDER_WAY.includes(lock))) return [];
+  const switched = Date.parse(live.at) - Date.parse(seen.record?.since ?? "");
+  if (switched >= 0 && switched < SWITCH_SECONDS * 1000) return [];
+  const there = seen.seats.filter((seat) => seat.server === server);
+  if (isBare(guest, seen, server)) {
+    const other = server === guest.primary ? guest.spare : guest.primary;
+    const isSwitch = server === guest.spare || operationOf(seen.record?.by ?? "")?.startsWith("failover-") === true;
+    return [
+      isSwitch
+        ? `was given to ${server} and never brought up: run the failover again (\`coldspare failover ${other}\`)`
+        : `does not run on ${server}: its configuration is not there`,
+    ];
+  }
+  const lock = there.find((seat) => seat.lock !== undefined)?.lock;
+  return [
+    lock === undefined
+      ? `does not run on ${server}: start it there, or look why it stopped`
+      : `does not run on ${server}, where it is locked (${lock})`,
+  ];
+}
+
+/** Nothing of it was brought to the server: no configuration, or only a standby that was never made the active side. */
+function isBare({ spare, method, vmid }: ManifestGuest, seen: LiveGuest, server: string): boolean {
+  if (method === "restore" && server === spare) return !seen.standbys.some(({ tags }) => tags.includes(ACTIVE_TAG));
+  return seen.seats.some((seat) => seat.server === server && seat.vmid === vmid && seat.config === false);
 }
 
 function noCopy(guest: ManifestGuest, seen: LiveGuest): string {

@@ -56,6 +56,8 @@ export interface ReturnDocument {
   formatVersion: 1;
   site: string;
   kind: ReturnPlan["kind"];
+  /** `planned`: --dry-run; `interrupted` and `failed`: run the same command again. */
+  outcome: "done" | "planned" | "refused" | "declined" | "interrupted" | "failed";
   ok: boolean;
   dryRun: boolean;
   /** Id of the operation that was gone on with. */
@@ -116,12 +118,24 @@ async function begin(command: Command, subjects: readonly string[]): Promise<num
   showPlan(command, plan, siteFile);
   if (plan.refusals.length > 0 || dryRun) {
     const ok = plan.refusals.length === 0;
-    if (options.json) print(documentOf(command, plan, { ok, dryRun }), io);
+    const outcome = ok ? "planned" : "refused";
+    if (options.json) print(documentOf(command, plan, { outcome, ok, dryRun }), io);
     return ok ? exitCode.fine : exitCode.errors;
   }
-  const question = kind === "failback" ? "Bring them home?" : "Make this their home?";
-  if (!(await confirmed(question, options, io))) return exitCode.errors;
+  if (!(await confirmed(questionOf(plan), options, io))) return declined(command, plan);
   return carryOut(command, plan, undefined, siteFile);
+}
+
+function questionOf({ kind, guests }: ReturnPlan): string {
+  if (kind === "commit") return "Make this their home?";
+  return guests.every(({ stays }) => stays) ? "Replicate them again?" : "Bring them home?";
+}
+
+function declined(command: Command, plan: ReturnPlan, open?: Open): number {
+  const resumed = open && { resumed: open.id };
+  const rest = { outcome: "declined", ok: false, dryRun: false, ...resumed } as const;
+  if (command.options.json) print(documentOf(command, plan, rest), command.io);
+  return exitCode.errors;
 }
 
 async function goOn(command: Command, begun: Open): Promise<number> {
@@ -133,10 +147,10 @@ async function goOn(command: Command, begun: Open): Promise<number> {
   const siteFile = command.kind === "commit" ? siteFileOf(command, plan) : undefined;
   showPlan(command, plan, siteFile, done);
   if (options.dryRun) {
-    if (options.json) print(documentOf(command, plan, { ok: true, dryRun: true, resumed: id }), io);
+    if (options.json) print(documentOf(command, plan, { outcome: "planned", ok: true, dryRun: true, resumed: id }), io);
     return exitCode.fine;
   }
-  if (!(await confirmed("Go on?", options, io))) return exitCode.errors;
+  if (!(await confirmed("Go on?", options, io))) return declined(command, plan, open);
   return carryOut(command, plan, open, siteFile);
 }
 
@@ -155,8 +169,9 @@ async function carryOut(
     const goesOn =
       error instanceof StepFailed ? "\nMend it, then run the same command again: it goes on from there." : "";
     io.stderr.write(`${command.paint("red", error.message)}${goesOn}\n`);
-    if (options.json)
-      print(documentOf(command, plan, { ok: false, dryRun: false, ...resumed, error: error.message }), io);
+    const outcome = error instanceof Interrupted ? "interrupted" : "failed";
+    const rest = { outcome, ok: false, dryRun: false, ...resumed, error: error.message } as const;
+    if (options.json) print(documentOf(command, plan, rest), io);
     return exitCode.errors;
   }
   const recorded = await recordActive(Object.fromEntries(plan.guests.map(({ guest }) => [guest, "primary" as const])), {
@@ -165,22 +180,32 @@ async function carryOut(
     ...(options.stack !== undefined && { stack: options.stack }),
   });
   const written = siteFile === undefined ? undefined : writeSiteFile(siteFile, options);
-  const lines = [...recordLines(recorded), ...siteFileLines(siteFile, written), ...nextLines(command)];
+  const lines = [...recordLines(recorded), ...siteFileLines(siteFile, written), ...nextLines(plan)];
   io.stderr.write(lines.map((line) => `${line}\n`).join(""));
   if (options.json) {
     const file = written && { siteFile: { ...written, diff: siteFile!.change.diff } };
-    print({ ...documentOf(command, plan, { ok: true, dryRun: false, ...resumed }), recorded, ...file }, io);
+    print(
+      { ...documentOf(command, plan, { outcome: "done", ok: true, dryRun: false, ...resumed }), recorded, ...file },
+      io,
+    );
   } else io.stdout.write(`${doneLine(command.kind, plan)}\n`);
   return exitCode.fine;
 }
 
 function doneLine(kind: ReturnPlan["kind"], { guests }: ReturnPlan): string {
-  const places = guests.map(({ guest, home, away }) => `${guest} on ${kind === "failback" ? home : away}`);
-  return `${kind === "failback" ? "home again" : "at home now"}: ${places.join(", ")}`;
+  const word = kind === "failback" ? "home again" : "at home now";
+  const moved = guests.filter(({ stays }) => !stays);
+  const places = moved.map(({ guest, home, away }) => `${guest} on ${kind === "failback" ? home : away}`);
+  const copies = guests.filter(({ stays }) => stays).map(({ guest, home }) => `${guest} to ${home}`);
+  return [
+    ...(places.length > 0 ? [`${word}: ${places.join(", ")}`] : []),
+    ...(copies.length > 0 ? [`replicated again: ${copies.join(", ")}`] : []),
+  ].join("\n");
 }
 
 /** The provider asks the server that the state remembers, so the state has to be read anew. */
-function nextLines({ kind }: Command): string[] {
+function nextLines({ kind, guests }: ReturnPlan): string[] {
+  if (guests.every(({ stays }) => stays)) return [];
   const first = kind === "commit" ? "when the site file is changed, " : "";
   return [`next, ${first}with the stack: pulumi up --refresh`];
 }
@@ -251,7 +276,7 @@ function showPlan(
     const rows = plan.guests.map((each): Cell[] => [
       each.guest,
       `${each.away} (${each.activeId})`,
-      kind === "failback" ? `${each.home} (${each.vmid})` : `${each.away} (${each.vmid})`,
+      placeOf(kind, each),
       each.method,
       divergedText(each),
     ]);
@@ -264,6 +289,11 @@ function showPlan(
   if (findings.length > 0) lines.push("", ...findingsText(findings, { paint, width, source, whatIf: [] }));
   if (plan.refusals.length > 0) lines.push("", paint("red", "nothing was changed"));
   io.stderr.write(`${lines.join("\n")}\n`);
+}
+
+function placeOf(kind: ReturnPlan["kind"], { home, away, vmid, stays }: ReturnPlan["guests"][number]): string {
+  if (stays) return "stays there";
+  return `${kind === "failback" ? home : away} (${vmid})`;
 }
 
 function divergedText({ diverged, home, divergedId, guest }: ReturnPlan["guests"][number]): string {
@@ -288,7 +318,7 @@ function stepLines(command: Command, plan: ReturnPlan, done: ReadonlySet<string>
 function documentOf(
   command: Command,
   plan: ReturnPlan,
-  rest: Pick<ReturnDocument, "ok" | "dryRun"> & Partial<Pick<ReturnDocument, "resumed" | "error">>,
+  rest: Pick<ReturnDocument, "outcome" | "ok" | "dryRun"> & Partial<Pick<ReturnDocument, "resumed" | "error">>,
 ): ReturnDocument {
   const { kind, operator } = command;
   const { guests, refusals, warnings } = plan;

@@ -130,7 +130,7 @@ describe("refusals, all at once", () => {
     expect(choice[0]?.fix).toMatch(/--diverged keep.*--diverged extract.*--diverged discard/);
 
     const nowhere = await changed([SQL, APP, "sql", "srv1"], (live, manifest) => {
-      live.guests[SQL]!.activeSide = "primary";
+      Object.assign(live.guests[SQL]!, { activeSide: "primary", job: { ...live.guests[SQL]!.job, disabled: false } });
       delete manifest.guests[APP]!.spare;
     });
     expect(told(nowhere)).toEqual([

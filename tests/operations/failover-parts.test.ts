@@ -183,6 +183,19 @@ describe("a failover that was given up", () => {
   });
 });
 
+test("replication jobs that cannot be read are no missing ones: one that goes on would overwrite the lost server's data", async () => {
+  site.kill("srv2");
+  const operator = site.operator();
+  const live = { ...(await readLive(operator)), jobsKnown: false };
+  for (const guest of Object.values(live.guests)) delete guest.job;
+  const facts = await failoverFacts(operator, live, lost, []);
+  const { refusals } = planFailover(site.manifest, live, facts, lost);
+  expect(refusals.map(({ code, subject }) => `${code} ${subject}`)).toEqual([
+    "OPERATION-JOBS-UNKNOWN sql-erp",
+    "OPERATION-JOBS-UNKNOWN docker-1",
+  ]);
+});
+
 describe("a planned switch of a guest that is off", () => {
   test("moves it, says so, and leaves it off", async () => {
     site.guests.get(114)!.running = false;

@@ -46,6 +46,8 @@ export class FakeSite {
   >();
   readonly votes = new Map<string, Map<string, Record_>>();
   readonly files = new Map<string, string[]>();
+  /** Reads that fail: of this server's API, or of anybody's; so many times, or for ever. */
+  readonly faults: { server?: string; path: RegExp; status: number; reason: string; times?: number }[] = [];
   readonly said: Progress[] = [];
   /** Calls that changed something, in order. */
   readonly changes: string[] = [];
@@ -233,6 +235,8 @@ export class FakeSite {
       "== history",
       ...history,
       "== diverged",
+      "== paused",
+      ...this.pausedJobs,
       "== snapshots",
       ...snapshots,
       "== drills",
@@ -322,6 +326,8 @@ export class FakeSite {
       if (at === undefined || !this.reaches(at)) throw fail(0, "it does not answer", "ECONNREFUSED");
       const node = /^\/nodes\/([^/]+)/.exec(path)?.[1];
       if (node !== undefined && !this.up.get(node)) throw fail(595, "No route to host");
+      const fault = method === "GET" ? this.faultOf(at, path) : undefined;
+      if (fault !== undefined) throw fail(fault.status, fault.reason);
       const answer = method === "GET" ? this.read(at, path, form) : this.write(method, path, form);
       if (answer === undefined) throw fail(500, `Configuration file '${path}' does not exist`);
       return answer;
@@ -336,6 +342,14 @@ export class FakeSite {
       close: () => {},
     };
     return client as unknown as PveClient;
+  }
+
+  private faultOf(server: string, path: string) {
+    const fault = this.faults.find(
+      (each) => (each.server ?? server) === server && each.path.test(path) && each.times !== 0,
+    );
+    if (fault?.times !== undefined) fault.times--;
+    return fault;
   }
 
   private read(at: string, path: string, query: Record<string, unknown>): unknown {
@@ -377,6 +391,9 @@ export class FakeSite {
     void at;
     return what === "config" ? { ...guest.config } : { status: guest.running ? "running" : "stopped" };
   }
+
+  /** Replication jobs that a drill has paused. */
+  readonly pausedJobs: string[] = [];
 
   readonly drills: Record<string, unknown>[] = [];
 

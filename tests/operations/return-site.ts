@@ -87,6 +87,14 @@ export class FakeServers implements SshRunner {
   }
 }
 
+interface GuestListed {
+  vmid: number;
+  type: string;
+  name: string;
+  status: string;
+  node: string;
+}
+
 export class ReturnSite {
   readonly state = mkdtempSync(join(tmpdir(), "coldspare-return-"));
   readonly said: Progress[] = [];
@@ -147,24 +155,26 @@ export class ReturnSite {
 
   async runsOn(guest: string, server: string): Promise<boolean> {
     const { vmid, standbyIds = [] } = this.manifest.guests[guest]!;
-    const rows = await this.rows();
-    return rows.some(
-      (row) => row.node === server && row.status === "running" && [vmid, ...standbyIds].includes(row.vmid),
-    );
+    const there = (await this.rows()).filter((row) => row.node === server && [vmid, ...standbyIds].includes(row.vmid));
+    const states = await Promise.all(there.map((row) => this.statusOf(row)));
+    return states.includes("running");
   }
 
   /** `112 app stopped srv2`, sorted: everything that there is. */
   async guests(): Promise<string[]> {
-    const rows = (await this.rows()).map(async ({ vmid, type, name, status, node }) => {
-      // The list of the cluster lags behind; whether a guest runs is asked on its server, if that lives.
-      const path = `/nodes/${node}/${type}/${vmid}/status/current`;
-      const now = await this.pve.get<{ status: string }>(path).catch(() => ({ status }));
-      return `${vmid} ${name} ${now.status} ${node}`;
-    });
+    const rows = (await this.rows()).map(
+      async (row) => `${row.vmid} ${row.name} ${await this.statusOf(row)} ${row.node}`,
+    );
     return (await Promise.all(rows)).sort();
   }
 
-  private rows(): Promise<{ vmid: number; type: string; name: string; status: string; node: string }[]> {
+  /** The list of the cluster lags behind; whether a guest runs is asked on its server, if that lives. */
+  private async statusOf({ vmid, type, node, status }: GuestListed): Promise<string> {
+    const path = `/nodes/${node}/${type}/${vmid}/status/current`;
+    return (await this.pve.get<{ status: string }>(path).catch(() => ({ status }))).status;
+  }
+
+  private rows(): Promise<GuestListed[]> {
     return this.pve.get("/cluster/resources", { type: "vm" });
   }
 
