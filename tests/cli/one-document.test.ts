@@ -7,8 +7,10 @@ jest.mock("../../cli/open-site", () => ({
 }));
 
 import { drill } from "../../cli/commands/drill";
+import { comeBack } from "../../cli/commands/failback";
 import { type MaintenanceOptions, maintenance } from "../../cli/commands/maintenance";
 import type { Io } from "../../cli/io";
+import { claimAt } from "../../operations/voters";
 import { FakeSite } from "../operations/fake-site";
 import { APP, ReturnSite, SQL } from "../operations/return-site";
 
@@ -66,6 +68,24 @@ describe("a site in memory", () => {
     expect(documents()[0]).toMatchObject({ phase: "none", lost: [], steps: [] });
     expect(documents()[0]!.outcome).toBe(way === "end" ? "refused" : undefined);
   });
+
+  test.each(["failback", "commit"] as const)(
+    "%s: 'no' is told as declined, with what would have been done",
+    async (kind) => {
+      const erp = site.manifest.guests["sql-erp"]!;
+      await claimAt(operator(), [erp], { "sql-erp": { epoch: 9, server: "srv1" } }, "x");
+      Object.assign(site.guests.get(113)!, { server: "srv1", running: true });
+      Object.assign(site.jobs.get("113-0")!, { disable: true, source: "srv1", target: "srv2" });
+      site.changes.length = 0;
+      const { io, documents } = terminal("no");
+      expect(await comeBack(kind, ["sql-erp"], { ...options, diverged: "discard" }, io)).toBe(1);
+      expect(documents()).toEqual([
+        expect.objectContaining({ ok: false, outcome: "declined", guests: [expect.anything()], refusals: [] }),
+      ]);
+      expect((documents()[0]!.steps as unknown[]).length).toBeGreaterThan(1);
+      expect(site.changes).toEqual([]);
+    },
+  );
 
   test("drill: 'no' is told as declined, with the drills that were not done", async () => {
     const { io, documents } = terminal("no");

@@ -22,6 +22,8 @@ interface Record_ {
   grants: number;
   holder: string;
   hold: number;
+  /** ISO time; default: an hour before the site begins. */
+  since?: string;
 }
 
 export interface FakeGuest {
@@ -271,10 +273,10 @@ export class FakeSite {
     const votes = this.votes.get(voter)!;
     const lines: string[] = [];
     const answer = (name: string, verdict: string, reason?: string) => {
-      const { epoch, server, by, grants, holder, hold } = votes.get(name)!;
+      const { epoch, server, by, grants, holder, hold, since = "2026-11-22T02:00:00Z" } = votes.get(name)!;
       const why = reason === undefined ? "" : ` reason=${reason}`;
       lines.push(
-        `${name} ${verdict} epoch=${epoch} server=${server} by=${by} since=2026-11-22T02:00:00Z grants=${grants} hold=${hold} holder=${holder}${why}`,
+        `${name} ${verdict} epoch=${epoch} server=${server} by=${by} since=${since} grants=${grants} hold=${hold} holder=${holder}${why}`,
       );
     };
     if (request === "read") for (const name of words) answer(name, "ok");

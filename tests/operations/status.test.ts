@@ -94,4 +94,64 @@ describe("status", () => {
     expect(lastDrill).toMatchObject({ ok: true, overdue: true, recoveryTimeSeconds: 95 });
     expect(problems).toEqual(["its last drill is 2 d ago, allowed are 1 d"]);
   });
+
+  test("a guest that is off where it belongs is a problem, unless that is meant or it is being moved", async () => {
+    const off = site.guests.get(113)!;
+    off.running = false;
+    const now = await statusOf(site);
+    expect(now.ok).toBe(false);
+    expect(now.guests["sql-erp"]!.problems).toEqual(["does not run on srv2: start it there, or look why it stopped"]);
+    expect(statusText(now, 100, painter(false))).not.toMatch(/all is well/);
+    off.config.lock = "backup";
+    expect((await statusOf(site)).guests["sql-erp"]!.problems).toEqual([
+      "does not run on srv2, where it is locked (backup)",
+    ]);
+    off.config.lock = "migrate";
+    expect((await statusOf(site)).guests["sql-erp"]!.problems).toEqual([]);
+    delete off.config.lock;
+    for (const votes of site.votes.values()) votes.get("sql-erp")!.since = new Date(site.time - 60_000).toISOString();
+    expect((await statusOf(site)).guests["sql-erp"]!.problems).toEqual([]);
+    for (const votes of site.votes.values()) delete votes.get("sql-erp")!.since;
+    site.manifest.guests["sql-erp"]!.boot.atHostBoot = false;
+    expect(await statusOf(site)).toMatchObject({ ok: true, guests: { "sql-erp": { problems: [] } } });
+  });
+
+  test("a guest whose server does not answer is not said to be off", async () => {
+    site.kill("srv2");
+    expect((await statusOf(site)).guests["sql-erp"]!.problems.join()).not.toMatch(/does not run/);
+  });
+
+  test.each(["docker-1", "remote-app"])("%s was given to the spare and never brought up", async (name) => {
+    const operator = site.operator();
+    const guest = site.manifest.guests[name]!;
+    site.guests.get(guest.vmid)!.running = false;
+    await claimAt(operator, [guest], { [name]: { epoch: 9, server: "srv1" } }, "failover-srv2-20261122T020000Z-1+me");
+    const { guests } = await statusOf(site);
+    expect(guests[name]).toMatchObject({ state: "failed-over", activeServer: "srv1", runsOn: [] });
+    expect(guests[name]!.problems).toEqual([
+      "was given to srv1 and never brought up: run the failover again (`coldspare failover srv2`)",
+    ]);
+  });
+
+  test("replication that a switch back has left off: diverged, and the command that goes on is named", async () => {
+    Object.assign(site.jobs.get("113-0")!, { disable: true });
+    const { guests, ok } = await statusOf(site);
+    expect(guests["sql-erp"]).toMatchObject({ state: "diverged", activeSide: "primary" });
+    expect(guests["sql-erp"]!.problems.join()).toMatch(
+      /replication 113-0 is disabled, and what is on srv1 may be its own: `coldspare failback sql-erp` offers/,
+    );
+    expect(ok).toBe(false);
+    site.kill("srv1");
+    expect((await statusOf(site)).guests["sql-erp"]!.problems.join()).toMatch(
+      /replication 113-0 is disabled: once srv1 is back, `coldspare failback sql-erp` switches it on again/,
+    );
+  });
+
+  test("replication that a drill has paused is no old side of anybody", async () => {
+    Object.assign(site.jobs.get("113-0")!, { disable: true });
+    site.pausedJobs.push("113-0");
+    const { "sql-erp": erp } = (await statusOf(site)).guests;
+    expect(erp).toMatchObject({ state: "ready" });
+    expect(erp!.problems.join()).toMatch(/a drill on srv1 has paused it/);
+  });
 });
