@@ -36,7 +36,8 @@ export const returnFindings = {
   "OPERATION-AT-HOME": {
     severity: "error",
     title: "The guest is at home",
-    explanation: "Failback and commit are for guests whose spare is the active side.",
+    explanation:
+      "Failback and commit are for guests whose spare is the active side, and failback for those at home whose replication a failover of the spare has left off.",
     example: "sql-erp is active on srv2, its home",
     fix: "Nothing is to be done; for a commit, fail over first with --planned.",
   },

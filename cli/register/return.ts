@@ -134,7 +134,8 @@ function addFailback(program: Command, io: Io, finish: (code: number) => void): 
     .summary("bring guests home, with a last synchronisation")
     .description(
       "Brings guests home whose spare is active, with a last synchronisation while they run: then each is down for the " +
-        "last difference only. A guest whose spare is made by restore comes home over a backup of the active standby.",
+        "last difference only. A guest whose spare is made by restore comes home over a backup of the active standby. For a guest " +
+        "that is at home after its spare was lost, and whose replication is off since: decides about what the spare has, and replicates again.",
     )
     .argument("<guest|server...>", "guests; or servers: everything that has its home there")
     .addOption(divergedOption());
