@@ -248,7 +248,8 @@ function moveOf(
     point,
     ...(seen.job !== undefined && { job: seen.job.id }),
     ...(lock !== undefined && guest.method !== "restore" && { unlock: lock }),
-    ...(request.planned && seen.runningOn.length === 0 && { startAfter: false }),
+    // What a switch that was given up had taken away is off because of that.
+    ...(request.planned && seen.activeServer === from && seen.runningOn.length === 0 && { startAfter: false }),
     ...(request.freshGeneration &&
       guest.kind === "qemu" &&
       goesBackInTime(manifest, guest, request).length > 0 && { freshGeneration: true as const }),

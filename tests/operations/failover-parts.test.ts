@@ -196,6 +196,16 @@ test("replication jobs that cannot be read are no missing ones: one that goes on
   ]);
 });
 
+test("guests of a planned switch that was given up after its release are moved and started", async () => {
+  await command(planned, { stopAfter: "release" }).catch(() => undefined);
+  const operator = site.operator();
+  const [open] = await operator.journal.openOperations();
+  await operator.journal.write(open!, { event: "closed", outcome: "abandoned", by: "anna" });
+  expect(site.running()).toEqual(["110 on srv1", "111 on srv1"]);
+  await command(planned);
+  expect(site.running()).toEqual(["110 on srv1", "111 on srv1", "113 on srv1", "114 on srv1", "9212 on srv1"]);
+});
+
 describe("a planned switch of a guest that is off", () => {
   test("moves it, says so, and leaves it off", async () => {
     site.guests.get(114)!.running = false;
