@@ -61,7 +61,14 @@ async function stackOf(program: string, name: string, env: NodeJS.ProcessEnv = {
 
 it("holds what it promises and nothing else", () => {
   const installed = join(project, "node_modules/coldspare");
-  expect(readdirSync(installed).sort()).toEqual(["CHANGELOG.md", "LICENSE", "README.md", "dist", "package.json"]);
+  expect(readdirSync(installed).sort()).toEqual([
+    "CHANGELOG.md",
+    "LICENSE",
+    "README.md",
+    "dist",
+    "docs",
+    "package.json",
+  ]);
   expect(readdirSync(join(installed, "dist"))).not.toContain("lab");
   const tsc = join(project, "node_modules/typescript/bin/tsc");
   // The types of the package are enough for a strict program.
