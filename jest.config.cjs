@@ -18,6 +18,8 @@ const common = {
 };
 module.exports = {
   maxWorkers: "100%",
+  // Seconds are no claim of any test: a busy machine must not fail one.
+  testTimeout: 60_000,
   projects: [
     {
       ...common,

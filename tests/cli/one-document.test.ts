@@ -117,7 +117,9 @@ describe("a site in the lab", () => {
 
   test("maintenance, there and back in one sitting, is one document", async () => {
     const { io, documents, err } = terminal("yes", "done", "yes");
-    expect([await maintenance("srv2", options, io), err()]).toEqual([0, expect.anything()]);
+    const code = await maintenance("srv2", options, io);
+    // What it said is shown when it failed.
+    expect(code === 0 ? "" : err()).toBe("");
     expect(documents()).toHaveLength(1);
     const [document] = documents();
     expect(document).toMatchObject({ ok: true, outcome: "done", phase: "none", lost: [] });
