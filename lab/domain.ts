@@ -17,6 +17,8 @@ export interface StorageUsage {
 /** One cluster, or one host of its own: its state and the questions that every handler asks of it. */
 export class Domain {
   private readonly queues = new Map<number, Promise<unknown>>();
+  /** Guests that are replicated or migrated now. */
+  private readonly moving = new Set<number>();
   private readonly starts = new Map<string, Promise<unknown>>();
   private readonly views = new Map<string, Domain>();
   /** The domain itself; for the view of a node that is cut off, the domain that it was cut off from. */
@@ -162,6 +164,23 @@ export class Domain {
       return await mine;
     } finally {
       if (this.queues.get(vmid) === settled) this.queues.delete(vmid);
+    }
+  }
+
+  /**
+   * A guest is replicated or migrated, never both at once. Proxmox VE gives up after some seconds; the lab, whose seconds are
+   * short, waits. @returns undefined when it is not free and nobody wants to wait
+   */
+  async withMigrationLock<T>(vmid: number, waits: boolean, work: () => Promise<T>): Promise<T | undefined> {
+    while (this.moving.has(vmid)) {
+      if (!waits) return undefined;
+      await this.world.clock.sleep(0.5);
+    }
+    this.moving.add(vmid);
+    try {
+      return await work();
+    } finally {
+      this.moving.delete(vmid);
     }
   }
 

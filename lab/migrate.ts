@@ -67,7 +67,10 @@ export function migrateGuest(call: Call, type: GuestType): string {
     type: type === "qemu" ? "qmigrate" : "vzmigrate",
     id: String(guest.vmid),
     user: identity.full,
-    work: (handle) => domain.withGuest(guest.vmid, () => migrate(domain, guest, target, params, handle)),
+    work: (handle) =>
+      domain.withGuest(guest.vmid, () =>
+        domain.withMigrationLock(guest.vmid, true, () => migrate(domain, guest, target, params, handle)),
+      ),
   });
 }
 

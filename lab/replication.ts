@@ -68,8 +68,12 @@ function sshError(domain: Domain, job: ReplicationJob, volumes: string[], lastSy
   );
 }
 
-/** One run of a job, as the scheduler makes it. */
+/** One run of a job, as the scheduler makes it. While its guest is migrated it does nothing and stays due. */
 export async function runJob(domain: Domain, job: ReplicationJob): Promise<void> {
+  await domain.withMigrationLock(job.guest, false, () => runLocked(domain, job));
+}
+
+async function runLocked(domain: Domain, job: ReplicationJob): Promise<void> {
   const state = stateOf(domain, job.id);
   const { clock } = domain.world;
   const started = clock.now();

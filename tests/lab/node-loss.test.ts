@@ -24,6 +24,26 @@ const sync = async (node: string) => {
   return lab.until(status, (state) => state.last_sync > before);
 };
 
+test("a guest is replicated or migrated, never both at once: the two sides keep a common snapshot", async () => {
+  lab = await TrialLab.start(twoNodes, 20);
+  await replicated();
+  await lab.task("srv1", "POST", "/nodes/srv1/qemu/100/status/stop");
+  await lab.ask("srv1", "PUT", "/cluster/replication/100-0", { rate: 1 });
+  await lab.ask("srv1", "POST", "/nodes/srv1/replication/100-0/schedule_now");
+  await lab.pass(60);
+  const status = (node: string) => lab.ask(node, "GET", `/nodes/${node}/replication/100-0/status`);
+  await lab.until(
+    () => status("srv1"),
+    ({ pid }) => pid !== undefined,
+  );
+  // In the middle of the run, which is waited for.
+  const moved = await lab.task("srv1", "POST", "/nodes/srv1/qemu/100/migrate", { target: "srv2" });
+  expect(moved.exit).toBe("OK");
+  expect((await status("srv2")).pid).toBeUndefined();
+  const state = await sync("srv2");
+  expect([state.fail_count, state.error, state.target]).toEqual([0, undefined, "srv1"]);
+});
+
 describe("a node is lost", () => {
   it("leaves the survivor with a quorum thanks to the third vote, and the dead one answers 595", async () => {
     lab = await TrialLab.start();
