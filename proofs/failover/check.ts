@@ -59,17 +59,34 @@ export function table(rows: readonly Row[]): string[] {
   return renderTable(columns, cells, 140, painter(false));
 }
 
-/** The same as Markdown, for docs/proofs/. */
-export function markdown(rows: readonly Row[]): string {
-  const line = (cells: string[]) => `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
-  const lines = rows.map(({ scenario, fencing, seconds, claims, figures }) => {
+const HEAD = ["scenario", "fencing", "claims", "result", "seconds", "measured", "run on"];
+
+/**
+ * The same as Markdown, for docs/proofs/. Scenarios that were not run now keep the row that they have in `before`, with its date.
+ */
+export function markdown(rows: readonly Row[], before: string, date: string): { table: string; verdict: string } {
+  const now = rows.map(({ scenario, fencing, seconds, claims, figures }) => {
     const held = claims.filter(({ ok }) => ok).length;
     const result = held === claims.length ? "passed" : "**FAILED**";
-    return line([scenario, fencing, `${held}/${claims.length}`, result, seconds.toFixed(0), figures.join("; ")]);
+    return [scenario, fencing, `${held}/${claims.length}`, result, seconds.toFixed(0), figures.join("; "), date];
   });
-  return [
-    line(["scenario", "fencing", "claims", "result", "seconds", "measured"]),
-    "|---|---|---|---|---|---|",
-    ...lines,
-  ].join("\n");
+  const key = ([scenario, fencing]: string[]) => `${fencing}: ${scenario}`;
+  const byKey = new Map([...rowsIn(before), ...now].map((cells) => [key(cells), cells]));
+  const cells = [...byKey.values()];
+  const counts = cells.map((each) => each[2]!.split("/").map(Number));
+  const held = counts.reduce((sum, [ok = 0]) => sum + ok, 0);
+  const all = counts.reduce((sum, [, of = 0]) => sum + of, 0);
+  const line = (each: readonly string[]) => `| ${each.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
+  const table = [line(HEAD), `|${"---|".repeat(HEAD.length)}`, ...cells.map(line)].join("\n");
+  return { table, verdict: `${held} passed, ${all - held} failed` };
+}
+
+/** Cells of a table that was written before. */
+function rowsIn(page: string): string[][] {
+  return page.split("\n").flatMap((line) => {
+    const cells = line.startsWith("| ") ? line.slice(2, -2).split(/(?<!\\) \| /) : [];
+    return cells.length === HEAD.length && cells[0] !== HEAD[0]
+      ? [cells.map((cell) => cell.replaceAll("\\|", "|"))]
+      : [];
+  });
 }

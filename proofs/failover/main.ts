@@ -1,8 +1,8 @@
 /** `npm run proof:failover`: the fault suite. Ends with `N passed, N failed`; exits with 1 when anything failed. */
 import { spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import type { Fencing } from "../../planning";
@@ -24,7 +24,7 @@ Needs Linux and root (network namespaces) and openssh-server.
   --no-model        leave the exhaustive model out
   --jobs <n>        so many parts (each way of fencing, the model) at once; default 1. Leases want a quiet machine
   --keep            leave the folders of failed scenarios
-  --write           keep the table in docs/proofs/failover.md
+  --write           keep the table in docs/proofs/failover.md; rows of scenarios that are not run stay as they are
   --list            names of the scenarios
 `;
 
@@ -184,7 +184,7 @@ async function main(): Promise<number> {
   const claims = rows.flatMap((row) => row.claims);
   const failed = claims.filter(({ ok }) => !ok).length;
   const verdict = `${claims.length - failed} passed, ${failed} failed`;
-  if (options.write) keep(rows, verdict, atOnce);
+  if (options.write) keep(rows, atOnce);
   say(`\n${table(rows).join("\n")}\n\n${verdict}`);
   return failed === 0 ? 0 : 1;
 }
@@ -205,21 +205,26 @@ async function oneByOne(jobs: readonly Job[]): Promise<Row[]> {
   return rows;
 }
 
-function keep(rows: readonly Row[], verdict: string, atOnce: number): void {
-  const folder = join(checkout, "docs/proofs");
-  mkdirSync(folder, { recursive: true });
-  const text = `# Proof of failover
+function keep(rows: readonly Row[], atOnce: number): void {
+  const file = join(checkout, "docs/proofs/failover.md");
+  mkdirSync(dirname(file), { recursive: true });
+  const before = existsSync(file) ? readFileSync(file, "utf8") : "";
+  const date = new Date().toISOString().slice(0, 10);
+  const { table: lines, verdict } = markdown(rows, before, date);
+  writeFileSync(
+    file,
+    `# Proof of failover
 
-The last run of \`npm run proof:failover -- --write${atOnce > 1 ? ` --jobs ${atOnce}` : ""}\`: ${new Date().toISOString().slice(0, 10)}, Node.js ${process.version}, ${availableParallelism()} cores.
-Real: Pulumi engine, bridged provider, guard, agent, sshd, the guests' processes and bytes, hosts (network namespaces), judged
-by a process outside that looks at the machine's processes. Simulated (lab): Proxmox VE's API and file system, BMCs.
-'claims' is held/made. Times are the lab's.
+Written by \`npm run proof:failover -- --write\`; a run of some scenarios (\`--only\`, \`--fencing\`) renews their rows alone. Last
+run: Node.js ${process.version}, ${availableParallelism()} cores, ${atOnce === 1 ? "one part after another" : `${atOnce} parts at once`}. Real: Pulumi engine, bridged provider,
+guard, agent, sshd, the guests' processes and bytes, hosts (network namespaces), judged by a process outside that looks at the
+machine's processes. Simulated (lab): Proxmox VE's API and file system, BMCs. 'claims' is held/made. Times are the lab's.
 
-${markdown(rows)}
+${lines}
 
 ${verdict}
-`;
-  writeFileSync(join(folder, "failover.md"), text);
+`,
+  );
 }
 
 main().then(

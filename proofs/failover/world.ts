@@ -130,7 +130,10 @@ export class World {
     const world = new World(folder, site, fencing, lab, lab.hosts, stack, pve);
     await world.configure(fresh);
     await world.watch();
-    if (!fresh) await world.allUp();
+    if (!fresh) {
+      await world.allUp();
+      await world.refreshCopies();
+    }
     return world;
   }
 
@@ -141,6 +144,12 @@ export class World {
   /** After the copy every host has just been switched on: the guests start by themselves, through the guard. */
   private async allUp(): Promise<void> {
     for (const { id } of Object.values(planSite(this.site).guests)) await this.answers(id, 60);
+  }
+
+  /** The template may be older than a copy may be; a site that runs has had its scheduler. */
+  private async refreshCopies(): Promise<void> {
+    for (const { id, activeServer, replica } of Object.values(planSite(this.site).guests))
+      if (replica?.method === "storage-replication") await this.replicate(activeServer, `${id}-0`);
   }
 
   private async configure(fresh: boolean): Promise<void> {
