@@ -39,12 +39,20 @@ export function mergeReadings(a: VoterReadings, b: VoterReadings): VoterReadings
   return merged;
 }
 
-/** @throws ClaimLost when too few voters hold the claim */
-export function requireHeld(guest: ManifestGuest, { held, denied, readings }: ClaimResult, needed: number): void {
+/**
+ * @param isFirst Nothing was claimed before this claim.
+ * @throws ClaimLost when too few voters hold the claim
+ */
+export function requireHeld(
+  guest: ManifestGuest,
+  { held, denied, readings }: ClaimResult,
+  needed: number,
+  isFirst = false,
+): void {
   const taken = held[guest.name]!.length;
   const refused = denied[guest.name]![0];
   if (taken >= needed) return;
-  if (refused !== undefined) throw lost(guest.name, refused.record.by);
+  if (refused !== undefined) throw lost(guest.name, refused.record.by, isFirst && taken === 0);
   const silent = Object.entries(readings).flatMap(([voter, reading]) =>
     reading.reachable ? [] : [`${voter}: ${reading.reason}`],
   );
@@ -53,20 +61,24 @@ export function requireHeld(guest: ManifestGuest, { held, denied, readings }: Cl
   );
 }
 
-/** The error for a guest that somebody else holds. */
-export function lost(guest: string, by: string): ClaimLost {
+/**
+ * The error for a guest that somebody else holds.
+ *
+ * @param harmless Nothing was claimed before: there is nothing to go on with, or to give back.
+ */
+export function lost(guest: string, by: string, harmless = false): ClaimLost {
   const other = operationOf(by);
   if (by.startsWith("guard@")) {
     const server = by.slice("guard@".length);
     return new ClaimLost(
       `${guest} has gone to ${server}: it came back and took it, with the consent of the server that had it. Nothing of it was started by this command. ` +
         `See \`coldspare status\`; the same command again goes on with the others, and \`coldspare undo\` gives back what is still blocked`,
-      true,
+      harmless,
     );
   }
   return new ClaimLost(
     `${guest} is held by ${other === undefined ? by || "somebody else" : `${other} (${by.slice(other.length + 1)})`}, which was quicker. Nothing of it was started by this command; \`coldspare status\` shows how it goes on`,
-    true,
+    harmless,
   );
 }
 
@@ -84,6 +96,7 @@ export async function handOver(
 ): Promise<void> {
   const claims: Record<string, Claim> = {};
   const asked: Record<string, number> = {};
+  const isBegun = guests.some((guest) => recordsOf(guest, readings).some(({ record }) => record.by === by));
   for (const guest of guests) {
     const own = recordsOf(guest, readings).find(({ voter }) => voter === from)?.record;
     const majority = agreed(guest, readings);
@@ -92,7 +105,7 @@ export async function handOver(
     else if (own.server === from && (majority === undefined || majority.server === from)) {
       asked[guest.name] = own.epoch;
       claims[guest.name] = { epoch: own.epoch + 1, server: to };
-    } else throw lost(guest.name, (majority ?? own).by);
+    } else throw lost(guest.name, (majority ?? own).by, !isBegun);
   }
   if (Object.keys(asked).length > 0) {
     const answer = await askRelease(operator, from, to, asked, by);

@@ -6,7 +6,7 @@ import { must } from "./drill-copy";
 import { about, pathOf, type Return, stateAt, untilUnlocked } from "./failback-moves";
 import type { ReturnGuest } from "./failback-plan";
 import { copyArguments, dataDrives, parseGuestConf } from "./guest-conf";
-import { DIVERGED_TAG } from "./live";
+import { DIVERGED_TAG } from "./live-types";
 import type { Step } from "./steps";
 
 /** Name of the guest that keeps the old data. */

@@ -2,17 +2,11 @@
 import type { ManifestGuest } from "../planning/manifest";
 import { formatDuration, list } from "../planning/units";
 import { PveError } from "../providers/pve/errors";
+import type { ReplicationJob } from "../providers/pve/types";
+import { isOn } from "../providers/replication-health";
 import type { Operator } from "./context";
 import { DRILL_FOLDER, must } from "./drill-server";
 import { agreed, NOBODY, readVoters } from "./voters";
-
-interface ReplicationJob {
-  id: string;
-  guest: number;
-  source?: string;
-  target: string;
-  disable?: boolean | number | string;
-}
 
 /**
  * Does the work while no replication of the guest to this server runs. Whatever happens, the jobs are switched on again; one that
@@ -26,7 +20,7 @@ export async function whilePaused(
   work: () => Promise<void>,
 ): Promise<void> {
   const jobs = (await operator.pve.get<ReplicationJob[]>("/cluster/replication")).filter(
-    ({ guest, target, disable }) => guest === vmid && target === server && !isOn(disable),
+    ({ guest, target, disable }) => Number(guest) === vmid && target === server && !isOn(disable),
   );
   try {
     for (const job of jobs) await pause(operator, server, job, paused);
@@ -153,8 +147,4 @@ async function enable({ pve }: Operator, job: string): Promise<void> {
 /** The guest that a replication job copies. */
 export function guestOf({ manifest }: Operator, job: string): ManifestGuest | undefined {
   return Object.values(manifest.guests).find(({ vmid }) => vmid === Number(job.split("-")[0]));
-}
-
-function isOn(value: ReplicationJob["disable"]): boolean {
-  return value === true || value === 1 || value === "1";
 }

@@ -1,11 +1,10 @@
 /** What belongs to a move beside the guest itself: commands of the site's own, networks, marks. */
 import type { ManifestCommand } from "../planning/manifest";
-import { normalTags } from "../providers/standby-inspect";
 import { waitForAnswer } from "./answers";
 import { type CommandPlace, runCommands } from "./commands";
-import { about, configAt, pathOf, type Return, stateAt } from "./failback-moves";
+import { type Return, stateAt } from "./failback-moves";
 import type { ReturnGuest } from "./failback-plan";
-import { DIVERGED_TAG } from "./live";
+import { takeMarksOff } from "./guest-power";
 import { mapNetworks } from "./network-change";
 import type { Step } from "./steps";
 
@@ -93,7 +92,7 @@ export function answersStep({ operator }: Return, each: ReturnGuest, server: str
 
 /** The marks of an old side go, autostart is as the specification says: the guest is where it belongs. */
 export function tidyStep({ operator }: Return, each: ReturnGuest, server: string): Step {
-  const { guest, vmid, home } = each;
+  const { guest, kind, vmid, home } = each;
   return {
     id: `tidy-${guest}`,
     guest,
@@ -101,19 +100,7 @@ export function tidyStep({ operator }: Return, each: ReturnGuest, server: string
     seconds: 2,
     optional: true,
     async run() {
-      const config = await configAt(operator, each, server, vmid);
-      const tags = normalTags(config.tags);
-      const kept = tags.filter((tag) => tag !== DIVERGED_TAG);
-      const onboot = operator.manifest.guests[guest]!.boot.atHostBoot;
-      const changes = {
-        ...(kept.length < tags.length && { tags: kept.join(";") }),
-        ...((Number(config.onboot ?? 0) === 1) !== onboot && { onboot }),
-      };
-      if (Object.keys(changes).length > 0) {
-        await operator.pve.put(`${pathOf(each, server, vmid)}/config`, changes, about("mark", each, vmid));
-      }
-      if (operator.manifest.servers[home]?.ssh === undefined) return;
-      await operator.ssh.run(home, ["rm", "-f", `/var/lib/coldspare/diverged/${guest}`]);
+      await takeMarksOff(operator, { guest, kind, server, vmid }, home);
     },
   };
 }

@@ -6,7 +6,7 @@ import type { ManifestGuest } from "../planning/manifest";
 import { list } from "../planning/units";
 import { ClaimLost, lost, mergeReadings, requireHeld } from "./claims";
 import type { Operator } from "./context";
-import { putBack, type Taken, takenBy } from "./failover-taken";
+import { noteTaken, type Taken } from "./failover-taken";
 import { fence, looksAlive } from "./fencing";
 import type { Operation } from "./journal";
 import type { FailoverPlan } from "./plan-failover";
@@ -123,7 +123,9 @@ function blockStep(
     always: true,
     async run(note) {
       const before = await readVoters(operator, guests);
-      if (wasFenced(operation)) await noteTaken(operator, plan, guests, before, by, course.taken, note);
+      if (wasFenced(operation)) {
+        for (const line of await noteTaken(operator, plan, guests, before, by, course.taken)) note(line);
+      }
       const open = guests.filter((guest) => !course.taken.has(guest.name) && !isAssigned(guest, plan, before, by));
       if (open.length === 0)
         return note(`${course.taken.size > 0 ? "the others" : "they"} are given to their spares already`);
@@ -133,9 +135,9 @@ function blockStep(
         return note("they are blocked already");
       }
       // The first one alone: of two commands at once one gets nothing at all, instead of each a part.
-      for (const part of [open.slice(0, 1), open.slice(1)]) {
-        if (part.length > 0) await block(operator, operation, plan, part, before, course);
-      }
+      const [first, ...others] = open;
+      await block(operator, operation, plan, [first!], before, course, true);
+      if (others.length > 0) await block(operator, operation, plan, others, before, course, false);
       refuseStartsSince(plan, open, course.holds ?? {}, note);
       note(
         open
@@ -146,24 +148,6 @@ function blockStep(
       );
     },
   };
-}
-
-async function noteTaken(
-  operator: Operator,
-  plan: FailoverPlan,
-  guests: readonly ManifestGuest[],
-  readings: VoterReadings,
-  by: string,
-  taken: Taken,
-  note: (text: string) => void,
-): Promise<void> {
-  for (const guest of guests) {
-    const text = takenBy(guest, plan, readings, by);
-    if (text === undefined) continue;
-    taken.set(guest.name, text);
-    const move = plan.moves.find((each) => each.guest === guest.name)!;
-    note(`${text}${await putBack(operator, plan, move, text)}`);
-  }
 }
 
 /** In an earlier run of the same operation. */
@@ -185,6 +169,7 @@ async function block(
   guests: readonly ManifestGuest[],
   before: VoterReadings,
   course: Course,
+  isFirst: boolean,
 ): Promise<void> {
   const by = claimText(operation);
   const claims: Record<string, Claim> = {};
@@ -194,13 +179,13 @@ async function block(
     const other = others.find(
       ({ record }) => record.server === NOBODY && (own === undefined || record.epoch > own.record.epoch),
     );
-    if (other !== undefined) throw lost(guest.name, other.record.by);
+    if (other !== undefined) throw lost(guest.name, other.record.by, isFirst && own === undefined);
     claims[guest.name] = { epoch: own?.record.epoch ?? highestEpoch(guest, before) + 1, server: NOBODY };
   }
   // The old side's own voice counts for nothing here, and asking a dead server costs time.
   const result = await claimAt(operator, guests, claims, by, { except: [plan.server] });
   course.holds = mergeReadings(course.holds ?? {}, result.readings);
-  for (const guest of guests) requireHeld(guest, result, blockingOf(guest.voters));
+  for (const guest of guests) requireHeld(guest, result, blockingOf(guest.voters), isFirst);
 }
 
 /**
@@ -295,8 +280,7 @@ function assignStep(
       }
       if (left.length === 0) return note("is so already");
       const result = await claimAt(operator, left, claims, by, { except: plan.planned ? [] : [plan.server] });
-      for (const guest of left)
-        requireHeld(guest, result, guest.voters.length === 2 ? blockingOf(guest.voters) : majorityOf(guest.voters));
+      for (const guest of left) requireHeld(guest, result, assigningOf(guest));
     },
   };
 }
@@ -309,8 +293,12 @@ export function targetOf({ moves }: FailoverPlan, guest: string): string {
 export function isAssigned(guest: ManifestGuest, plan: FailoverPlan, readings: VoterReadings, by: string): boolean {
   const to = targetOf(plan, guest.name);
   const held = recordsOf(guest, readings).filter(({ record }) => record.by === by && record.server === to);
-  const needed = guest.voters.length === 2 ? blockingOf(guest.voters) : majorityOf(guest.voters);
-  return held.length >= needed || isAfter(guest, readings, by, to);
+  return held.length >= assigningOf(guest) || isAfter(guest, readings, by, to);
+}
+
+/** Voters that must hold the assignment: of two the one that is left. */
+function assigningOf({ voters }: ManifestGuest): number {
+  return voters.length === 2 ? blockingOf(voters) : majorityOf(voters);
 }
 
 /** With two voters the start itself raises the epoch, in the name of whoever allowed it. */

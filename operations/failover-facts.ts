@@ -7,6 +7,7 @@ import type { OperationHistory } from "./journal";
 import type { LiveSite } from "./live-types";
 import { manifestFindings } from "./manifest-age";
 import { chooseGuests, type FailoverFacts, type FailoverRequest } from "./plan-failover";
+import { privilegesOn } from "./privileges";
 
 /**
  * @param open Operations of the site that have not ended, without the one that this is part of.
@@ -88,14 +89,8 @@ async function readPrivileges(
   if (pve === undefined) return found;
   await Promise.all(
     [...paths].map(async (path) => {
-      const granted = await pve
-        .get<Record<string, Record<string, unknown>>>("/access/permissions", { path })
-        .catch(notAsked);
-      if (granted === undefined) return;
-      const parent = path.slice(0, path.indexOf("/", 1));
-      // Proxmox VE answers for the path itself, with what it inherits.
-      const held = granted[path] ?? { ...granted["/"], ...granted[parent] };
-      found.set(path, new Set(Object.keys(held)));
+      const held = await privilegesOn(pve, path);
+      if (held !== undefined) found.set(path, held);
     }),
   );
   return found;

@@ -4,16 +4,23 @@
  */
 import type { ManifestGuest } from "../planning/manifest";
 import { PveError } from "../providers/pve/errors";
+import type { ReplicationJob } from "../providers/pve/types";
+import { isOn } from "../providers/replication-health";
 import { SshError } from "../providers/ssh";
 import type { Operator } from "./context";
-import { configOf, setTag } from "./guest-power";
-import { DIVERGED_TAG } from "./live";
+import { takeMarksOff } from "./guest-power";
 import type { FailoverPlan, GuestMove } from "./plan-failover";
 import type { Failures, Step } from "./steps";
 import { agreed, NOBODY, operationOf, readVoters, type VoterReadings } from "./voters";
 
-/** By guest, in words: who has it now. */
-export type Taken = Map<string, string>;
+/** Who has a guest now: in words, and whether it runs where it was. */
+export interface TakenBy {
+  text: string;
+  home: boolean;
+}
+
+/** By guest. */
+export type Taken = Map<string, TakenBy>;
 
 /**
  * Who was given a guest after this failover had fenced its server; undefined when it is still this failover's.
@@ -26,21 +33,40 @@ export function takenBy(
   plan: FailoverPlan,
   readings: VoterReadings,
   by: string,
-): string | undefined {
+): TakenBy | undefined {
   const record = agreed(guest, readings);
   const to = plan.moves.find((move) => move.guest === guest.name)?.to;
   if (plan.planned || record === undefined || record.epoch === 0 || record.by === by) return undefined;
   // With two voters a start is allowed in the name of the server that takes over.
   if (record.server === to && record.by.startsWith(`allow@${to}`)) return undefined;
-  if (isHome(plan, record)) return `${guest.name} has gone home: ${plan.server} came back and took it`;
+  if (record.server === plan.server && record.by === `guard@${plan.server}`)
+    return { text: `${guest.name} has gone home: ${plan.server} came back and took it`, home: true };
   const who = operationOf(record.by) ?? (record.by || "somebody else");
-  return record.server === NOBODY
-    ? `${guest.name} is in the middle of ${who}`
-    : `${guest.name} was given to ${record.server} by ${who}`;
+  const text =
+    record.server === NOBODY
+      ? `${guest.name} is in the middle of ${who}`
+      : `${guest.name} was given to ${record.server} by ${who}`;
+  return { text, home: false };
 }
 
-function isHome({ server }: FailoverPlan, record: { server: string; by: string }): boolean {
-  return record.server === server && record.by === `guard@${server}`;
+/** Looks whether guests were taken, and takes back what had been done for those that are at home again. */
+export async function noteTaken(
+  operator: Operator,
+  plan: FailoverPlan,
+  guests: readonly ManifestGuest[],
+  readings: VoterReadings,
+  by: string,
+  taken: Taken,
+): Promise<string[]> {
+  const said: string[] = [];
+  for (const guest of guests) {
+    const found = takenBy(guest, plan, readings, by);
+    if (found === undefined) continue;
+    taken.set(guest.name, found);
+    const move = plan.moves.find((each) => each.guest === guest.name)!;
+    said.push([found.text, ...(found.home ? await putBack(operator, plan, move) : [])].join("; "));
+  }
+  return said;
 }
 
 /** A step of a guest's move, or of its group's, that has become pointless when they were taken. */
@@ -58,13 +84,10 @@ export function unlessTaken(
   return {
     ...step,
     async moot({ tried }) {
-      if (tried && !taken.has(guest.name)) {
-        const text = takenBy(guest, plan, await readVoters(operator, [guest]), by);
-        if (text === undefined) return undefined;
-        taken.set(guest.name, text);
-        return `${text}${await putBack(operator, plan, move, text)}`;
-      }
-      return taken.has(guest.name) ? "" : undefined;
+      if (taken.has(guest.name)) return "";
+      if (!tried) return undefined;
+      const [said] = await noteTaken(operator, plan, [guest], await readVoters(operator, [guest]), by, taken);
+      return said;
     },
   };
 }
@@ -81,23 +104,19 @@ function groupIsGone(
   return `nothing of group ${group} is brought up`;
 }
 
-/** What the failover had done for a guest that has gone home is taken back, and what the guard had marked there. */
-export async function putBack(operator: Operator, plan: FailoverPlan, move: GuestMove, text: string): Promise<string> {
-  if (!text.includes("has gone home")) return "";
-  const said = [await enableAgain(operator, move), await takeMarksOff(operator, plan, move)];
-  return said
-    .filter((each) => each !== "")
-    .map((each) => `; ${each}`)
-    .join("");
+/** What the failover had done for a guest that has gone home, and what the guard had marked there as an old side's. */
+async function putBack(operator: Operator, plan: FailoverPlan, move: GuestMove): Promise<string[]> {
+  const said = [await enableAgain(operator, move), await marksOff(operator, plan, move)];
+  return said.filter((each) => each !== undefined);
 }
 
 /** The switch had stopped its replication, to keep what the lost server held. */
-async function enableAgain(operator: Operator, { guest, job, to }: GuestMove): Promise<string> {
-  if (job === undefined) return "";
+async function enableAgain(operator: Operator, { guest, job, to }: GuestMove): Promise<string | undefined> {
+  if (job === undefined) return undefined;
   const pve = operator.pveAt(to) ?? operator.pve;
   try {
-    const jobs = await pve.get<{ id: string; disable?: boolean | number | string }[]>("/cluster/replication");
-    if (Number(jobs.find(({ id }) => id === job)?.disable ?? 0) === 0) return "";
+    const jobs = await pve.get<ReplicationJob[]>("/cluster/replication");
+    if (!isOn(jobs.find(({ id }) => id === job)?.disable)) return undefined;
     await pve.put(`/cluster/replication/${job}`, { disable: false }, { guest, doing: `enable replication ${job} of` });
     return `its replication ${job} goes on`;
   } catch (error) {
@@ -106,19 +125,10 @@ async function enableAgain(operator: Operator, { guest, job, to }: GuestMove): P
   }
 }
 
-/** As long as the spare had it, the guard at home took it for an old side: it must not start at the next boot, and says so. */
-async function takeMarksOff(operator: Operator, { server }: FailoverPlan, move: GuestMove): Promise<string> {
-  const at = { guest: move.guest, kind: move.kind, server, vmid: move.fromId };
+async function marksOff(operator: Operator, { server }: FailoverPlan, move: GuestMove): Promise<string | undefined> {
   try {
-    await setTag(operator, at, DIVERGED_TAG, false);
-    const config = await configOf(operator, at);
-    const atBoot = operator.manifest.guests[move.guest]!.boot.atHostBoot;
-    if (config !== undefined && (Number(config.onboot ?? 0) === 1) !== atBoot) {
-      const pve = operator.pveAt(server) ?? operator.pve;
-      await pve.put(`/nodes/${server}/${at.kind}/${at.vmid}/config`, { onboot: atBoot }, { guest: move.guest });
-    }
-    await operator.ssh.run(server, ["rm", "-f", `/var/lib/coldspare/diverged/${move.guest}`]);
-    return "";
+    await takeMarksOff(operator, { guest: move.guest, kind: move.kind, server, vmid: move.fromId });
+    return undefined;
   } catch (error) {
     if (!(error instanceof PveError || error instanceof SshError)) throw error;
     return `its marks of an old side could not be taken off there (${error.reason}): see its tags and 'start at boot'`;

@@ -1,7 +1,10 @@
 /** Starting, shutting down and looking at one guest on one server. */
 import { PveError } from "../providers/pve/errors";
 import type { GuestConfig } from "../providers/pve/types";
+import { isOn } from "../providers/replication-health";
+import { normalTags } from "../providers/standby-inspect";
 import type { Operator } from "./context";
+import { DIVERGED_TAG } from "./live-types";
 
 /** A guest under one id on one server. */
 export interface GuestAt {
@@ -64,16 +67,38 @@ export async function stopHard(operator: Operator, at: GuestAt): Promise<void> {
   await clientOf(operator, at).task(at.server, "POST", `${pathOf(at)}/status/stop`, {}, aboutIt("stop", at));
 }
 
+/**
+ * Takes off a guest what the guard marked there while another side was the active one: its tag, the note on the server, and that
+ * it must not start with the server.
+ *
+ * @param noteOn The server that was the old side. Default: the one where the guest is.
+ */
+export async function takeMarksOff(operator: Operator, at: GuestAt, noteOn = at.server): Promise<void> {
+  const config = await configOf(operator, at);
+  if (config !== undefined) {
+    const tags = normalTags(config.tags);
+    const kept = tags.filter((tag) => tag !== DIVERGED_TAG);
+    const onboot = operator.manifest.guests[at.guest]!.boot.atHostBoot;
+    const changes = {
+      ...(kept.length < tags.length && { tags: kept.join(";") }),
+      ...(isOn(config.onboot) !== onboot && { onboot }),
+    };
+    const about = { guest: at.guest, doing: `take the marks of the switch off guest ${at.vmid}` };
+    if (Object.keys(changes).length > 0) await clientOf(operator, at).put(`${pathOf(at)}/config`, changes, about);
+  }
+  if (operator.manifest.servers[noteOn]?.ssh === undefined) return;
+  await operator.ssh.run(noteOn, ["rm", "-f", `/var/lib/coldspare/diverged/${at.guest}`]);
+}
+
 /** Adds or takes away one tag. */
 export async function setTag(operator: Operator, at: GuestAt, tag: string, present: boolean): Promise<void> {
   const config = await configOf(operator, at);
   if (config === undefined) return;
-  const tags = (config.tags ?? "").split(/[;, ]+/).filter((each) => each !== "");
+  const tags = normalTags(config.tags);
   if (tags.includes(tag) === present) return;
   const wanted = present ? [...tags, tag] : tags.filter((each) => each !== tag);
-  const pve = operator.pveAt(at.server) ?? operator.pve;
   const about = { guest: at.guest, doing: `set the tags of guest ${at.vmid}` };
-  await pve.put(`/nodes/${at.server}/${at.kind}/${at.vmid}/config`, { tags: wanted.sort().join(";") }, about);
+  await clientOf(operator, at).put(`${pathOf(at)}/config`, { tags: wanted.sort().join(";") }, about);
 }
 
 function notOff(at: GuestAt, seconds: number): PveError {

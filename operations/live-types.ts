@@ -134,5 +134,8 @@ export interface LiveDrill {
   reason?: string;
 }
 
+/** Tag of an old side that must not run: it has data of its own, or may have. */
+export const DIVERGED_TAG = "coldspare-diverged";
+
 /** Tag of the standby that a failover has started: whoever looks at the interface, and the way back, know it by that. */
 export const ACTIVE_TAG = "coldspare-active";

@@ -6,22 +6,20 @@ import { isOn } from "../providers/replication-health";
 import { findStandbys, normalTags } from "../providers/standby-inspect";
 import { hypervisors, type Operator } from "./context";
 import { type ApiAnswer, askApi, askSsh, patiently, type SshAnswer, unreadable } from "./live-servers";
-import type {
-  LiveDrill,
-  LiveGuest,
-  LiveJob,
-  LiveServer,
-  LiveSite,
-  LiveStandby,
-  RunningGuest,
-  Seat,
+import {
+  DIVERGED_TAG,
+  type LiveDrill,
+  type LiveGuest,
+  type LiveJob,
+  type LiveServer,
+  type LiveSite,
+  type LiveStandby,
+  type RunningGuest,
+  type Seat,
 } from "./live-types";
 import { agreed, NOBODY, readVoters, recordsOf, type VoterReadings, type VoterRecord } from "./voters";
 
 export type * from "./live-types";
-
-/** Tag of an old side that must not run: it has data of its own, or may have. */
-export const DIVERGED_TAG = "coldspare-diverged";
 
 interface Answers {
   api: Record<string, ApiAnswer>;

@@ -1,15 +1,12 @@
 /** Switching a whole site off and on, in order: what `power-order` prints, done. */
-import { PveError } from "../providers/pve/errors";
 import type { Operator } from "./context";
 import type { LiveSite } from "./live-types";
 import type { SitePowerPlan } from "./plan-site-power";
 import { downSteps } from "./power-down-steps";
 import { upSteps } from "./power-up-steps";
+import { privilegesOn } from "./privileges";
 import { type Begun, runOperation } from "./run-operation";
 import { SomeFailed, type Step } from "./steps";
-
-export type * from "./plan-site-power";
-export { planSiteDown, planSiteUp, seatsNow } from "./plan-site-power";
 
 /** The steps of either way. */
 export function sitePowerSteps(operator: Operator, plan: SitePowerPlan): Step[] {
@@ -41,22 +38,11 @@ export async function runSitePower(operator: Operator, begun: Begun, steps: read
 /** Hypervisors that this token may not switch off. One that could not be asked is not among them. */
 export async function mayNotSwitchOff(operator: Operator, { servers }: LiveSite): Promise<string[]> {
   const asked = Object.values(servers).filter(({ hypervisor, api }) => hypervisor && api === "up");
-  const lacking = await Promise.all(asked.map(async ({ name }) => ((await mayNot(operator, name)) ? [name] : [])));
+  const lacking = await Promise.all(
+    asked.map(async ({ name }) => {
+      const held = await privilegesOn(operator.pveAt(name) ?? operator.pve, `/nodes/${name}`);
+      return held === undefined || held.has("Sys.PowerMgmt") ? [] : [name];
+    }),
+  );
   return lacking.flat();
-}
-
-async function mayNot(operator: Operator, server: string): Promise<boolean> {
-  const path = `/nodes/${server}`;
-  try {
-    const granted = await (operator.pveAt(server) ?? operator.pve).get<Record<string, Record<string, unknown>>>(
-      "/access/permissions",
-      { path },
-    );
-    // Proxmox VE answers for the path itself, with what it inherits.
-    const held = granted[path] ?? { ...granted["/"], ...granted["/nodes"] };
-    return !Object.hasOwn(held, "Sys.PowerMgmt");
-  } catch (error) {
-    if (error instanceof PveError) return false;
-    throw error;
-  }
 }

@@ -2,7 +2,7 @@
 import { ClaimLost } from "./claims";
 import type { Operator } from "./context";
 import type { Operation, OperationHistory } from "./journal";
-import { type RunOptions, runSteps, type Step, StepFailed } from "./steps";
+import { type RunOptions, runSteps, SomeFailed, type Step, StepFailed } from "./steps";
 import { claimText, readVoters, recordsOf } from "./voters";
 
 /** Open operations of the site: the one that this command goes on with, and the others. */
@@ -80,8 +80,9 @@ export async function runOperation(
   try {
     await runSteps(operator, operation, steps, { ...options, done });
   } catch (error) {
-    const lost = error instanceof StepFailed && error.cause instanceof ClaimLost && error.cause.harmless;
-    if (lost && done.size === 0) {
+    // Where only some parts failed, the others were done: that is something to go on with.
+    const isWhole = error instanceof StepFailed && !(error instanceof SomeFailed);
+    if (isWhole && error.cause instanceof ClaimLost && error.cause.harmless && done.size === 0) {
       error.closed = true;
       await operator.journal.write(operation, {
         event: "closed",

@@ -1,18 +1,5 @@
 /** The status in the text format of Prometheus: for the textfile collector of node_exporter. Pure. */
-import type { GuestState, GuestStatus, ServerStatus, SiteStatus } from "./status";
-
-const GUEST_STATES: readonly GuestState[] = [
-  "ready",
-  "stale",
-  "refreshing",
-  "failing-over",
-  "failed-over",
-  "failing-back",
-  "diverged",
-  "no-spare",
-  "unknown",
-];
-const SERVER_STATES: readonly ServerStatus["state"][] = ["up", "partly", "down", "unknown"];
+import { GUEST_STATES, type GuestStatus, SERVER_STATES, type SiteStatus } from "./status";
 
 type Labels = Record<string, string>;
 interface Sample {

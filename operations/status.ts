@@ -15,16 +15,18 @@ import { NOBODY, operationOf } from "./voters";
  * - `no-spare`: only one side exists
  * - `unknown`: nobody can say for sure which side is active, or two sides run
  */
-export type GuestState =
-  | "ready"
-  | "stale"
-  | "refreshing"
-  | "failing-over"
-  | "failed-over"
-  | "failing-back"
-  | "diverged"
-  | "no-spare"
-  | "unknown";
+export const GUEST_STATES = [
+  "ready",
+  "stale",
+  "refreshing",
+  "failing-over",
+  "failed-over",
+  "failing-back",
+  "diverged",
+  "no-spare",
+  "unknown",
+] as const;
+export type GuestState = (typeof GUEST_STATES)[number];
 
 export interface GuestStatus {
   name: string;
@@ -53,11 +55,13 @@ export interface GuestStatus {
   problems: string[];
 }
 
+export const SERVER_STATES = ["up", "partly", "down", "unknown"] as const;
+
 export interface ServerStatus {
   name: string;
   roles: string[];
   /** `partly`: one of its two ways (API, SSH) does not answer. `down`: neither does. */
-  state: "up" | "partly" | "down" | "unknown";
+  state: (typeof SERVER_STATES)[number];
   quorate?: boolean;
   /** What the other hypervisors say of it. */
   seenByOthers?: boolean;

@@ -9,9 +9,8 @@ import { Memory, type Return } from "./failback-moves";
 import type { ReturnGuest } from "./failback-plan";
 import { commandsStep } from "./failback-surroundings";
 import { takeConfig } from "./failover-guest";
-import { configOf, runs, setTag, start, stopHard } from "./guest-power";
+import { configOf, runs, setTag, start, stopHard, takeMarksOff } from "./guest-power";
 import type { Operation } from "./journal";
-import { DIVERGED_TAG } from "./live";
 import { ACTIVE_TAG } from "./live-types";
 import { mapNetworks } from "./network-change";
 import type { UndoMove, UndoPlan } from "./plan-undo";
@@ -236,16 +235,8 @@ function tidyStep(operator: Operator, guest: ManifestGuest, move: UndoMove): Ste
     title: `take the marks of the switch off ${guest.name}`,
     optional: true,
     async run() {
-      const at = home(move);
-      await setTag(operator, at, DIVERGED_TAG, false);
       if (move.method === "restore") await setTag(operator, away(move), ACTIVE_TAG, false);
-      const config = await configOf(operator, at);
-      const atBoot = guest.boot.atHostBoot;
-      if (config !== undefined && (Number(config.onboot ?? 0) === 1) !== atBoot) {
-        const pve = operator.pveAt(at.server) ?? operator.pve;
-        await pve.put(`/nodes/${at.server}/${at.kind}/${at.vmid}/config`, { onboot: atBoot }, { guest: guest.name });
-      }
-      await operator.ssh.run(move.primary, ["rm", "-f", `/var/lib/coldspare/diverged/${guest.name}`]);
+      await takeMarksOff(operator, home(move));
     },
   };
 }

@@ -279,7 +279,7 @@ class Run {
     this.tell([
       "",
       ...(moved.length > 0 ? [paint("green", `done: ${guests}`)] : []),
-      ...[...taken.values()].map((text) => paint("yellow", text)),
+      ...[...taken.values()].map(({ text }) => paint("yellow", text)),
       ...(taken.size > 0
         ? ["`coldspare status` shows them; with --planned a server that is alive can be emptied"]
         : []),
@@ -289,7 +289,7 @@ class Run {
   }
 
   private noteTaken(taken: Taken): void {
-    if (taken.size > 0) this.report!.taken = Object.fromEntries(taken);
+    if (taken.size > 0) this.report!.taken = Object.fromEntries([...taken].map(([guest, { text }]) => [guest, text]));
   }
 
   private tell(lines: readonly string[]): void {

@@ -2,15 +2,8 @@
 import type { Operator } from "../../operations/context";
 import type { OperationHistory } from "../../operations/journal";
 import { readLive } from "../../operations/live";
-import {
-  mayNotSwitchOff,
-  type PlannedSitePower,
-  planSiteDown,
-  planSiteUp,
-  runSitePower,
-  type SitePowerPlan,
-  sitePowerSteps,
-} from "../../operations/power-order-run";
+import { type PlannedSitePower, planSiteDown, planSiteUp, type SitePowerPlan } from "../../operations/plan-site-power";
+import { mayNotSwitchOff, runSitePower, sitePowerSteps } from "../../operations/power-order-run";
 import { begin, openOperations } from "../../operations/run-operation";
 import { Interrupted, SomeFailed, StepFailed } from "../../operations/steps";
 import type { Finding } from "../../planning";

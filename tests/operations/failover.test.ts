@@ -172,7 +172,7 @@ describe("failover of a dead server", () => {
     for (const voter of ["srv1", "backup-1"])
       Object.assign(site.votes.get(voter)!.get("sql-erp")!, { epoch: 9, server: "srv2", by: "ben" });
     const { taken } = await command(site);
-    expect([...taken.values()]).toEqual(["sql-erp was given to srv2 by ben"]);
+    expect([...taken.values()]).toEqual([{ text: "sql-erp was given to srv2 by ben", home: false }]);
     expect(site.running()).toEqual(["110 on srv1", "111 on srv1", "114 on srv1", "9112 on srv1"]);
   });
 

@@ -1,14 +1,8 @@
 /** `coldspare shutdown` and `coldspare start` when not everything answers: nothing is left out unsaid, and the rest goes on. */
 import type { Operator } from "../../operations/context";
 import { readLive } from "../../operations/live";
-import {
-  mayNotSwitchOff,
-  planSiteDown,
-  planSiteUp,
-  runSitePower,
-  type SitePowerPlan,
-  sitePowerSteps,
-} from "../../operations/power-order-run";
+import { planSiteDown, planSiteUp, type SitePowerPlan } from "../../operations/plan-site-power";
+import { mayNotSwitchOff, runSitePower, sitePowerSteps } from "../../operations/power-order-run";
 import { begin } from "../../operations/run-operation";
 import type { SomeFailed } from "../../operations/steps";
 import type { PveClient } from "../../providers/pve/client";

@@ -1,5 +1,6 @@
 import { readLive } from "../../operations/live";
-import { planSiteDown, planSiteUp, sitePowerSteps } from "../../operations/power-order-run";
+import { planSiteDown, planSiteUp } from "../../operations/plan-site-power";
+import { sitePowerSteps } from "../../operations/power-order-run";
 import { runSteps } from "../../operations/steps";
 import { APP, ReturnSite, SQL } from "./return-site";
 
