@@ -11,7 +11,16 @@ import type {
   SitePlan,
   SiteSpecInput,
 } from "../planning";
-import { idsOf, parseSite, planSite, type SiteReport, siteManifest, siteReport } from "../planning";
+import {
+  idsOf,
+  parseSite,
+  planSite,
+  policyGuests,
+  policyStorage,
+  type SiteReport,
+  siteManifest,
+  siteReport,
+} from "../planning";
 import { ServerGuard } from "../providers/server-guard";
 import { Container } from "./container";
 import type { GuestComponentArgs } from "./guest-component";
@@ -179,7 +188,7 @@ export class Site extends pulumi.ComponentResource {
     return mapValues(this.plan.spec.backups, (name, policy) => {
       const inputs: proxmoxve.backup.JobArgs = {
         resourceId: `${site}-${name}`,
-        storage: policy.storage,
+        storage: policyStorage(this.plan.spec.targets, policy) ?? name,
         schedule: policy.schedule,
         mode: policy.mode,
         compress: "zstd",
@@ -237,7 +246,8 @@ function secretValue(args: SiteArgs, guest: string, secret: string): pulumi.Inpu
 
 function backedUp(policy: BackupPolicySpec, guests: Record<string, GuestPlan>): GuestPlan[] {
   const all = Object.values(guests);
-  const wanted = policy.guests === "all" ? all : all.filter((guest) => policy.guests.includes(guest.name));
+  const names = policyGuests(all, policy);
+  const wanted = all.filter(({ name }) => names.includes(name));
   return wanted.sort((a, b) => a.id - b.id);
 }
 

@@ -12,6 +12,10 @@
  */
 
 export { type GuestSurroundings, type ImageSpecInput, planGuestAlone } from "./alone";
+export type * from "./backup/manifest";
+export type * from "./backup/plan";
+export * from "./backup/schema";
+export * from "./backup/subjects";
 export {
   CALENDAR_EXAMPLES,
   type CalendarEvent,

@@ -1,4 +1,5 @@
 /** What the loss of each server means: who starts elsewhere, who stays off, what lapses, and the votes that are left. */
+import { offlineMedia, policyStorage } from "./backup/subjects";
 import { afterLoss, liesOn } from "./capacity";
 import type { Context, Placed } from "./context";
 import type { GuestPlan, LossPlan, QuorumPlan } from "./plan";
@@ -68,13 +69,17 @@ export function lapses(context: Context, server: string): string[] {
 
   const exported = Object.entries(spec.storages).filter(([, storage]) => storage.server === server);
   const storages = new Set(exported.map(([id]) => id));
-  for (const [name, policy] of Object.entries(spec.backups))
-    if (storages.has(policy.storage))
+  const used = new Set<string>();
+  for (const [name, policy] of Object.entries(spec.backups)) {
+    const storage = policyStorage(spec.targets, policy);
+    if (storage === undefined) continue;
+    used.add(storage);
+    if (storages.has(storage))
       gone.push(
-        `backups '${name}' of ${list(guestsOf(context, policy)) || "no guest"} stop: ${policy.storage} is on ${server}`,
+        `backups '${name}' of ${list(guestsOf(context, policy)) || "no guest"} stop: ${storage} is on ${server}`,
       );
-  for (const id of storages)
-    if (!Object.values(spec.backups).some((policy) => policy.storage === id)) gone.push(`storage ${id} is away`);
+  }
+  for (const id of storages) if (!used.has(id)) gone.push(`storage ${id} is away`);
 
   const withSpare = context.guests.filter(({ standbyServer }) => standbyServer !== undefined);
   for (const { name, spec: guest } of withSpare) {
@@ -95,7 +100,7 @@ export function lapses(context: Context, server: string): string[] {
 
   if (spec.site.cluster !== undefined && witnessesOf(context)[0] === server)
     gone.push(`the vote of the witness: the cluster stands on the votes of ${list(context.hypervisors)}`);
-  for (const [name, target] of Object.entries(spec.targets))
+  for (const [name, target] of offlineMedia(spec.targets))
     if (target.on === server)
       gone.push(`off-line medium '${name}' is neither written nor swapped: it is attached to ${server}`);
     else if (storages.has(target.copies))

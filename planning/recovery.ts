@@ -1,4 +1,5 @@
 /** Recovery points from schedules and transfer times, recovery times from boot order, delays and boot times. */
+import { policyStorage } from "./backup/subjects";
 import { type CalendarEvent, longestGapSeconds, parseCalendarEvent } from "./calendar";
 import { afterLoss } from "./capacity";
 import type { Context, Placed } from "./context";
@@ -122,7 +123,8 @@ export function backupRuns(context: Context, guest: Placed, storage: string | un
   for (const policy of Object.values(context.spec.backups)) {
     const event = eventOf(policy.schedule);
     const covered = guestsOf(context, policy);
-    if (policy.storage !== storage || event === undefined || !covered.includes(guest.name)) continue;
+    if (policyStorage(context.spec.targets, policy) !== storage || event === undefined || !covered.includes(guest.name))
+      continue;
     runs.push({ event, seconds: jobSeconds(context, policy) });
   }
   return runs;

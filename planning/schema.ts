@@ -3,6 +3,7 @@
  * secrets appear by name only. Sizes are GiB (2^30 bytes), times are seconds unless a key says otherwise.
  */
 import { z } from "zod";
+import { backupPolicy, mail, target } from "./backup/schema";
 import { duration, gib, name, storageId } from "./schema-basics";
 import { drill, group, guestCommand, lease, power, probe, reIpRule } from "./schema-recovery";
 
@@ -246,32 +247,6 @@ export const container = z.strictObject({
 
 export const guest = z.discriminatedUnion("kind", [virtualMachine, container]);
 
-export const backupPolicy = z.strictObject({
-  storage: storageId,
-  schedule: z.string().describe("Proxmox VE calendar event"),
-  guests: z.union([z.literal("all"), z.array(name)]).default("all"),
-  mode: z.enum(["snapshot", "suspend", "stop"]).default("snapshot"),
-  keep: z
-    .strictObject({
-      last: z.int().nonnegative().optional(),
-      daily: z.int().nonnegative().optional(),
-      weekly: z.int().nonnegative().optional(),
-      monthly: z.int().nonnegative().optional(),
-      yearly: z.int().nonnegative().optional(),
-    })
-    .default({ last: 3 }),
-  compressionRatio: z.number().gt(0).max(1).default(0.6).describe("Size of a backup over the used size"),
-});
-
-export const offlineMedium = z.strictObject({
-  kind: z.literal("offline-medium"),
-  on: name.describe("The server it is attached to while it is online"),
-  copies: storageId.describe("The storage whose content it holds"),
-  sizeGiB: gib,
-  sets: z.int().min(2).default(2).describe("Media in the rotation: one attached, the others on the shelf"),
-  swapEvery: duration.describe("How often the attached medium goes to the shelf"),
-});
-
 export const device = z.strictObject({
   kind: z.enum(["router", "switch", "access-point", "internet", "ups", "printer", "other"]),
   description: z.string().optional(),
@@ -292,6 +267,7 @@ export const policies = z.strictObject({
   allowShedding: z.boolean().default(false).describe("After a loss, sheddable guests may stay off by priority"),
   linkMbps: z.number().positive().default(1000).describe("Network between the servers, in Mbit/s"),
   restoreMBps: z.number().positive().default(80).describe("Restore from the backup storage, in MB/s"),
+  mail: mail.optional().describe("Whom the servers tell when a copy fails"),
   confirmSeconds: z.int().nonnegative().default(300).describe("From the loss until a person has confirmed and started"),
 });
 
@@ -300,6 +276,7 @@ export const siteSpec = z.strictObject({
     name,
     description: z.string().optional(),
     domain: z.string().optional(),
+    timeZone: z.string().default("UTC").describe("IANA name, for example Europe/Berlin: schedules are meant in it"),
     cluster: name
       .max(15)
       .optional()
@@ -318,7 +295,7 @@ export const siteSpec = z.strictObject({
   images: z.record(name, image).default({}),
   guests: z.record(name, guest).default({}),
   backups: z.record(name, backupPolicy).default({}),
-  targets: z.record(name, offlineMedium).default({}),
+  targets: z.record(name, target).default({}),
   devices: z.record(name, device).default({}),
   groups: z.record(name, group).default({}).describe("Application groups; a guest is in one at most"),
   drills: z.record(name, drill).default({}),
@@ -343,7 +320,7 @@ export type ContainerSpec = z.output<typeof container>;
 export type ContainerSpecInput = z.input<typeof container>;
 export type DiskSpec = z.output<typeof disk>;
 export type ColdReplicaSpec = z.output<typeof coldReplica>;
-export type BackupPolicySpec = z.output<typeof backupPolicy>;
+export type { BackupPolicySpec } from "./backup/schema";
 export type DeviceSpec = z.output<typeof device>;
 export type Duty = z.output<typeof duty>;
 export type Side = z.output<typeof side>;

@@ -1,4 +1,6 @@
 /** Everything at the site is gone at once: what is left is on the medium that lay on the shelf. */
+import type { OfflineMediumSpec } from "./backup/schema";
+import { offlineMedia, policyStorage } from "./backup/subjects";
 import { longestGapSeconds } from "./calendar";
 import type { Context } from "./context";
 import type { SitePlan } from "./plan";
@@ -8,9 +10,11 @@ import { byName, formatDuration, list, parseDuration } from "./units";
 
 /** What the newest off-line medium holds, and how old it is at worst. */
 export function planSiteLoss(context: Context): SitePlan["siteLoss"] {
-  const media = Object.entries(context.spec.targets)
+  const media = offlineMedia(context.spec.targets)
     .map(([name, target]) => {
-      const policies = Object.values(context.spec.backups).filter(({ storage }) => storage === target.copies);
+      const policies = Object.values(context.spec.backups).filter(
+        (policy) => policyStorage(context.spec.targets, policy) === target.copies,
+      );
       const covered = new Set(policies.flatMap((policy) => guestsOf(context, policy)));
       // A guest is as old as the policy that comes round last leaves it.
       const gaps = [...covered].map((guest) =>
@@ -20,7 +24,7 @@ export function planSiteLoss(context: Context): SitePlan["siteLoss"] {
             .map((policy) => gapOf(policy.schedule) + jobSeconds(context, policy)),
         ),
       );
-      const swapSeconds = parseDuration(target.swapEvery);
+      const swapSeconds = parseDuration(swapEveryOf(target));
       const gapSeconds = gaps.length === 0 ? Number.POSITIVE_INFINITY : Math.max(...gaps);
       return { name, target, swapSeconds, gapSeconds, covered, worst: swapSeconds + gapSeconds };
     })
@@ -35,17 +39,21 @@ export function planSiteLoss(context: Context): SitePlan["siteLoss"] {
           : `If everything at this site is lost at once, nothing is left: no backup reaches off-line medium '${best.name}'.`,
     };
   const missing = context.guests.map(({ name }) => name).filter((name) => !best.covered.has(name));
-  const { copies, on, sets, swapEvery } = best.target;
+  const { copies, on, sets } = best.target;
   return {
     medium: best.name,
     worstCaseLossSeconds: best.worst,
     text:
       `If everything at this site is lost at once, off-line medium '${best.name}' is left: at worst ` +
-      `${formatDuration(best.worst)} old (swapped every ${swapEvery}, and up to ${formatDuration(best.gapSeconds)} from ` +
+      `${formatDuration(best.worst)} old (swapped every ${swapEveryOf(best.target)}, and up to ${formatDuration(best.gapSeconds)} from ` +
       `the start of a backup to the end of the next one on ${copies}, if each is copied to the medium at once). Of its ${sets} sets the one attached to ${on} burns too, and the others survive only ` +
       `where they are kept away from the site.` +
       (missing.length === 0 ? "" : ` Not on it, and lost for good: ${list(missing)}.`),
   };
+}
+
+function swapEveryOf({ swapEvery }: OfflineMediumSpec): string {
+  return swapEvery ?? "1w";
 }
 
 function gapOf(schedule: string): number {

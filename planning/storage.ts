@@ -1,10 +1,14 @@
 /** Demand on every storage pool: primaries, replicas, backups and images; bytes behind an export are counted once. */
+import { policyGuests, policyStorage } from "./backup/subjects";
 import type { Context } from "./context";
 import type { StorageUsage } from "./plan";
 import type { BackupPolicySpec, GuestSpec, SharedStorageSpec } from "./schema";
 import { byName, sum } from "./units";
 
 type Kind = "primaryGiB" | "replicaGiB" | "backupGiB" | "imageGiB";
+
+/** Size of a full backup over the used size, where nothing else is known. */
+const MIXED_COMPRESSION = 0.6;
 
 /** What lies on a guest's disks. */
 export function usedGiB(guest: GuestSpec): number {
@@ -13,14 +17,19 @@ export function usedGiB(guest: GuestSpec): number {
 
 /** Backups of one guest that a policy keeps; undefined: all of them, for ever. */
 export function keptCopies(keep: BackupPolicySpec["keep"]): number | undefined {
-  const total = (keep.last ?? 0) + (keep.daily ?? 0) + (keep.weekly ?? 0) + (keep.monthly ?? 0) + (keep.yearly ?? 0);
+  const total =
+    (keep.last ?? 0) +
+    (keep.hourly ?? 0) +
+    (keep.daily ?? 0) +
+    (keep.weekly ?? 0) +
+    (keep.monthly ?? 0) +
+    (keep.yearly ?? 0);
   return total === 0 ? undefined : total;
 }
 
 /** Names of the guests that a policy backs up. */
 export function guestsOf(context: Context, policy: BackupPolicySpec): string[] {
-  const all = context.guests.map(({ name }) => name);
-  return policy.guests === "all" ? all : all.filter((name) => policy.guests.includes(name));
+  return policyGuests(context.guests, policy);
 }
 
 /** Names of the servers that need an image: those where a guest is made from it, now or after a switch. */
@@ -125,11 +134,13 @@ function bookBackups(context: Context, book: (server: string, storage: string, k
   const demand = new Map<string, { server: string; storage: string; gib: number }>();
   for (const policy of Object.values(context.spec.backups)) {
     const covered = guestsOf(context, policy);
+    const storage = policyStorage(context.spec.targets, policy);
+    if (storage === undefined) continue;
     for (const { name, spec, primary } of context.guests) {
       if (!covered.includes(name)) continue;
-      const gib = usedGiB(spec) * policy.compressionRatio * ((keptCopies(policy.keep) ?? 1) + 1);
-      const slot = `${name}/${policy.storage}`;
-      if (gib > (demand.get(slot)?.gib ?? 0)) demand.set(slot, { server: primary, storage: policy.storage, gib });
+      const gib = usedGiB(spec) * (policy.compressionRatio ?? MIXED_COMPRESSION) * ((keptCopies(policy.keep) ?? 1) + 1);
+      const slot = `${name}/${storage}`;
+      if (gib > (demand.get(slot)?.gib ?? 0)) demand.set(slot, { server: primary, storage, gib });
     }
   }
   for (const { server, storage, gib } of demand.values()) book(server, storage, "backupGiB", gib);

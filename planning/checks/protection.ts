@@ -1,4 +1,5 @@
 /** Spares, backups and media: what is protected, and by what. */
+import { namedGuests, offlineMedia, policyStorage, policyTarget } from "../backup/subjects";
 import { type Context, own, type Placed, sorted } from "../context";
 import { nearest } from "../nearest";
 import type { SitePlan } from "../plan";
@@ -89,26 +90,29 @@ function checkRole(context: Context, { name, spec }: Placed): void {
 }
 
 function checkPolicy(context: Context, name: string, policy: BackupPolicySpec): void {
-  const path = `backups.${name}.storage`;
+  const path = `backups.${name}.${policy.target === undefined ? "storage" : "target"}`;
+  const storage = policyStorage(context.spec.targets, policy);
   const known = context.guests.map((guest) => guest.name);
-  if (policy.guests !== "all")
-    for (const wrong of policy.guests.filter((guest) => !known.includes(guest)))
-      context.add(
-        "GUEST-UNKNOWN",
-        `backups.${name}.guests`,
-        `Backup policy ${name} names guest '${wrong}', which does not exist.`,
-        `Did you mean ${nearest(wrong, known) ?? (list(known, "or") || "another one")}? Correct or remove '${wrong}'.`,
-      );
+  for (const wrong of namedGuests(policy).filter((guest) => !known.includes(guest)))
+    context.add(
+      "GUEST-UNKNOWN",
+      `backups.${name}.guests`,
+      `Backup policy ${name} names guest '${wrong}', which does not exist.`,
+      `Did you mean ${nearest(wrong, known) ?? (list(known, "or") || "another one")}? Correct or remove '${wrong}'.`,
+    );
   if (keptCopies(policy.keep) === undefined)
     context.add(
       "BACKUP-KEEPS-ALL",
       `backups.${name}.keep`,
-      `Backup policy ${name} keeps every backup until ${policy.storage} is full.`,
+      `Backup policy ${name} keeps every backup until ${storage ?? policy.target} is full.`,
       `Set backups.${name}.keep, for example { daily: 7, weekly: 4 }.`,
     );
+  // A Proxmox Backup Server's entry comes with its target, on every hypervisor.
+  const target = policyTarget(context.spec.targets, policy);
+  if (storage === undefined || target?.spec?.kind === "pbs") return;
   const guests = context.guests.filter((guest) => guestsOf(context, policy).includes(guest.name));
   const primaries = new Set(guests.map(({ primary }) => primary));
-  const use = { storage: policy.storage, content: "backup", path, what: `Backup policy ${name}` } as const;
+  const use = { storage, content: "backup", path, what: `Backup policy ${name}` } as const;
   for (const server of [...primaries].sort(byName)) checkStorage(context, { ...use, server, side: "primary" });
   const spares = new Set(guests.flatMap(({ spare }) => (spare === undefined || primaries.has(spare) ? [] : [spare])));
   for (const server of [...spares].sort(byName)) checkStorage(context, { ...use, server, side: "spare" });
@@ -117,15 +121,17 @@ function checkPolicy(context: Context, name: string, policy: BackupPolicySpec): 
 function checkClashes(context: Context): void {
   const policies = sorted(context.spec.backups);
   const numbers = ({ keep }: BackupPolicySpec) =>
-    (["last", "daily", "weekly", "monthly", "yearly"] as const).map((key) => keep[key] ?? 0).join();
+    (["last", "hourly", "daily", "weekly", "monthly", "yearly"] as const).map((key) => keep[key] ?? 0).join();
   for (const [index, [name, policy]] of policies.entries())
     for (const [otherName, other] of policies.slice(0, index)) {
       const both = guestsOf(context, policy).filter((guest) => guestsOf(context, other).includes(guest));
-      if (policy.storage !== other.storage || both.length === 0 || numbers(policy) === numbers(other)) continue;
+      const storage = policyStorage(context.spec.targets, policy);
+      const isSame = storage !== undefined && storage === policyStorage(context.spec.targets, other);
+      if (!isSame || both.length === 0 || numbers(policy) === numbers(other)) continue;
       context.add(
         "BACKUP-RETENTION-CLASH",
         `backups.${name}.keep`,
-        `Policies ${otherName} and ${name} both write ${list(both)} to ${policy.storage}, and each run prunes what the other one keeps.`,
+        `Policies ${otherName} and ${name} both write ${list(both)} to ${storage}, and each run prunes what the other one keeps.`,
         `Give both the same keep, or different storages.`,
       );
     }
@@ -148,7 +154,7 @@ function checkLocation(context: Context, id: string): void {
 }
 
 function checkMedia(context: Context, plan: SitePlan): void {
-  const targets = sorted(context.spec.targets);
+  const targets = offlineMedia(context.spec.targets);
   if (targets.length === 0 && context.guests.length > 0)
     context.add(
       "OFFLINE-MEDIUM-NONE",

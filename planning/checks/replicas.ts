@@ -1,4 +1,5 @@
 /** What each way to make a cold replica needs. */
+import { policyStorage } from "../backup/subjects";
 import { type Context, own, type Placed } from "../context";
 import { nearest } from "../nearest";
 import type { ColdReplicaSpec } from "../schema";
@@ -106,7 +107,7 @@ function checkRestore(context: Context, guest: Placed, replica: ColdReplicaSpec)
       `Add 'backup' to storages.${id}.content.`,
     );
   const covered = Object.values(context.spec.backups).some(
-    (policy) => policy.storage === id && guestsOf(context, policy).includes(name),
+    (policy) => policyStorage(context.spec.targets, policy) === id && guestsOf(context, policy).includes(name),
   );
   if (storage !== undefined && !covered)
     context.add(

@@ -189,6 +189,10 @@ export interface OraclePool {
 }
 
 /** Everything that lies on one pool, asked item by item: does this lie here? */
+function takes({ guests = "all" }: SiteSpec["backups"][string], name: string): boolean {
+  return guests === "all" || (Array.isArray(guests) && guests.includes(name));
+}
+
 export function poolOracle(spec: SiteSpec, server: string, storage: string): OraclePool {
   const pool: OraclePool = { primaryGiB: 0, replicaGiB: 0, backupGiB: 0, imageGiB: 0 };
   const mounters = (id: string) =>
@@ -222,14 +226,14 @@ export function poolOracle(spec: SiteSpec, server: string, storage: string): Ora
         if (on !== undefined && here(on, spec.images[guest.image]!.storage))
           imageOn.add(places(on, spec.images[guest.image]!.storage)[0]!);
     // Policies that write to one storage prune one another's backups; those on different storages do not.
-    for (const id of new Set(Object.values(spec.backups).map((policy) => policy.storage))) {
+    for (const id of new Set(Object.values(spec.backups).map((policy) => policy.storage!))) {
       if (!here(guest.on, id)) continue;
       const sizes = Object.values(spec.backups)
-        .filter((policy) => policy.storage === id && (policy.guests === "all" || policy.guests.includes(name)))
+        .filter((policy) => policy.storage === id && takes(policy, name))
         .map((policy) => {
           let kept = 0;
           for (const count of Object.values(policy.keep)) kept += count ?? 0;
-          return used(name) * policy.compressionRatio * ((kept === 0 ? 1 : kept) + 1);
+          return used(name) * (policy.compressionRatio ?? 0.6) * ((kept === 0 ? 1 : kept) + 1);
         });
       pool.backupGiB += Math.max(0, ...sizes);
     }
