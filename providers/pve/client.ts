@@ -1,9 +1,11 @@
 /** Client of the Proxmox VE API: API token, verified TLS, several endpoints, retries, tasks. */
-import { type Answer, type BrokenCall, Connection } from "./connection";
+import { type Answer, type BrokenCall, Connection } from "../http/connection";
+import type { CallError } from "../http/errors";
+import { backoffSeconds, type RetryPolicy, sleep } from "../http/retry";
+import { isUntrusted, untrusted } from "../http/tls";
 import { type CallContext, ConfigError, isLockText, PveError, UNREACHABLE } from "./errors";
-import { backoffSeconds, type RetryPolicy, sleep } from "./retry";
 import { type TaskOptions, waitForTask } from "./tasks";
-import { isUntrusted, untrusted } from "./tls";
+import { PVE_TRUST } from "./trust";
 
 /** Arguments of {@link PveClient}. */
 export interface PveClientOptions {
@@ -77,7 +79,14 @@ export class PveClient {
       const fingerprint = options.fingerprints?.[server] ?? options.fingerprint;
       this.#connections.set(
         server,
-        new Connection({ server, url, ca: options.ca, fingerprint, connectSeconds: options.connectSeconds ?? 5 }),
+        new Connection({
+          server,
+          url,
+          ca: options.ca,
+          fingerprint,
+          connectSeconds: options.connectSeconds ?? 5,
+          advice: PVE_TRUST,
+        }),
       );
     }
     if (this.#connections.size === 0) {
@@ -183,8 +192,8 @@ export class PveClient {
   private async tryOnce<T>(
     attempt: Attempt,
     wirePath: string,
-  ): Promise<{ data: T } | { error: PveError; again: boolean }> {
-    let unreachable: PveError | undefined;
+  ): Promise<{ data: T } | { error: CallError; again: boolean }> {
+    let unreachable: CallError | undefined;
     for (const server of this.endpointsFor(attempt.path)) {
       try {
         const answer = await this.#connections.get(server)!.send({
@@ -229,7 +238,7 @@ export class PveClient {
     return { error, again: isWorthAnother(attempt.method, answer.status, reason) };
   }
 
-  private async connectionError(attempt: Attempt, server: string, broken: BrokenCall): Promise<PveError> {
+  private async connectionError(attempt: Attempt, server: string, broken: BrokenCall): Promise<CallError> {
     if (broken instanceof PveError) return broken;
     const call = `${attempt.method} ${attempt.path}`;
     if (this.#signal?.aborted) return this.cancelled(server, call, attempt.about);

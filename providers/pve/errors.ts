@@ -1,69 +1,17 @@
-/** The error that every failed call ends in, and the advice that goes with it. */
+/** Errors of Proxmox VE, with the advice that goes with them. */
+import { CallError, type CallFailure, UNREACHABLE } from "../http/errors";
 import { adviceFor } from "./advice";
 
-/** What a caller wanted, in words, so that an error can say it. */
-export interface CallContext {
-  /** Completes 'could not …', for instance `start guest 110 'sql-erp'`. Default: the call itself. */
-  doing?: string;
-  /** Name of the guest that the call is about. */
-  guest?: string;
-  /** The server that the call is about, where its path does not name one. */
-  server?: string;
-}
+export { type CallContext, ConfigError, UNREACHABLE } from "../http/errors";
 
-/** The facts of a failed call. */
-export interface PveFailure extends CallContext {
-  /** The server that failed, as the site names it. */
-  server: string;
-  /** Method and path, for instance `POST /nodes/srv2/qemu/110/status/start`. */
-  call: string;
-  /** HTTP status; 0 when no answer came; 200 when the call was taken and its task failed. */
-  status: number;
-  /** PVE's own words, or those of the connection. */
-  reason: string;
-  /** What to do; worked out from the rest when absent. */
-  fix?: string;
-  /** Last lines of the failed task's log. */
-  log?: string[];
-  /** The token's id (`user@realm!name`), which is no secret, for the commands in the advice. */
-  tokenId?: string;
-  /** Code of the connection's error, such as `ECONNREFUSED`. */
-  code?: string;
-}
+/** The facts of a failed call to Proxmox VE. */
+export type PveFailure = CallFailure;
 
-/**
- * A call to Proxmox VE that failed. The message names server, guest, call, PVE's own words and what to do:
- *
- * `srv2: could not start guest 110 'sql-erp' (POST /nodes/srv2/qemu/110/status/start): bridge 'vmbr0' does not exist. Fix: …`
- */
-export class PveError extends Error {
-  readonly server: string;
-  readonly guest: string | undefined;
-  readonly call: string;
-  readonly status: number;
-  readonly reason: string;
-  readonly fix: string;
-  readonly log: readonly string[];
-  /** Code of the connection's error, when there was one. Not called `code`: gRPC takes a field of that name for its own. */
-  readonly connection: string | undefined;
-
+/** A call to Proxmox VE that failed. */
+export class PveError extends CallError {
   constructor(failure: PveFailure) {
-    const reason = failure.reason.trim().replace(/\.$/, "");
-    const fix = failure.fix ?? adviceFor({ ...failure, reason });
-    const log = failure.log ?? [];
-    const shownLog =
-      log.length > 0 ? `\n  last lines of the task's log:\n${log.map((line) => `    ${line}`).join("\n")}` : "";
-    const doing = failure.doing === undefined ? `complete ${failure.call}` : `${failure.doing} (${failure.call})`;
-    super(`${failure.server}: could not ${doing}: ${reason}. Fix: ${fix}${shownLog}`);
+    super(failure, adviceFor);
     this.name = "PveError";
-    this.server = failure.server;
-    this.guest = failure.guest;
-    this.call = failure.call;
-    this.status = failure.status;
-    this.reason = reason;
-    this.fix = fix;
-    this.log = log;
-    this.connection = failure.code;
   }
 
   /** The guest, volume, storage or job named in the call is not there. */
@@ -86,30 +34,9 @@ export class PveError extends Error {
   }
 }
 
-/** Codes of a connection that never came about. */
-export const UNREACHABLE: ReadonlySet<string> = new Set([
-  "ECONNREFUSED",
-  "EHOSTUNREACH",
-  "ENETUNREACH",
-  "EHOSTDOWN",
-  "ENETDOWN",
-  "ETIMEDOUT",
-  "ENOTFOUND",
-  "EAI_AGAIN",
-  "CONNECT_TIMEOUT",
-]);
-
 /** Whether PVE refused because something holds a lock. A missing quorum is reported in the same words and is none. */
 export function isLockText(text: string): boolean {
   return (
     /got lock|is locked|can't lock file|unable to acquire lock|lock.*got timeout/i.test(text) && !/quorum/i.test(text)
   );
-}
-
-/** An error in one of the inputs or settings: it never reached a server. */
-export class ConfigError extends Error {
-  constructor(message: string) {
-    super(message);
-    this.name = "ConfigError";
-  }
 }

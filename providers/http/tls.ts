@@ -4,7 +4,7 @@
  */
 import type * as https from "node:https";
 import * as tls from "node:tls";
-import { PveError } from "./errors";
+import type { CallError, CallFailure } from "./errors";
 
 /** A server's certificate as it presents itself. */
 export interface PresentedCertificate {
@@ -84,6 +84,22 @@ export interface TrustOptions {
   ca: string | undefined;
   fingerprint: string | undefined;
   connectSeconds: number;
+  advice: TrustAdvice;
+}
+
+/** What a product's own words and commands are, for the errors of a connection that is not trusted. */
+export interface TrustAdvice {
+  fail(failure: CallFailure): CallError;
+  /** How to see the certificate's fingerprint at the server's console, as a command. */
+  compare: string;
+  /** How to pin a certificate, as a command. */
+  pin(server: string, fingerprint: string): string;
+  /** How to renew the certificate, with where. */
+  renew(server: string): string;
+  /** How to trust the CA that signed it. */
+  trustCa(server: string): string;
+  /** The setting that holds the endpoint. */
+  endpointKey(server: string): string;
 }
 
 /**
@@ -92,15 +108,15 @@ export interface TrustOptions {
  * A pinned certificate is fetched, compared, and then made the only trust anchor, so that Node itself verifies every
  * connection against it, and its fingerprint is compared again on each. Its names do not matter: the pin is stronger.
  *
- * @throws PveError when the pinned fingerprint is another; the errors of the connection otherwise
+ * @throws CallError when the pinned fingerprint is another; the errors of the connection otherwise
  */
 export async function trustFor(options: TrustOptions): Promise<https.AgentOptions> {
-  const { server, url, ca, connectSeconds } = options;
+  const { url, ca, connectSeconds } = options;
   const pin = options.fingerprint === undefined ? undefined : normalFingerprint(options.fingerprint);
   // One context for all connections: reading some hundred certificates takes longer than a call.
   if (pin === undefined) return ca === undefined ? {} : withContext({ ca: [...tls.rootCertificates, ca] });
   const shown = await readCertificate(url, connectSeconds);
-  if (shown.fingerprint !== pin) throw otherCertificate(server, url, pin, shown);
+  if (shown.fingerprint !== pin) throw otherCertificate(options, pin, shown);
   return {
     // The pinned certificate is usually signed by the cluster's own CA, which is not at hand: the chain may end at the pin.
     ...withContext({ ca: [shown.pem], allowPartialTrustChain: true }),
@@ -113,24 +129,20 @@ function withContext(options: tls.SecureContextOptions): https.AgentOptions {
   return { secureContext: tls.createSecureContext(options) };
 }
 
-function otherCertificate(server: string, url: URL, pin: string, shown: PresentedCertificate): PveError {
-  return new PveError({
+function otherCertificate({ server, url, advice }: TrustOptions, pin: string, shown: PresentedCertificate): CallError {
+  return advice.fail({
     server,
     doing: `trust the server at ${url.origin}`,
     call: "TLS",
     status: 0,
     code: "PIN_MISMATCH",
     reason: `its certificate has the SHA-256 fingerprint ${shown.fingerprint}, pinned is ${pin}`,
-    fix: `${PIN_ADVICE(server, shown.fingerprint)}. If nobody renewed the certificate, somebody else answers at this address: do not go on`,
+    fix: `${pinAdvice(advice, server, shown.fingerprint)}. If nobody renewed the certificate, somebody else answers at this address: do not go on`,
   });
 }
 
-const COMPARE =
-  "`openssl x509 -in /etc/pve/local/pve-ssl.pem -noout -fingerprint -sha256` (or pveproxy-ssl.pem, if you installed one)";
-
-const PIN_ADVICE = (server: string, fingerprint: string) =>
-  `compare it on the console of ${server} with ${COMPARE} and then pin it: ` +
-  `\`pulumi config set --path 'coldspare:fingerprints.${server}' ${fingerprint}\``;
+const pinAdvice = (advice: TrustAdvice, server: string, fingerprint: string) =>
+  `compare it on the console of ${server} with ${advice.compare} and then pin it: \`${advice.pin(server, fingerprint)}\``;
 
 /** The error for a certificate that is not trusted: shows what it is and how to trust it. */
 export async function untrusted(
@@ -138,30 +150,28 @@ export async function untrusted(
   call: string,
   doing: string | undefined,
   error: NodeJS.ErrnoException,
-): Promise<PveError> {
-  const { server, url } = options;
+): Promise<CallError> {
+  const { server, url, advice } = options;
   const shown = await readCertificate(url, options.connectSeconds).catch(() => undefined);
   const base = { server, call, status: 0, code: error.code ?? "UNTRUSTED", ...(doing === undefined ? {} : { doing }) };
   if (error.code === "CERT_HAS_EXPIRED" || error.code === "CERT_NOT_YET_VALID") {
-    return new PveError({
+    return advice.fail({
       ...base,
       reason: `the certificate of ${url.origin} is not valid now (${error.message})`,
-      fix: `check the clock here and on ${server}, then renew it: \`pvecm updatecerts --force\` on ${server}`,
+      fix: `check the clock here and on ${server}, then renew it: ${advice.renew(server)}`,
     });
   }
   const fingerprint = shown?.fingerprint ?? "unknown";
   if (error.code === "ERR_TLS_CERT_ALTNAME_INVALID") {
-    return new PveError({
+    return advice.fail({
       ...base,
       reason: `the certificate of ${url.origin} is made out for other names (${shown?.names ?? "unknown"}); its SHA-256 fingerprint is ${fingerprint}`,
-      fix: `use one of those names in coldspare:endpoints, or ${PIN_ADVICE(server, fingerprint)}`,
+      fix: `use one of those names in ${advice.endpointKey(server)}, or ${pinAdvice(advice, server, fingerprint)}`,
     });
   }
-  return new PveError({
+  return advice.fail({
     ...base,
     reason: `the certificate of ${url.origin} is not trusted (${error.code}); its SHA-256 fingerprint is ${fingerprint}`,
-    fix:
-      `trust the cluster's CA: copy /etc/pve/pve-root-ca.pem from ${server} and \`pulumi config set coldspare:caFile <path>\`; ` +
-      `or ${PIN_ADVICE(server, fingerprint)}`,
+    fix: `${advice.trustCa(server)}; or ${pinAdvice(advice, server, fingerprint)}`,
   });
 }
