@@ -1,10 +1,11 @@
 /** What one server says of itself: over its API, over SSH. A server that does not answer costs no more than the patience. */
+import { type DrillResult, parseDrills, READ_DRILLS } from "../providers/drill-results";
 import type { PveClient } from "../providers/pve/client";
 import { PveError } from "../providers/pve/errors";
 import type { ClusterRow, GuestRow, ReplicationJob, ReplicationJobStatus } from "../providers/pve/types";
 import { SshError } from "../providers/ssh";
 import { NODE_PROGRAM, type Operator } from "./context";
-import type { LiveDrill, NodeAnswer, Reach } from "./live-types";
+import type { NodeAnswer, Reach } from "./live-types";
 import { keyValues } from "./voters";
 
 /** A dead server may cost so many seconds, whatever it is dead of. */
@@ -131,7 +132,7 @@ export interface SshAnswer {
   reach: Reach;
   problem?: string;
   node?: NodeAnswer;
-  drills: Record<string, LiveDrill>;
+  drills: Record<string, DrillResult>;
   /** Guests whose old side here has data of its own. */
   diverged: string[];
   /** Replication jobs that a drill has switched off while it copies here. */
@@ -146,8 +147,7 @@ echo '== history'; cat /etc/coldspare/history 2>/dev/null
 echo '== diverged'; ls /var/lib/coldspare/diverged 2>/dev/null
 echo '== paused'; ls /var/lib/coldspare/drills 2>/dev/null | sed -n 's/^paused-//p'
 echo '== snapshots'; if command -v zfs >/dev/null; then zfs list -H -t snapshot -o name 2>/dev/null | grep '@__replicate_'; fi
-echo '== drills'; for f in /var/lib/coldspare/drills/*.json; do test -f "$f" && { tr -d '\\n' <"$f"; echo; }; done
-true`;
+echo '== drills'; ${READ_DRILLS}`;
 
 export async function askSsh(operator: Operator, server: string): Promise<SshAnswer> {
   const nothing = { drills: {}, diverged: [], paused: [], snapshots: {} };
@@ -167,7 +167,7 @@ export async function askSsh(operator: Operator, server: string): Promise<SshAns
     return {
       reach: "up",
       ...missing,
-      drills: drillsIn(sections.drills ?? []),
+      drills: parseDrills(sections.drills ?? []),
       diverged: (sections.diverged ?? []).map((name) => name.replace(/\..*$/, "")),
       paused: sections.paused ?? [],
       snapshots: snapshotsIn(sections.snapshots ?? []),
@@ -210,19 +210,6 @@ export function nodeAnswer(ping: string, history: readonly string[]): NodeAnswer
       return hash === undefined ? [] : [{ generation: Number(generation), hash }];
     }),
   };
-}
-
-function drillsIn(lines: readonly string[]): Record<string, LiveDrill> {
-  const drills: Record<string, LiveDrill> = {};
-  for (const line of lines) {
-    try {
-      const { guest, ...drill } = JSON.parse(line) as LiveDrill & { guest?: unknown };
-      if (typeof guest === "string" && typeof drill.at === "string") drills[guest] = drill;
-    } catch {
-      // A result that was cut off is none.
-    }
-  }
-  return drills;
 }
 
 /** `tank/vm-113-disk-0@__replicate_113-0_1790000000__`: the oldest of a job's newest ones counts, as a run may be half done. */

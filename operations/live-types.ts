@@ -1,4 +1,5 @@
 /** What is so on the servers of a site at one moment. Plain data; times are ISO texts, sizes GiB. */
+import type { DrillResult } from "../providers/drill-results";
 import type { VoterReadings, VoterRecord } from "./voters";
 
 export interface LiveSite {
@@ -90,7 +91,7 @@ export interface LiveGuest {
   refreshing: boolean;
   /** The side that is not active has data of its own, or may have, that nobody has looked at yet. */
   diverged: boolean;
-  drill?: LiveDrill;
+  drill?: DrillResult;
 }
 
 export interface LiveJob {
@@ -123,15 +124,6 @@ export interface LiveStandby {
   /** May be started: ours, checked, whole and not locked. */
   good: boolean;
   tags: string[];
-}
-
-/** The last drill of a guest, as the servers keep it. */
-export interface LiveDrill {
-  at: string;
-  ok: boolean;
-  recoveryTimeSeconds?: number;
-  method?: string;
-  reason?: string;
 }
 
 /** Tag of an old side that must not run: it has data of its own, or may have. */

@@ -1,6 +1,7 @@
 /** Reads a site as it is now: all servers and voters at once, each by its own word. */
 import type { ManifestGuest, SiteManifest } from "../planning/manifest";
 import { idsOf } from "../planning/node-conf";
+import { newestDrill } from "../providers/drill-results";
 import { PveError } from "../providers/pve/errors";
 import { isOn } from "../providers/replication-health";
 import { findStandbys, normalTags } from "../providers/standby-inspect";
@@ -8,7 +9,6 @@ import { hypervisors, type Operator } from "./context";
 import { type ApiAnswer, askApi, askSsh, patiently, type SshAnswer, unreadable } from "./live-servers";
 import {
   DIVERGED_TAG,
-  type LiveDrill,
   type LiveGuest,
   type LiveJob,
   type LiveServer,
@@ -165,7 +165,7 @@ function liveGuest(guest: ManifestGuest, answers: Answers): LiveGuest {
   const activeSide =
     active === primary ? "primary" : active === spare ? "spare" : active === NOBODY ? "nobody" : "unknown";
   const recoveryPoint = recoveryPointOf(guest, job, standbys, runningOn);
-  const drill = newestDrill(name, answers.ssh);
+  const drill = newestDrill(Object.values(answers.ssh).map(({ drills }) => drills[name]));
   const other = activeSide === "primary" ? spare : primary;
   const tagged = seats.some((seat) => seat.server !== active && seat.tags.includes(DIVERGED_TAG));
   const noted = Object.entries(answers.ssh).some(
@@ -292,11 +292,4 @@ function recoveryPointOf(
     .filter(({ good, vmid }) => good && !running.has(vmid))
     .map(({ recoveryPoint }) => recoveryPoint!);
   return times.sort().at(-1);
-}
-
-function newestDrill(guest: string, ssh: Record<string, SshAnswer>): LiveDrill | undefined {
-  return Object.values(ssh)
-    .flatMap(({ drills }) => drills[guest] ?? [])
-    .sort((a, b) => (a.at < b.at ? -1 : 1))
-    .at(-1);
 }

@@ -14,16 +14,19 @@ import {
   siteManifest,
   unguarded,
 } from "../planning";
+import type { DrillResult } from "../providers/drill-results";
 import { accessOf } from "./access";
-import { readDeployed } from "./deployed";
-import { type LastDrill, lastDrills } from "./last-drills";
+import { type Deployed, readDeployed } from "./deployed";
+import { lastDrills } from "./last-drills";
 import { type StackSettings, secretFromConfig } from "./settings";
+import { siteSsh } from "./site-ssh";
+import { voterRecords } from "./voter-records";
 
 /** Outputs of a stack: the site's report, and the manifest that the commands read. */
 export interface SiteOutputs extends SiteReport {
   manifest: SiteManifest;
   /** The last drill of each guest that had one, as of this update; `coldspare status` tells it at any time. */
-  drills: Record<string, LastDrill>;
+  drills: Record<string, DrillResult>;
 }
 
 /**
@@ -60,13 +63,26 @@ async function planAgainstDeployed(
   spec: SiteSpec,
   findings: Finding[],
   settings: StackSettings,
-): Promise<{ site: SitePlan; endpoint: string; drills: Record<string, LastDrill> }> {
+): Promise<{ site: SitePlan; endpoint: string; drills: Record<string, DrillResult> }> {
   const first = planSite(spec, { active: settings.active });
-  const [deployed, drills] = await Promise.all([readDeployed(first, settings), lastDrills(first, settings)]);
+  const [deployed, drills] = await readServers(first, settings);
   const plan = planSite(spec, { active: settings.active, deployedDisks: deployed.disks });
   const all = [...findings, ...plan.findings, ...deployed.findings, ...guardFindings(plan, settings)];
   if (all.some((finding) => finding.severity === "error")) throw new PlanError(`Site ${spec.site.name}`, all);
   return { site: { ...plan, findings: all }, endpoint: deployed.endpoint, drills };
+}
+
+/** What is deployed, and the last drills. */
+async function readServers(plan: SitePlan, settings: StackSettings): Promise<[Deployed, Record<string, DrillResult>]> {
+  const ssh = siteSsh(plan, settings);
+  try {
+    return await Promise.all([
+      readDeployed(plan, settings, ssh && voterRecords(plan, ssh)),
+      ssh === undefined ? {} : lastDrills(plan, ssh),
+    ]);
+  } finally {
+    await ssh?.close();
+  }
 }
 
 /** Every server that keeps a record of a guest needs the guard, and a way to install it. */

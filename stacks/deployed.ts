@@ -17,7 +17,6 @@ import { ConfigError, PveError } from "../providers/pve/errors";
 import type { ClusterRow } from "../providers/pve/types";
 import { compareActiveSides, type GuestRow, type ReadRecords } from "./active-sides";
 import type { StackSettings } from "./settings";
-import { voterRecords } from "./voter-records";
 
 /** What was read. */
 export interface Deployed {
@@ -35,14 +34,10 @@ const PATIENCE_SECONDS = 5;
  * Reads what the plan is compared with. A site that cannot be reached is planned all the same, with the warning
  * `SITE-UNREACHABLE`: a preview must be possible from a train.
  *
- * @param records What the guests' voters hold; by default they are asked over SSH, where the stack says how
+ * @param records What the guests' voters hold. Default: only the hypervisors' own view is compared
  * @throws RunError for a token that is wrong or a certificate that is not trusted: every later call would fail alike
  */
-export async function readDeployed(
-  plan: SitePlan,
-  settings: StackSettings,
-  records = voterRecords(plan, settings),
-): Promise<Deployed> {
+export async function readDeployed(plan: SitePlan, settings: StackSettings, records?: ReadRecords): Promise<Deployed> {
   try {
     return await read(plan, settings, records);
   } catch (error) {

@@ -1,10 +1,15 @@
 import { planSite, type Side, type SiteSpecInput, votersOf } from "../../planning";
 import { SshError } from "../../providers/ssh";
 import { compareActiveSides, type GuestRow, type VoterRecord } from "../../stacks/active-sides";
+import { siteSsh } from "../../stacks/site-ssh";
 import { parseRecords, voterRecords } from "../../stacks/voter-records";
 import { cleanSite } from "../planning/sites";
 
 const spec = cleanSite() satisfies SiteSpecInput;
+const reach = {
+  endpoints: {},
+  ssh: { hostKeys: { one: ["ssh-ed25519 A"], two: ["ssh-ed25519 B"], vault: ["ssh-ed25519 C"] } },
+};
 const ids = planSite(spec).guests.wiki!.replica!.standbyIds!;
 const mail: GuestRow = { vmid: 101, node: "one", status: "running", tags: "coldspare" };
 const wiki: GuestRow = { vmid: 102, node: "two", status: "running", tags: "coldspare" };
@@ -120,33 +125,28 @@ describe("reading them", () => {
     const plan = planSite(spec);
     const commands: string[] = [];
     let closed = 0;
-    const read = voterRecords(
-      plan,
-      {
-        endpoints: {},
-        ssh: { hostKeys: { one: ["ssh-ed25519 A"], two: ["ssh-ed25519 B"], vault: ["ssh-ed25519 C"] } },
+    const connection = siteSsh(plan, reach, (targets) => ({
+      async run(server, argv) {
+        commands.push(`${targets[server]?.host}: ${argv.join(" ")}`);
+        if (server === "two") throw new SshError("two", "unreachable", "nobody answers", "look for it");
+        return server === "one"
+          ? { code: 127, stdout: "", stderr: "not found" }
+          : { code: 0, stdout: answer, stderr: "" };
       },
-      (targets) => ({
-        async run(server, argv) {
-          commands.push(`${targets[server]?.host}: ${argv.join(" ")}`);
-          if (server === "two") throw new SshError("two", "unreachable", "nobody answers", "look for it");
-          return server === "one"
-            ? { code: 127, stdout: "", stderr: "not found" }
-            : { code: 0, stdout: answer, stderr: "" };
-        },
-        async close() {
-          closed += 1;
-        },
-      }),
-    );
-    expect(await read?.(Object.values(plan.guests))).toEqual({ mail: [{ voter: "vault", epoch: 3, server: "two" }] });
+      async close() {
+        closed += 1;
+      },
+    }))!;
+    const found = await voterRecords(plan, connection)(Object.values(plan.guests));
+    await connection.close();
+    expect(found).toEqual({ mail: [{ voter: "vault", epoch: 3, server: "two" }] });
     const program = "/usr/local/sbin/coldspare-node serve read mail wiki";
     expect(commands.sort()).toEqual([`10.0.1.1: ${program}`, `10.0.1.2: ${program}`, `10.0.1.3: ${program}`]);
     expect(closed).toBe(1);
   });
 
   test("without host keys nobody is asked", () => {
-    expect(voterRecords(planSite(spec), { endpoints: {} })).toBeUndefined();
-    expect(voterRecords(planSite(spec), { endpoints: {}, ssh: { hostKeys: {} } })).toBeUndefined();
+    expect(siteSsh(planSite(spec), { endpoints: {} })).toBeUndefined();
+    expect(siteSsh(planSite(spec), { endpoints: {}, ssh: { hostKeys: {} } })).toBeUndefined();
   });
 });
