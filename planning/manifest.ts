@@ -3,6 +3,7 @@
  * the output `manifest` and places it on every server. Which side of a guest is active is not in it: that is asked on the
  * servers. Sizes in GiB, times in seconds.
  */
+import type { ManifestBackups } from "./backup/manifest";
 import type { GuestPlan, ServerPlan, SitePlan, SpareAddress } from "./plan";
 import { planSite } from "./plan-site";
 import type { Fencing, ReplicaMethod, ServerSpec, SiteSpec } from "./schema";
@@ -34,6 +35,8 @@ export interface SiteManifest {
   /** Application groups by name; a guest is in one at most. */
   groups: Record<string, ManifestGroup>;
   drills: Record<string, ManifestDrill>;
+  /** Absent: no target and no policy, or a manifest of an older release. */
+  backups?: ManifestBackups;
 }
 
 /** Seconds; see docs/guard.md for what each bounds. */
