@@ -7,7 +7,7 @@ import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import type { Fencing } from "../../planning";
 import { checkout } from "../../tests/engine/engine";
-import { Check, markdown, type Row, table } from "./check";
+import { Check, markdown, type Row, table } from "../check";
 import { aftermath, type Scenario } from "./scenario";
 import { scenarios } from "./scenarios";
 import { proofSite } from "./site";
@@ -89,7 +89,7 @@ async function prove(job: Job, template: Template): Promise<Row> {
   for (const figure of check.figures) say(`         ${figure}`);
   return {
     scenario: scenario.name,
-    fencing,
+    part: fencing,
     seconds: (Date.now() - started) / 1000,
     claims: check.claims,
     figures: check.figures,
@@ -101,7 +101,7 @@ function modelRows(): Row[] {
   const { exploreAll } = require("./model") as typeof import("./model");
   return exploreAll({ full: !options.quick }).map((result) => ({
     scenario: `model: ${result.name}`,
-    fencing: result.fencing,
+    part: result.fencing,
     seconds: result.seconds,
     claims: result.claims,
     figures: [`${result.states} states, ${result.transitions} transitions, ${result.replayed} answers replayed`],
@@ -151,7 +151,7 @@ function onePart(part: string): Promise<Row[]> {
         done([
           {
             scenario: part,
-            fencing: part,
+            part,
             seconds: 0,
             claims: [{ text: "it runs to its end", ok: false, seen }],
             figures: [],
@@ -185,7 +185,7 @@ async function main(): Promise<number> {
   const failed = claims.filter(({ ok }) => !ok).length;
   const verdict = `${claims.length - failed} passed, ${failed} failed`;
   if (options.write) keep(rows, atOnce);
-  say(`\n${table(rows).join("\n")}\n\n${verdict}`);
+  say(`\n${table(rows, "fencing").join("\n")}\n\n${verdict}`);
   return failed === 0 ? 0 : 1;
 }
 
@@ -210,7 +210,7 @@ function keep(rows: readonly Row[], atOnce: number): void {
   mkdirSync(dirname(file), { recursive: true });
   const before = existsSync(file) ? readFileSync(file, "utf8") : "";
   const date = new Date().toISOString().slice(0, 10);
-  const { table: lines, verdict } = markdown(rows, before, date);
+  const { table: lines, verdict } = markdown(rows, before, date, "fencing");
   writeFileSync(
     file,
     `# Proof of failover

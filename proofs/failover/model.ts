@@ -2,7 +2,7 @@
 import { replay, replayRenewals } from "../../tests/model/replay";
 import { FULL, MUTATIONS, QUICK, SLOW_MUTATIONS } from "../../tests/model/runs";
 import { counterExample, traceText, type Verified, verify } from "../../tests/model/verify";
-import type { Claim } from "./check";
+import type { Claim } from "../check";
 
 export interface ModelResult {
   name: string;

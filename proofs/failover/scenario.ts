@@ -1,7 +1,7 @@
 /** What scenarios share: the site's figures, the faults, and what must hold after every one of them. */
 import type { Fencing } from "../../planning";
 import type { EngineRun } from "../../tests/engine/engine";
-import type { Check } from "./check";
+import type { Check } from "../check";
 import { BEFORE } from "./site";
 import { type CommandRun, pause, type World } from "./world";
 

@@ -1,5 +1,5 @@
 /** Commands that die after each of their steps, two at once, and a server that returns at the worst moment. */
-import type { Check } from "./check";
+import type { Check } from "../check";
 import {
   ALL_ON_SRV1,
   AT_HOME,

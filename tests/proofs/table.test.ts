@@ -1,8 +1,8 @@
-import { markdown, type Row } from "../../proofs/failover/check";
+import { markdown, type Row } from "../../proofs/check";
 
-const row = (scenario: string, fencing: string, ...held: boolean[]): Row => ({
+const row = (scenario: string, part: string, ...held: boolean[]): Row => ({
   scenario,
-  fencing,
+  part,
   seconds: 12.4,
   claims: held.map((ok) => ({ text: "a claim", ok })),
   figures: ["failover in 7 s"],
@@ -13,6 +13,7 @@ test("a run of some scenarios renews their rows alone, and the sum is that of th
     [row("dies | returns", "confirm", true, false), row("split", "lease", true)],
     "",
     "2026-11-01",
+    "fencing",
   );
   expect(first.verdict).toBe("2 passed, 1 failed");
   expect(first.table.split("\n")[2]).toBe(
@@ -22,6 +23,7 @@ test("a run of some scenarios renews their rows alone, and the sum is that of th
     [row("dies | returns", "confirm", true, true), row("new", "power", true)],
     first.table,
     "2026-11-02",
+    "fencing",
   );
   expect(again.verdict).toBe("4 passed, 0 failed");
   expect(again.table.split("\n").slice(2)).toEqual([

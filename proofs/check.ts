@@ -1,5 +1,5 @@
 /** What a scenario claims, line by line, and the table that a sceptic can read. */
-import { painter, renderTable } from "../../cli/table";
+import { painter, renderTable } from "../cli/table";
 
 export interface Claim {
   text: string;
@@ -30,26 +30,28 @@ export class Check {
 
 export interface Row {
   scenario: string;
-  fencing: string;
+  /** What it is run with or belongs to: the way of fencing, the kind of target. */
+  part: string;
   seconds: number;
   claims: Claim[];
   figures: string[];
 }
 
-export function table(rows: readonly Row[]): string[] {
+/** @param partTitle Title of the second column. */
+export function table(rows: readonly Row[], partTitle: string): string[] {
   const columns = [
     { title: "scenario", wrap: true },
-    { title: "fencing" },
+    { title: partTitle },
     { title: "claims", align: "right" as const },
     { title: "result" },
     { title: "seconds", align: "right" as const },
     { title: "measured", wrap: true },
   ];
-  const cells = rows.map(({ scenario, fencing, seconds, claims, figures }) => {
+  const cells = rows.map(({ scenario, part, seconds, claims, figures }) => {
     const held = claims.filter(({ ok }) => ok).length;
     return [
       scenario,
-      fencing,
+      part,
       `${held}/${claims.length}`,
       held === claims.length ? "passed" : "FAILED",
       seconds.toFixed(0),
@@ -59,25 +61,31 @@ export function table(rows: readonly Row[]): string[] {
   return renderTable(columns, cells, 140, painter(false));
 }
 
-const HEAD = ["scenario", "fencing", "claims", "result", "seconds", "measured", "run on"];
+const HEAD = ["claims", "result", "seconds", "measured", "run on"];
 
 /**
  * The same as Markdown, for docs/proofs/. Scenarios that were not run now keep the row that they have in `before`, with its date.
  */
-export function markdown(rows: readonly Row[], before: string, date: string): { table: string; verdict: string } {
-  const now = rows.map(({ scenario, fencing, seconds, claims, figures }) => {
+export function markdown(
+  rows: readonly Row[],
+  before: string,
+  date: string,
+  partTitle: string,
+): { table: string; verdict: string } {
+  const now = rows.map(({ scenario, part, seconds, claims, figures }) => {
     const held = claims.filter(({ ok }) => ok).length;
     const result = held === claims.length ? "passed" : "**FAILED**";
-    return [scenario, fencing, `${held}/${claims.length}`, result, seconds.toFixed(0), figures.join("; "), date];
+    return [scenario, part, `${held}/${claims.length}`, result, seconds.toFixed(0), figures.join("; "), date];
   });
-  const key = ([scenario, fencing]: string[]) => `${fencing}: ${scenario}`;
+  const key = ([scenario, part]: string[]) => `${part}: ${scenario}`;
   const byKey = new Map([...rowsIn(before), ...now].map((cells) => [key(cells), cells]));
   const cells = [...byKey.values()];
   const counts = cells.map((each) => each[2]!.split("/").map(Number));
   const held = counts.reduce((sum, [ok = 0]) => sum + ok, 0);
   const all = counts.reduce((sum, [, of = 0]) => sum + of, 0);
   const line = (each: readonly string[]) => `| ${each.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
-  const table = [line(HEAD), `|${"---|".repeat(HEAD.length)}`, ...cells.map(line)].join("\n");
+  const head = ["scenario", partTitle, ...HEAD];
+  const table = [line(head), `|${"---|".repeat(head.length)}`, ...cells.map(line)].join("\n");
   return { table, verdict: `${held} passed, ${all - held} failed` };
 }
 
@@ -85,7 +93,7 @@ export function markdown(rows: readonly Row[], before: string, date: string): { 
 function rowsIn(page: string): string[][] {
   return page.split("\n").flatMap((line) => {
     const cells = line.startsWith("| ") ? line.slice(2, -2).split(/(?<!\\) \| /) : [];
-    return cells.length === HEAD.length && cells[0] !== HEAD[0]
+    return cells.length === HEAD.length + 2 && cells[0] !== "scenario"
       ? [cells.map((cell) => cell.replaceAll("\\|", "|"))]
       : [];
   });
