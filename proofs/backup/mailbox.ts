@@ -40,43 +40,66 @@ export class Mailbox {
     this.sockets.add(socket);
     socket.on("close", () => this.sockets.delete(socket));
     socket.on("error", () => socket.destroy());
+    const session = new Session(socket, (mail) => this.mails.push(mail));
     let rest = "";
-    let mail = { from: "", to: [] as string[] };
-    let lines: string[] | undefined;
-    const say = (text: string) => void socket.write(`${text}\r\n`);
-    const onLine = (line: string): void => {
-      if (lines !== undefined) {
-        if (line !== ".") return void lines.push(line.replace(/^\./, ""));
-        this.keep(mail, lines);
-        lines = undefined;
-        mail = { from: "", to: [] };
-        return say("250 2.0.0 taken");
-      }
-      const word = line.slice(0, 4).toUpperCase();
-      const address = /<([^>]*)>/.exec(line)?.[1] ?? "";
-      if (word === "EHLO" || word === "HELO") return say("250 mailbox");
-      if (word === "MAIL") mail.from = address;
-      else if (word === "RCPT") mail.to.push(address);
-      else if (word === "DATA") {
-        lines = [];
-        return say("354 go on");
-      } else if (word === "QUIT") {
-        say("221 bye");
-        return void socket.end();
-      }
-      say("250 2.0.0 ok");
-    };
     socket.on("data", (chunk) => {
       const parts = `${rest}${chunk.toString("utf8")}`.split(/\r?\n/);
       rest = parts.pop() ?? "";
-      for (const line of parts) onLine(line);
+      for (const line of parts) session.take(line);
     });
-    say("220 mailbox ESMTP");
+    session.say("220 mailbox ESMTP");
+  }
+}
+
+/** One conversation (RFC 5321), as far as a client that sends a mail needs it. */
+class Session {
+  private from = "";
+  private to: string[] = [];
+  /** Lines of the message, while it comes. */
+  private message: string[] | undefined;
+
+  constructor(
+    private readonly socket: Socket,
+    private readonly keep: (mail: Mail) => void,
+  ) {}
+
+  say(text: string): void {
+    this.socket.write(`${text}\r\n`);
   }
 
-  private keep({ from, to }: { from: string; to: string[] }, lines: readonly string[]): void {
+  take(line: string): void {
+    if (this.message === undefined) this.command(line);
+    else if (line === ".") this.end(this.message);
+    else this.message.push(line.replace(/^\./, ""));
+  }
+
+  private command(line: string): void {
+    const address = /<([^>]*)>/.exec(line)?.[1] ?? "";
+    switch (line.slice(0, 4).toUpperCase()) {
+      case "MAIL":
+        this.from = address;
+        break;
+      case "RCPT":
+        this.to.push(address);
+        break;
+      case "DATA":
+        this.message = [];
+        this.say("354 go on");
+        return;
+      case "QUIT":
+        this.say("221 bye");
+        this.socket.end();
+        return;
+    }
+    this.say("250 ok");
+  }
+
+  private end(lines: readonly string[]): void {
     const text = lines.join("\n");
     const subject = /^Subject: (.*(?:\n[ \t].*)*)/im.exec(text)?.[1]?.replace(/\n[ \t]/g, " ") ?? "";
-    this.mails.push({ from, to, subject, text });
+    this.keep({ from: this.from, to: this.to, subject, text });
+    this.message = undefined;
+    this.to = [];
+    this.say("250 taken");
   }
 }
