@@ -5,8 +5,9 @@
  *   period in which an earlier rule keeps a copy is passed over, and not counted. Copies that a rule has thinned out are
  *   not looked at again. Sources: https://pbs.proxmox.com/docs/maintenance.html (Pruning), its prune simulator, and
  *   pbs-datastore/src/prune.rs; Proxmox VE's PVE::Storage has the same steps.
- * - restic: each rule counts for itself and keeps the newest copy of each period. A rule that is not exhausted keeps the
- *   oldest copy, too. Source: internal/restic/snapshot_policy.go of 0.14 and later.
+ * - restic: each rule counts for itself and keeps the newest copy of each period. Since 0.16 a rule that is not exhausted
+ *   keeps the oldest copy, too (Debian 12 has 0.14, Debian 13 and so Proxmox VE 9 has 0.18). Sources: its manual
+ *   (Removing backup snapshots), https://github.com/restic/restic/pull/4366 and snapshot_policy.go.
  *
  * All of them count periods that have a copy, in the local time zone; weeks are ISO weeks, from Monday.
  */
@@ -129,9 +130,17 @@ export function keptByPbs(times: readonly number[], keep: Keep, timeZone?: strin
   return kept(times, keep, "pbs", timeZone);
 }
 
-/** As `restic forget`. The zone is that of the machine that made the copies: snapshots carry their local time. */
-export function keptByRestic(times: readonly number[], keep: Keep, timeZone?: string): Retained[] {
-  return kept(times, keep, "restic", timeZone);
+/**
+ * As `restic forget`. The zone is that of the machine that made the copies: snapshots carry their local time.
+ * @param release 0.16 stands for itself and what came later, 0.14 for what came before it
+ */
+export function keptByRestic(
+  times: readonly number[],
+  keep: Keep,
+  timeZone?: string,
+  release: "0.14" | "0.16" = "0.16",
+): Retained[] {
+  return kept(times, keep, release === "0.16" ? "restic" : "zfs", timeZone);
 }
 
 /** Sanoid's snapshots have a kind in their name: autosnap_2026-01-05_00:00:00_daily. */
