@@ -140,14 +140,16 @@ export function projectPath(path: string, cwd = process.cwd()): string {
   }
 }
 
-/** The PEM text of a file that `coldspare:caFile` names. @throws ConfigError when it cannot be read */
-export function readCaFile(path: string | undefined): string | undefined {
+/** The PEM text of a file that `coldspare:caFile`, or another key, names. @throws ConfigError when it cannot be read */
+export function readCaFile(path: string | undefined, key = "coldspare:caFile"): string | undefined {
   if (path === undefined) return undefined;
   try {
     return readFileSync(projectPath(path), "utf8");
   } catch (error) {
     throw new ConfigError(
-      `coldspare:caFile, '${path}', cannot be read (${(error as Error).message}). Fix: copy /etc/pve/pve-root-ca.pem from any server there, or \`pulumi config set coldspare:caFile <path>\``,
+      key === "coldspare:caFile"
+        ? `${key}, '${path}', cannot be read (${(error as Error).message}). Fix: copy /etc/pve/pve-root-ca.pem from any server there, or \`pulumi config set coldspare:caFile <path>\``
+        : `${key}, '${path}', cannot be read (${(error as Error).message}). Fix: put the PEM text of the CA there, or \`pulumi config set --path '${key}' <path>\``,
     );
   }
 }

@@ -11,7 +11,20 @@
 import * as pulumi from "@pulumi/pulumi";
 
 /** Names of the handler modules; they occur in stored state and are never renamed. */
-export type HandlerModule = "replication-pair-handler" | "server-guard-handler" | "standby-guest-handler";
+export type HandlerModule =
+  | "replication-pair-handler"
+  | "server-guard-handler"
+  | "standby-guest-handler"
+  | "pbs/acl-handler"
+  | "pbs/datastore-handler"
+  | "pbs/namespace-handler"
+  | "pbs/prune-job-handler"
+  | "pbs/remote-handler"
+  | "pbs/sync-job-handler"
+  | "pbs/token-handler"
+  | "pbs/traffic-control-handler"
+  | "pbs/user-handler"
+  | "pbs/verify-job-handler";
 
 /**
  * The provider text of a handler module.

@@ -1,9 +1,11 @@
 /** From a handler, which is plain functions over a client, to what the engine calls. */
 import type * as pulumi from "@pulumi/pulumi";
-import { pveOptionsFromConfig, type SshSettings, sshSettingsFromConfig } from "./config";
+import { type ConfigReader, pveOptionsFromConfig, type SshSettings, sshSettingsFromConfig } from "./config";
 import { InstallError } from "./guard/install";
+import { CallError, ConfigError } from "./http/errors";
+import { PbsClient } from "./pbs/client";
+import { pbsOptionsFromConfig } from "./pbs/config";
 import { PveClient } from "./pve/client";
-import { ConfigError, PveError } from "./pve/errors";
 import { SshError } from "./ssh/errors";
 
 /** What a handler is given beside its inputs. */
@@ -14,6 +16,18 @@ export interface HandlerContext {
   /** Shown to the user while the work goes on. */
   progress: (line: string) => void;
 }
+
+/** What a handler of Proxmox Backup Server is given. */
+export interface PbsContext {
+  /** The client of a backup server by its name in `coldspare:pbs`. @throws ConfigError when the stack does not say it */
+  pbs(server: string): PbsClient;
+  /** The value of `coldspare:<name>`. @throws ConfigError when it is not set */
+  secret(name: string): string;
+  progress: (line: string) => void;
+}
+
+/** What a resource is served with: each handler takes what it needs of it. */
+export interface ServeContext extends HandlerContext, PbsContext {}
 
 /** What is recorded about a resource: its id and its properties. */
 export interface Recorded<Out> {
@@ -35,15 +49,15 @@ export interface Difference {
 }
 
 /** A kind of resource, with no engine in it. `Out` contains what older releases wrote, too. */
-export interface Handler<In extends object, Out extends object> {
+export interface Handler<In extends object, Out extends object, Context = HandlerContext> {
   /** Checks inputs; values that are not known yet are left out of `inputs`. */
   check(inputs: Partial<In>): InputFailure[];
   diff(olds: Out, news: Partial<In>): Difference;
-  create(context: HandlerContext, inputs: In): Promise<Recorded<Out>>;
+  create(context: Context, inputs: In): Promise<Recorded<Out>>;
   /** `undefined` when the resource is gone. */
-  read(context: HandlerContext, id: string, props: Out): Promise<Out | undefined>;
-  update(context: HandlerContext, id: string, olds: Out, news: In): Promise<Out>;
-  delete(context: HandlerContext, id: string, props: Out): Promise<void>;
+  read(context: Context, id: string, props: Out): Promise<Out | undefined>;
+  update(context: Context, id: string, olds: Out, news: In): Promise<Out>;
+  delete(context: Context, id: string, props: Out): Promise<void>;
 }
 
 /** Thrown when the resource exists but is not what was asked for: the engine records it and calls `update` next time. */
@@ -63,31 +77,40 @@ const UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
 
 /** Makes the object that the engine's dynamic provider process calls. */
 export function serve<In extends object, Out extends object>(
-  handler: Handler<In, Out>,
+  handler: Handler<In, Out, ServeContext>,
 ): pulumi.dynamic.ResourceProvider {
-  let client: () => PveClient = () => {
+  const unconfigured = () => {
     throw new Error("configure was not called");
   };
+  let client: () => PveClient = unconfigured;
   // Connecting is left until a call needs it: a preview reaches no server and asks for no credentials.
-  let ssh: () => SshSettings = () => {
-    throw new Error("configure was not called");
-  };
-  const context = (): HandlerContext => ({
+  let ssh: () => SshSettings = unconfigured;
+  let read: ConfigReader = unconfigured;
+  const backupServers = new Map<string, PbsClient>();
+  const context = (): ServeContext => ({
     get pve() {
       return client();
     },
     ssh: () => ssh(),
+    pbs: (server) => {
+      const known = backupServers.get(server) ?? new PbsClient(pbsOptionsFromConfig(read, server));
+      backupServers.set(server, known);
+      return known;
+    },
+    secret: (name) => secretFrom(read, name),
     progress: (line) => console.log(line),
   });
   return {
     async configure({ config }) {
       let made: PveClient | undefined;
+      read = (key) => config.get(key);
+      backupServers.clear();
       client = () => {
-        made ??= new PveClient(pveOptionsFromConfig((key) => config.get(key)));
+        made ??= new PveClient(pveOptionsFromConfig(read));
         return made;
       };
       ssh = () => {
-        const settings = sshSettingsFromConfig((key) => config.get(key));
+        const settings = sshSettingsFromConfig(read);
         if (settings === undefined) throw noSshSettings();
         return settings;
       };
@@ -129,7 +152,15 @@ async function recording<T>(inputs: object, work: () => Promise<T>): Promise<T> 
 }
 
 /** Their messages say where, what and what to do. */
-const OURS = [PveError, ConfigError, SshError, InstallError];
+const OURS = [CallError, ConfigError, SshError, InstallError];
+
+function secretFrom(read: ConfigReader, name: string): string {
+  const value = read(`coldspare:${name}`);
+  if (value) return value;
+  throw new ConfigError(
+    `The secret ${name} has no value. Fix: \`pulumi config set --secret coldspare:${name}\`, which asks for it`,
+  );
+}
 
 function noSshSettings(): ConfigError {
   return new ConfigError(
