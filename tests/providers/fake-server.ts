@@ -9,6 +9,8 @@ export interface FakeRequest {
   path: string;
   query: Record<string, string>;
   form: Record<string, string>;
+  /** The body as it came, for names that are repeated in it. */
+  body: string;
   authorization: string;
 }
 
@@ -65,20 +67,22 @@ export async function startFake(
     incoming.on("data", (chunk: Buffer) => chunks.push(chunk));
     incoming.on("end", () => {
       const url = new URL(incoming.url ?? "/", "https://fake");
+      const body = Buffer.concat(chunks).toString();
       const request: FakeRequest = {
         method: incoming.method ?? "",
         path: url.pathname.replace("/api2/json", ""),
         query: Object.fromEntries(url.searchParams),
-        form: Object.fromEntries(new URLSearchParams(Buffer.concat(chunks).toString())),
+        form: Object.fromEntries(new URLSearchParams(body)),
+        body,
         authorization: incoming.headers.authorization ?? "",
       };
       requests.push(request);
       const said = answer(request, requests.length);
       if (said.hang) return;
       if (said.cut) return void incoming.socket.destroy();
-      const body = said.body ?? JSON.stringify({ data: said.data ?? null });
+      const text = said.body ?? JSON.stringify({ data: said.data ?? null });
       outgoing.writeHead(said.status ?? 200, said.reason ?? "OK", { "Content-Type": "application/json" });
-      outgoing.end(body);
+      outgoing.end(text);
     });
   });
   server.on("connection", (socket: Socket) => {
