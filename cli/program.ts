@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { Command, CommanderError } from "commander";
 import { exitCode, type Io, UsageError } from "./io";
 import { register as availability } from "./register/availability";
+import { register as copies } from "./register/copies";
 import { register as readiness } from "./register/readiness";
 import { register as comingHome } from "./register/return";
 
@@ -69,6 +70,7 @@ ${exitCodes}`,
   availability(program, io, finish);
   comingHome(program, io, finish);
   readiness(program, io, finish);
+  copies(program, io, finish);
   return program;
 }
 

@@ -1,5 +1,6 @@
 /** Why an operation is refused, before anything is changed: findings of the family OPERATION, all of them at once. */
 import type { CatalogueEntry, Finding } from "../planning";
+import { backupFindings } from "./refusals-backups";
 import { returnFindings } from "./refusals-return";
 import { switchFindings } from "./refusals-switch";
 
@@ -14,4 +15,8 @@ export function caution(code: `OPERATION-${string}`, subject: string, message: s
 }
 
 /** Every refusal there is: a chapter of docs/findings.md. */
-export const operationFindings: Readonly<Record<string, CatalogueEntry>> = { ...returnFindings, ...switchFindings };
+export const operationFindings: Readonly<Record<string, CatalogueEntry>> = {
+  ...returnFindings,
+  ...switchFindings,
+  ...backupFindings,
+};

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { operationFindings } from "../../operations/refusals";
 
 const root = join(__dirname, "../..");
-const sources = ["operations", "cli/commands"].flatMap((folder) =>
+const sources = ["operations", "operations/backups", "cli/commands"].flatMap((folder) =>
   readdirSync(join(root, folder))
     .filter((name) => name.endsWith(".ts") && !name.startsWith("refusals"))
     .map((name) => readFileSync(join(root, folder, name), "utf8")),
