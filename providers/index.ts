@@ -6,6 +6,7 @@ export {
   type SshSettings,
   sshSettingsFromConfig,
 } from "./config";
+export * from "./pbs";
 export * from "./pve";
 export type { ReplicationHealth } from "./replication-health";
 export { ReplicationPair, type ReplicationPairArgs } from "./replication-pair";
