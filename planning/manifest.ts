@@ -9,6 +9,7 @@ import { planSite } from "./plan-site";
 import type { Fencing, ReplicaMethod, ServerSpec, SiteSpec } from "./schema";
 import type { DrillSpec, PowerSpec, ProbeSpec } from "./schema-recovery";
 import { byName, parseDuration } from "./units";
+import { type ZfsReplica, zfsReplicaOf } from "./zfs-replica";
 
 /** Grows by keys only; a reader refuses a greater number than it knows. */
 export const MANIFEST_FORMAT = 1;
@@ -84,6 +85,8 @@ export interface ManifestGuest {
   backupStorage?: string;
   /** Storage on the spare for `restore`. */
   standbyStorage?: string;
+  /** Only with `zfs-sync`. */
+  zfs?: ZfsReplica;
   /** Servers that keep the record of who may run it, primary and spare first. */
   voters: string[];
   memoryGiB: number;
@@ -289,6 +292,7 @@ function manifestPower(power: PowerSpec): ManifestPower {
 
 function manifestGuest(plan: SitePlan, guest: GuestPlan): ManifestGuest {
   const { spec, replica } = guest;
+  const zfs = zfsReplicaOf(plan.spec, spec, guest.id);
   const group = Object.entries(plan.spec.groups)
     .sort(([a], [b]) => byName(a, b))
     .find(([, { guests }]) => guests.includes(guest.name))?.[0];
@@ -300,6 +304,7 @@ function manifestGuest(plan: SitePlan, guest: GuestPlan): ManifestGuest {
     primary: guest.primary,
     ...(guest.spare !== undefined && { spare: guest.spare }),
     ...(replica && manifestReplica(guest, replica)),
+    ...(zfs && { zfs }),
     voters: votersOf(plan, guest),
     memoryGiB: spec.memoryGiB,
     cores: spec.cores,

@@ -69,7 +69,8 @@ export function refreshQueue(context: Context, { activeServer, spec }: Placed): 
       return other.activeSide === "spare"
         ? []
         : [{ name: other.name, gapSeconds, seconds: backupSeconds(usedGiB(other.spec), policies) }];
-    if (method !== "storage-replication" || other.activeServer !== activeServer) return [];
+    // Timers of zfs-sync may meet: what they send shares the link, which takes as long as one after another.
+    if (other.activeServer !== activeServer) return [];
     return [{ name: other.name, gapSeconds, seconds: replicationTransfer(other.spec, gapSeconds, policies).seconds }];
   });
 }

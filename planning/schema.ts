@@ -165,6 +165,12 @@ export const coldReplica = z.strictObject({
   standbyIds: z.tuple([guestId, guestId]).optional().describe("Guest ids of the two standby copies ('restore' only)"),
   backupStorage: storageId.optional().describe("Shared vzdump storage that 'restore' reads from"),
   storage: storageId.optional().describe("Storage on the spare for 'restore'. Default: that of each disk"),
+  recoveryPoints: z
+    .int()
+    .min(2)
+    .max(500)
+    .optional()
+    .describe("Points in time that 'zfs-sync' keeps on both servers. Default: 24"),
   networks: z
     .record(name, name)
     .default({})

@@ -1,9 +1,11 @@
 /** Demand on every storage pool: primaries, replicas, backups and images; bytes behind an export are counted once. */
 import { policyGuests, policyStorage } from "./backup/subjects";
+import { longestGapSeconds, parseCalendarEvent } from "./calendar";
 import type { Context } from "./context";
 import type { StorageUsage } from "./plan";
 import type { BackupPolicySpec, GuestSpec, SharedStorageSpec } from "./schema";
 import { byName, sum } from "./units";
+import { DEFAULT_RECOVERY_POINTS } from "./zfs-replica";
 
 type Kind = "primaryGiB" | "replicaGiB" | "backupGiB" | "imageGiB";
 
@@ -13,6 +15,19 @@ const MIXED_COMPRESSION = 0.6;
 /** What lies on a guest's disks. */
 export function usedGiB(guest: GuestSpec): number {
   return sum(guest.disks.map((disk) => disk.usedGiB ?? disk.sizeGiB / 2));
+}
+
+/** What the recovery points of `zfs-sync` hold of one disk, on either server: its share of what the guest changes between the oldest and now. */
+export function pointsGiB(guest: GuestSpec, disk: GuestSpec["disks"][number]): number {
+  const replica = guest.coldReplica;
+  const { event } = replica === undefined ? {} : parseCalendarEvent(replica.schedule);
+  if (replica?.method !== "zfs-sync" || event === undefined || event.years) return 0;
+  const used = (each: typeof disk) => each.usedGiB ?? each.sizeGiB / 2;
+  const share = usedGiB(guest) === 0 ? 0 : used(disk) / usedGiB(guest);
+  const hours = ((replica.recoveryPoints ?? DEFAULT_RECOVERY_POINTS) * longestGapSeconds(event)) / 3600;
+  const changed = (guest.changeGiBPerHour ?? usedGiB(guest) / 100) * hours * share;
+  // A block that is overwritten twice between two points is held once: per point no more than the disk.
+  return Math.min(changed, (replica.recoveryPoints ?? DEFAULT_RECOVERY_POINTS) * disk.sizeGiB);
 }
 
 /** Backups of one guest that a policy keeps; undefined: all of them, for ever. */
@@ -100,6 +115,8 @@ export function planStorages(context: Context): StorageUsage[] {
       if (replica === undefined || spare === undefined) continue;
       if (replica.method === "restore") book(spare, replica.storage ?? disk.storage, "replicaGiB", 2 * disk.sizeGiB);
       else book(spare, disk.storage, "replicaGiB", disk.sizeGiB);
+      if (replica.method === "zfs-sync")
+        for (const server of [primary, spare]) book(server, disk.storage, "replicaGiB", pointsGiB(spec, disk));
     }
   }
   for (const [name, image] of Object.entries(context.spec.images)) {

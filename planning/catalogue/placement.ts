@@ -154,7 +154,7 @@ export const placementFindings = {
     title: "Storage replication without a cluster",
     explanation: "Proxmox VE replicates between the nodes of one cluster only.",
     example: "mail is to be refreshed by storage-replication, but one and two are in no cluster.",
-    fix: "Name the cluster in site.cluster, or use the method 'restore'.",
+    fix: "Name the cluster in site.cluster, or use the method 'zfs-sync'.",
   },
   "REPLICATION-NEEDS-ZFS": {
     severity: "error",
@@ -164,12 +164,33 @@ export const placementFindings = {
     example: "storage-replication of disk 0 of mail needs ZFS on both sides: storage tank is lvmthin on two.",
     fix: "Put the disk on a zfspool storage that both servers have, or use the method 'restore'.",
   },
-  "REPLICA-ZFS-SYNC-NOT-BUILT": {
-    severity: "warning",
-    title: "zfs-sync is planned, but not built yet",
-    explanation: "The plan counts with it; `pulumi up` refuses such a guest in this release.",
-    example: "mail is to be refreshed by zfs-sync, which this release plans but refuses to build.",
-    fix: "Use storage-replication inside a cluster, or restore.",
+  "REPLICA-ZFS-SYNC-CLUSTER": {
+    severity: "error",
+    title: "zfs-sync inside a cluster",
+    explanation:
+      "zfs-sync registers the guest under the same id on both servers, so that the spare only has to start it. In a cluster an id exists " +
+      "once; there Proxmox VE's own replication sends the same snapshots.",
+    example:
+      "mail is to be refreshed by zfs-sync, which registers it under one id on one and on two: in cluster office an id exists once.",
+    fix: "Use storage-replication inside a cluster; zfs-sync is for hypervisors without one.",
+  },
+  "REPLICA-ZFS-SYNC-CONTAINER": {
+    severity: "error",
+    title: "A container by zfs-sync",
+    explanation:
+      "The powered-off guest is registered on volumes that were received. Proxmox VE's API does that for machines; a container is made from a template or a backup only.",
+    example:
+      "mail is a container: Proxmox VE makes one from a template or a backup only, and registers none on volumes that are there.",
+    fix: "Make it a virtual machine, or use storage-replication in a cluster.",
+  },
+  "REPLICA-ZFS-SYNC-POOL": {
+    severity: "error",
+    title: "A storage with another pool on the spare",
+    explanation:
+      "What zfs-sync receives has the name that it has on the other server, so that the way home is the same as the way there.",
+    example:
+      "Storage tank of disk 0 of mail is pool tank on one and rpool/data on two: zfs-sync sends a data set to one of the same name.",
+    fix: "Give the storage the same pool on both servers.",
   },
   "RESTORE-NEEDS-BACKUP-STORAGE": {
     severity: "error",
@@ -196,7 +217,8 @@ export const placementFindings = {
   "REPLICA-SETTING-UNUSED": {
     severity: "warning",
     title: "A setting that the method does not use",
-    explanation: "standbyIds, backupStorage and storage belong to the method 'restore', rateMBps to the others.",
+    explanation:
+      "standbyIds, backupStorage and storage belong to the method 'restore', recoveryPoints to 'zfs-sync', rateMBps to the others than 'restore'.",
     example: "standbyIds of mail has no effect with the method storage-replication.",
     fix: "Remove the setting, or choose the method that uses it.",
   },

@@ -5,6 +5,7 @@ import { nearest } from "../nearest";
 import type { ColdReplicaSpec } from "../schema";
 import { guestsOf } from "../storage";
 import { list } from "../units";
+import { differingPools } from "../zfs-replica";
 
 /** Checks cluster, ZFS, backup storage and settings of every replica. */
 export function checkReplicas(context: Context): void {
@@ -19,19 +20,13 @@ export function checkReplicas(context: Context): void {
 
 function checkReplication(context: Context, guest: Placed, { method, on }: ColdReplicaSpec): void {
   const path = `guests.${guest.name}.coldReplica.method`;
-  if (method === "zfs-sync")
-    context.add(
-      "REPLICA-ZFS-SYNC-NOT-BUILT",
-      path,
-      `${guest.name} is to be refreshed by zfs-sync, which this release plans but refuses to build.`,
-      `Set ${path} to ${context.spec.site.cluster === undefined ? "restore" : "storage-replication or restore"}.`,
-    );
+  if (method === "zfs-sync") checkZfsSync(context, guest, path);
   else if (context.spec.site.cluster === undefined)
     context.add(
       "REPLICATION-NEEDS-CLUSTER",
       path,
       `${guest.name} is to be refreshed by storage-replication, but ${guest.primary} and ${on} are in no cluster.`,
-      `Name the cluster at site.cluster, or set ${path} to restore.`,
+      `Name the cluster at site.cluster, or set ${path} to zfs-sync.`,
     );
   const sides = [...new Set([guest.primary, on])].filter((server) => context.isHypervisor(server));
   for (const [index, disk] of guest.spec.disks.entries()) {
@@ -47,6 +42,33 @@ function checkReplication(context: Context, guest: Placed, { method, on }: ColdR
       `Use a zfspool storage that ${list(sides)} ${sides.length === 1 ? "has" : "have"}${zfsOnBoth(context, sides)}, or set ${path} to restore.`,
     );
   }
+}
+
+/** The guest is registered on both servers under one id, which two servers of one cluster cannot have. */
+function checkZfsSync(context: Context, guest: Placed, path: string): void {
+  const { name, primary, spare, spec } = guest;
+  const { cluster } = context.spec.site;
+  if (cluster !== undefined)
+    context.add(
+      "REPLICA-ZFS-SYNC-CLUSTER",
+      path,
+      `${name} is to be refreshed by zfs-sync, which registers it under one id on ${primary} and on ${spare}: in cluster ${cluster} an id exists once.`,
+      `Set ${path} to storage-replication, which sends the same snapshots, or to restore.`,
+    );
+  if (spec.kind === "container")
+    context.add(
+      "REPLICA-ZFS-SYNC-CONTAINER",
+      path,
+      `${name} is a container: Proxmox VE makes one from a template or a backup only, and registers none on volumes that are there.`,
+      `Make ${name} a virtual machine, or join the servers to one cluster and set ${path} to storage-replication.`,
+    );
+  for (const { index, storage, pools } of differingPools(context, guest))
+    context.add(
+      "REPLICA-ZFS-SYNC-POOL",
+      `guests.${name}.disks[${index}].storage`,
+      `Storage ${storage} of disk ${index} of ${name} is pool ${pools[0]} on ${primary} and ${pools[1]} on ${spare}: zfs-sync sends a data set to one of the same name.`,
+      `Give ${storage} the same pool on both servers (servers.${spare}.storages.${storage}.pool).`,
+    );
 }
 
 function zfsOnBoth(context: Context, servers: readonly string[]): string {
@@ -118,9 +140,14 @@ function checkRestore(context: Context, guest: Placed, replica: ColdReplicaSpec)
     );
 }
 
+const UNUSED = {
+  restore: ["rateMBps", "recoveryPoints"],
+  "storage-replication": ["standbyIds", "backupStorage", "storage", "recoveryPoints"],
+  "zfs-sync": ["standbyIds", "backupStorage", "storage"],
+} as const satisfies Record<ColdReplicaSpec["method"], (keyof ColdReplicaSpec)[]>;
+
 function checkUnused(context: Context, { name }: Placed, replica: ColdReplicaSpec): void {
-  const foreign =
-    replica.method === "restore" ? (["rateMBps"] as const) : (["standbyIds", "backupStorage", "storage"] as const);
+  const foreign = UNUSED[replica.method];
   for (const key of foreign)
     if (replica[key] !== undefined)
       context.add(

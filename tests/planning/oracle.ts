@@ -220,6 +220,13 @@ export function poolOracle(spec: SiteSpec, server: string, storage: string): Ora
       const restored = replica.method === "restore";
       const target = restored && replica.storage !== undefined ? replica.storage : disk.storage;
       if (here(replica.on, target)) pool.replicaGiB += restored ? disk.sizeGiB + disk.sizeGiB : disk.sizeGiB;
+      // Both servers hold 24 points, each of what changed since the one before it.
+      const gap = GAPS[replica.schedule];
+      if (replica.method !== "zfs-sync" || gap === undefined || used(name) === 0) continue;
+      const share = (disk.usedGiB ?? disk.sizeGiB / 2) / used(name);
+      const perPoint = (((guest.changeGiBPerHour ?? used(name) * 0.01) * gap) / 3600) * share;
+      for (const on of [guest.on, replica.on])
+        if (here(on, disk.storage)) pool.replicaGiB += 24 * Math.min(perPoint, disk.sizeGiB);
     }
     if (guest.image !== undefined)
       for (const on of [guest.on, guest.coldReplica?.on])
@@ -269,7 +276,6 @@ export function sentPointOracle(spec: SiteSpec, active: Record<string, Side>, na
   let clock = own.gap;
   for (const job of jobs)
     if (job === own) clock += job.seconds;
-    else if (own.method === "storage-replication" && job.method === own.method && job.from === own.from)
-      clock += job.seconds;
+    else if (job.method === own.method && job.from === own.from) clock += job.seconds;
   return clock;
 }

@@ -256,10 +256,25 @@ export const placementRows: Row[] = [
     message: "storage-replication of disk 0 of mail needs ZFS on both sides: storage tank is lvmthin on two.",
   },
   {
-    code: "REPLICA-ZFS-SYNC-NOT-BUILT",
+    code: "REPLICA-ZFS-SYNC-CLUSTER",
     set: ["guests.mail.coldReplica.method=zfs-sync"],
     subject: "guests.mail.coldReplica.method",
-    message: "mail is to be refreshed by zfs-sync, which this release plans but refuses to build.",
+    message:
+      "mail is to be refreshed by zfs-sync, which registers it under one id on one and on two: in cluster office an id exists once.",
+  },
+  {
+    code: "REPLICA-ZFS-SYNC-CONTAINER",
+    set: ["guests.mail.coldReplica.method=zfs-sync", "guests.mail.kind=container", "guests.mail.os=debian"],
+    subject: "guests.mail.coldReplica.method",
+    message:
+      "mail is a container: Proxmox VE makes one from a template or a backup only, and registers none on volumes that are there.",
+  },
+  {
+    code: "REPLICA-ZFS-SYNC-POOL",
+    set: ["guests.mail.coldReplica.method=zfs-sync", "servers.two.storages.tank.pool=rpool/data"],
+    subject: "guests.mail.disks[0].storage",
+    message:
+      "Storage tank of disk 0 of mail is pool tank on one and rpool/data on two: zfs-sync sends a data set to one of the same name.",
   },
   {
     code: "RESTORE-NEEDS-BACKUP-STORAGE",
