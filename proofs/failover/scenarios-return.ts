@@ -142,6 +142,12 @@ export const returnScenarios: Scenario[] = [
       check.equal("nothing of it is left", await inventory(world), before);
       const status = await world.cold(["status", "--json"]);
       check.that("status knows the drill", /"lastDrill"/.test(status.stdout), tail(status));
+      const metrics = await world.cold(["status", "--metrics"]);
+      const passed = /^coldspare_guest_drill_success\{.*guest="sql-erp".*\} 1$/m;
+      check.that("so do the metrics", passed.test(metrics.stdout), tail(metrics));
+      const up = await world.stack.up();
+      const { drills } = await world.stack.outputs<{ drills: Record<string, { ok: boolean }> }>();
+      check.that("so do the outputs of the next pulumi up", drills["sql-erp"]?.ok === true, up.log.slice(-300));
     },
   },
   {

@@ -3,6 +3,7 @@
 import type { Scenario } from "./scenario";
 import { crashScenarios } from "./scenarios-crash";
 import { lossScenarios } from "./scenarios-loss";
+import { powerScenarios } from "./scenarios-power";
 import { refusalScenarios } from "./scenarios-refusals";
 import { returnScenarios } from "./scenarios-return";
 import { splitScenarios } from "./scenarios-split";
@@ -12,5 +13,6 @@ export const scenarios: Scenario[] = [
   ...splitScenarios,
   ...crashScenarios,
   ...returnScenarios,
+  ...powerScenarios,
   ...refusalScenarios,
 ];
