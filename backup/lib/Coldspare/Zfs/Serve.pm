@@ -47,7 +47,7 @@ sub carry {
     my ($conf, $peer, $verb, @words) = @_;
     my ($dataset, @rest) = @words;
     require_allowed($conf, $peer, $STREAMS{$verb}, $dataset // ());
-    die "'$_' is no word of a request\n" for grep { !/^[A-Za-z0-9_.:-]*$/ } $verb eq 'send' ? @rest : ();
+    die "'$_' is no word of a request\n" for grep { !/^[\@#]?[A-Za-z0-9_.:-]*$/ } $verb eq 'send' ? @rest : ();
     require_allowed($conf, $peer, 'send', token_subject($rest[0])) if $verb eq 'resume';
     Coldspare::Zfs::Verbs::parent($dataset) if $verb eq 'receive';
     my @argv = streaming($verb, @words);
