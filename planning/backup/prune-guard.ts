@@ -77,3 +77,31 @@ function whyGuarded({ subject, verified }: PrunePoint): string {
     ? `kept although no rule does: it is the newest copy of ${subject} that was verified`
     : `kept although no rule does: no copy of ${subject} was verified, and it is the newest that is not known to be bad`;
 }
+
+/** A copy on one of several media that are not attached at the same time. */
+export interface MediumPoint extends PrunePoint {
+  medium: string;
+}
+
+export interface MediumDecision<P extends MediumPoint = MediumPoint> extends PruneDecision<P> {
+  /** No rule keeps it, but its medium is not attached: it goes when its turn comes. */
+  waits: boolean;
+}
+
+/**
+ * Retention over all media of a rotation together: a copy on the shelf counts as any other, so that `weekly 4` is four
+ * weeks and not four on each disk. Deleted is on the attached medium only.
+ */
+export function retentionAcrossMedia<P extends MediumPoint>(
+  points: readonly P[],
+  keep: Keep,
+  rule: RetentionRule,
+  attached: string,
+  timeZone = "UTC",
+): MediumDecision<P>[] {
+  return protectedFromPrune(points, keep, rule, timeZone).map((decision) => {
+    const { medium } = decision.point;
+    if (!decision.delete || medium === attached) return { ...decision, waits: false };
+    return { ...decision, delete: false, waits: true, why: `no rule keeps it; ${medium} is not attached` };
+  });
+}
