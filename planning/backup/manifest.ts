@@ -84,6 +84,8 @@ export interface ManifestPolicy {
 export interface ManifestRotation {
   on: string;
   copies: string;
+  /** Folder on that server in which the copies lie, where it is known: archives of vzdump. */
+  source?: string;
   mountPoint: string;
   sets: { name: string; media: string[]; swap: string; offSite: boolean }[];
   startSeconds: number;

@@ -20,7 +20,7 @@ coldspare-backup media status [--plain] | init TARGET LABEL [--replace] [--plain
        | record TARGET attached|detached LABEL --by WHO | points TARGET [--plain]
 END
 
-my %COMMANDS = (status => \&status, init => \&init, run => \&run, verify => \&verify, eject => \&eject, record => \&record, points => \&points);
+my %COMMANDS = (status => \&status, init => \&init, run => \&write_medium, verify => \&verify, eject => \&eject, record => \&record, points => \&points);
 
 sub media {
     my ($command, @arguments) = @_;
@@ -48,7 +48,7 @@ sub media_job {
     });
 }
 
-sub run {
+sub write_medium {
     my ($conf, $flags, $name, @rest) = @_;
     use_unless(defined $name && !@rest);
     my $rotation = rotation_of($conf, $name);

@@ -143,11 +143,13 @@ sub must_restic {
     return $result;
 }
 
-# This server's snapshots of a policy (all of them without one), oldest first.
+# Snapshots of a policy (of all of them without one), oldest first.
 sub snapshots {
     my ($conf, $target, $options, $policy) = @_;
     my @filter = defined $policy ? ('--tag', "coldspare,policy=$policy") : ('--tag', 'coldspare');
-    my $result = must_restic($conf, $target, $options, 'snapshots', '--json', '--no-lock', '--host', $conf->{self}, @filter);
+    # Who prunes for others sees what they made.
+    push @filter, '--host', $conf->{self} unless $target->{prune};
+    my $result = must_restic($conf, $target, $options, 'snapshots', '--json', '--no-lock', @filter);
     return sort { $a->{epoch} <=> $b->{epoch} || $a->{id} cmp $b->{id} } map { snapshot_point($target, $_) } @{ json($result->{out}) // [] };
 }
 

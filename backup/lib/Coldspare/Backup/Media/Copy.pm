@@ -158,7 +158,9 @@ sub copy_file {
     die "what was written to $to and read again does not match $from: the medium is failing, replace it\n" if $read ne $sha;
     $check->() if $check;
     rename("$to.part", $to) or die "cannot write $to: $!\n";
-    sysopen(my $folder, $to =~ s{/[^/]+$}{}r, O_RDONLY | O_DIRECTORY) && $folder->sync or die "cannot write $to: $!\n";
+    my $folder = $to =~ s{/[^/]+$}{}r;
+    sysopen(my $directory, $folder, O_RDONLY | O_DIRECTORY) or die "cannot open $folder: $!\n";
+    $directory->sync or die "cannot write $to: $!\n";
     return $sha;
 }
 
