@@ -1,10 +1,12 @@
 import * as fs from "node:fs";
 import { moveConfig } from "./config-move";
+import { action, type ControlAction, number, text } from "./control-action";
 import type { Domain } from "./domain";
 import { dataVolume } from "./guest-data";
 import { regroup } from "./membership";
 import { killNode, reviveNode } from "./node-power";
 import { freeze, heal, setWitness, split } from "./partition";
+import { pbsActions } from "./pbs/control-actions";
 import { hasBooted } from "./power";
 import { strayProcesses } from "./processes";
 import type { Router } from "./router";
@@ -12,29 +14,6 @@ import type { Guest } from "./state";
 import type { Validator } from "./validation";
 import { addVolume, volumeFile } from "./volumes";
 import type { World } from "./world";
-
-/** One call of the control interface. */
-export interface ControlAction {
-  method: "GET" | "POST";
-  pattern: RegExp;
-  usage: string;
-  run: (variables: string[], body: Record<string, unknown>) => unknown;
-}
-
-function action(method: ControlAction["method"], usage: string, run: ControlAction["run"]): ControlAction {
-  const path = usage.split(" ")[0]!;
-  return { method, usage, pattern: new RegExp(`^${path.replace(/\{\w+\}/g, "([^/]+)")}$`), run };
-}
-
-function number(value: unknown, name: string): number {
-  if (typeof value !== "number" || !Number.isFinite(value)) throw new Error(`'${name}' must be a number`);
-  return value;
-}
-
-function text(value: unknown, name: string): string {
-  if (typeof value !== "string" || value === "") throw new Error(`'${name}' must be text`);
-  return value;
-}
 
 function guestOf(world: World, vmid: string): { domain: Domain; guest: Guest } {
   for (const domain of world.domains) {
@@ -46,7 +25,12 @@ function guestOf(world: World, vmid: string): { domain: Domain; guest: Guest } {
 
 /** Machines of the lab, or `operator` for whoever calls the APIs from outside. */
 function names(world: World, value: unknown, name: string): string[] {
-  const known = ["operator", ...world.topology.nodes.map((node) => node.name), ...world.topology.witnesses];
+  const known = [
+    "operator",
+    ...world.topology.nodes.map((node) => node.name),
+    ...world.topology.witnesses,
+    ...world.backupServers.map((server) => server.name),
+  ];
   if (!Array.isArray(value) || value.length === 0) throw new Error(`'${name}' must be a list of names`);
   for (const each of value)
     if (!known.includes(each)) throw new Error(`'${name}': there is no '${each}'; there are ${known.join(", ")}`);
@@ -93,6 +77,7 @@ function overview(world: World): Record<string, unknown> {
         tags: guest.config.tags,
       })),
     ),
+    backupServers: world.backupServers.map((server) => ({ name: server.name, up: server.up })),
     // Processes that run although their configuration was moved away.
     strays: world.domains.flatMap(strayProcesses),
   };
@@ -267,6 +252,7 @@ export function controlActions(world: World, router: Router, validator: Validato
     action("GET", "/hooks", () => world.hookCalls),
     action("GET", "/hosts", () => world.hosts?.describe() ?? {}),
     action("GET", "/guests/{vmid}/data", ([vmid]) => ({ text: fs.readFileSync(dataFile(world, vmid!).file, "utf8") })),
+    ...pbsActions(world),
     action("GET", "/calls", () => world.calls.report()),
     action("POST", "/calls/reset", () => {
       world.calls.reset();

@@ -1,7 +1,8 @@
 import { timingSafeEqual } from "node:crypto";
 import * as http from "node:http";
 import type { AddressInfo } from "node:net";
-import { type ControlAction, controlActions } from "./control-actions";
+import type { ControlAction } from "./control-action";
+import { controlActions } from "./control-actions";
 import type { Router } from "./router";
 import type { Validator } from "./validation";
 import type { World } from "./world";

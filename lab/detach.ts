@@ -11,6 +11,8 @@ export interface RunningLab {
   /** File with the whole root token. */
   tokenFile: string;
   controlUrl: string;
+  /** Backup servers by name; root's token and password lie in `pbs-<name>-access.json` beside this file. */
+  backupServers?: Record<string, { url: string; fingerprint: string; address: string }>;
 }
 
 const FILE = "running.json";

@@ -19,6 +19,8 @@ export class Faults {
   errorRate = 0;
   /** Share of changing requests on guests answered as if another task held the guest's lock. */
   lockRate = 0;
+  /** Bytes per second of slow links, by the two machines. */
+  private links = new Map<string, number>();
   private random = seeded(1);
   private tasks: { type: string; message: string }[] = [];
 
@@ -36,6 +38,16 @@ export class Faults {
     const index = this.tasks.findIndex((fault) => fault.type === type || fault.type === "*");
     if (index < 0) return undefined;
     return this.tasks.splice(index, 1)[0]?.message;
+  }
+
+  /** The way between two machines carries so many bytes per second from now on. */
+  slowLink(a: string, b: string, bytesPerSecond: number): void {
+    this.links.set([a, b].sort().join(" "), bytesPerSecond);
+  }
+
+  /** Bytes per second between two machines; without a limit unless somebody slowed the link down. */
+  linkRate(a: string, b: string): number {
+    return this.links.get([a, b].sort().join(" ")) ?? Number.POSITIVE_INFINITY;
   }
 
   /** A fault for this request, if it is to have one. */
@@ -64,5 +76,6 @@ export class Faults {
     this.errorRate = 0;
     this.lockRate = 0;
     this.tasks = [];
+    this.links.clear();
   }
 }

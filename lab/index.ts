@@ -5,6 +5,7 @@ import { type LabTokens, labTokens } from "./authentication";
 import { ControlServer } from "./control";
 import { makeReal, type RealHostsOptions } from "./hosts/guests-lab";
 import type { LabHosts } from "./hosts/types";
+import { type LabBackupAccess, openBackupServers } from "./pbs";
 import { Router } from "./router";
 import { routes } from "./routes";
 import { NodeServer } from "./server";
@@ -16,13 +17,22 @@ import { World } from "./world";
 export type { LabTokens } from "./authentication";
 export type { RealHostsOptions } from "./hosts/guests-lab";
 export type { LabHosts } from "./hosts/types";
-export type { LabExport, LabNode, LabNodeStorage, LabSharedStorage, LabTopology } from "./topology";
+export type { LabBackupAccess } from "./pbs";
+export type {
+  LabBackupServer,
+  LabExport,
+  LabMedium,
+  LabNode,
+  LabNodeStorage,
+  LabSharedStorage,
+  LabTopology,
+} from "./topology";
 
 export interface LabOptions {
   /** State, certificates, tokens and volumes live here; a second start continues where the first ended. */
   folder: string;
   topology: LabTopology;
-  /** Port of each node's API. @default any free port */
+  /** Port of each node's API, and of each backup server's under `pbs-<name>`. @default any free port */
   ports?: Record<string, number>;
   /** Port of the control interface. @default any free port */
   controlPort?: number;
@@ -39,6 +49,8 @@ export interface LabOptions {
   hosts?: boolean | RealHostsOptions;
   /** Published API schema. Without it requests are not validated, and the lab says so. */
   schemaFile?: string;
+  /** The same for Proxmox Backup Server. */
+  pbsSchemaFile?: string;
 }
 
 /** A running lab. */
@@ -51,6 +63,8 @@ export interface Lab {
   /** The CA that signed the nodes' certificates. */
   caFile: string;
   tokens: LabTokens;
+  /** The backup servers by name: endpoint, fingerprint and root's access data. */
+  backupServers: Record<string, LabBackupAccess>;
   /** The real hosts, if the lab has some. */
   hosts?: LabHosts;
   stop(): Promise<void>;
@@ -86,7 +100,12 @@ export async function startLab(options: LabOptions): Promise<Lab> {
   // Each node needs a port of its own even while it is down, so all listen once.
   for (const server of servers) await server.listen();
   for (const server of servers) await server.follow();
+  const backup = await openBackupServers(world, certificates, {
+    ...(options.ports ? { ports: options.ports } : {}),
+    schemaFile: options.pbsSchemaFile,
+  });
   const giveUp = async (error: Error): Promise<never> => {
+    await backup.close();
     for (const server of servers) await server.close();
     world.close();
     throw error;
@@ -107,10 +126,11 @@ export async function startLab(options: LabOptions): Promise<Lab> {
     controlToken: control.token,
     caFile: certificates.caFile,
     tokens,
+    backupServers: backup.access,
     ...(real ? { hosts: real.hosts } : {}),
     stop: async () => {
       await real?.stop();
-      await Promise.all([...servers.map((server) => server.close()), control.close()]);
+      await Promise.all([...servers.map((server) => server.close()), backup.close(), control.close()]);
       world.close();
     },
   };

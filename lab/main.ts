@@ -18,6 +18,7 @@ interface StartOptions {
   topology?: string;
   folder: string;
   schema?: string;
+  pbsSchema?: string;
   speed?: string;
   taskSpeed?: string;
   detach?: boolean;
@@ -45,6 +46,7 @@ function describe(lab: RunningLab): string {
   return [
     "The lab runs:",
     ...lines,
+    ...Object.entries(lab.backupServers ?? {}).map(([name, { url }]) => `  ${name.padEnd(12)} ${url}  (backup server)`),
     `  CA           ${lab.caFile}`,
     `  token        in ${lab.tokenFile}`,
     `  control      ${lab.controlUrl}`,
@@ -63,6 +65,7 @@ async function start(options: StartOptions): Promise<void> {
   if (options.detach) {
     const args = ["start", "--topology", path.resolve(topologyFile), "--folder", folder, "--speed", speed];
     if (options.schema) args.push("--schema", path.resolve(options.schema));
+    if (options.pbsSchema) args.push("--pbs-schema", path.resolve(options.pbsSchema));
     if (options.hosts) args.push("--hosts");
     if (options.taskSpeed) args.push("--task-speed", options.taskSpeed);
     const lab = await startDetached(folder, args);
@@ -84,6 +87,7 @@ async function serve(options: StartOptions & { speed: string }, folder: string, 
     clock: { speed, ...(taskSpeed === undefined ? {} : { taskSpeed }) },
     ...(options.hosts ? { hosts: true } : {}),
     ...(options.schema ? { schemaFile: options.schema } : {}),
+    ...(options.pbsSchema ? { pbsSchemaFile: options.pbsSchema } : {}),
   };
   const { control, ...ports } = rememberedPorts(folder);
   const lab = await startLab({ ...base, ports, ...(control ? { controlPort: control } : {}) }).catch(
@@ -94,7 +98,13 @@ async function serve(options: StartOptions & { speed: string }, folder: string, 
   );
   const portOf = (url: string) => Number(new URL(url).port);
   const used = Object.fromEntries(Object.entries(lab.endpoints).map(([node, url]) => [node, portOf(url)]));
-  fs.writeFileSync(path.join(folder, "ports.json"), JSON.stringify({ ...used, control: portOf(lab.controlUrl) }));
+  const backupPorts = Object.fromEntries(
+    Object.entries(lab.backupServers).map(([name, { url }]) => [`pbs-${name}`, portOf(url)]),
+  );
+  fs.writeFileSync(
+    path.join(folder, "ports.json"),
+    JSON.stringify({ ...used, ...backupPorts, control: portOf(lab.controlUrl) }),
+  );
   const tokenFile = path.join(folder, "root-token");
   writePrivate(tokenFile, lab.tokens.root);
   const running: RunningLab = {
@@ -103,6 +113,13 @@ async function serve(options: StartOptions & { speed: string }, folder: string, 
     caFile: lab.caFile,
     tokenFile,
     controlUrl: lab.controlUrl,
+    backupServers: Object.fromEntries(
+      // Access data stay in their own files.
+      Object.entries(lab.backupServers).map(([name, { url, fingerprint, address }]) => [
+        name,
+        { url, fingerprint, address },
+      ]),
+    ),
   };
   writeRunning(folder, running);
   for (const signal of ["SIGTERM", "SIGINT"] as const)
@@ -153,6 +170,11 @@ common(program.command("start").description("start the lab, or show it when it r
     "--schema <file>",
     "published API schema; without it requests are not validated. Default: the file that COLDSPARE_PVE_SCHEMA names",
     process.env.COLDSPARE_PVE_SCHEMA,
+  )
+  .option(
+    "--pbs-schema <file>",
+    "the same for Proxmox Backup Server. Default: the file that COLDSPARE_PBS_SCHEMA names",
+    process.env.COLDSPARE_PBS_SCHEMA,
   )
   .option("--task-speed <n>", "how many times quicker PVE's own work is (copies, backups, starts); default: 1")
   .option("--speed <n>", "virtual seconds per real second; default: 20, with --hosts 1")

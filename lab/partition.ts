@@ -30,6 +30,7 @@ export async function freeze(world: World, name: string, isFrozen: boolean): Pro
 export function setWitness(world: World, name: string, up: boolean): void {
   world.state.witnesses[name] = up;
   for (const domain of world.domains) regroup(domain);
+  world.powerChanged(name);
   world.save();
 }
 
@@ -38,5 +39,6 @@ function changed(world: World): void {
     regroup(domain);
     for (const node of domain.nodeNames()) world.powerChanged(node);
   }
+  for (const { name } of world.backupServers) world.powerChanged(name);
   world.save();
 }

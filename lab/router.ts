@@ -1,21 +1,21 @@
 import type { Route } from "./call";
 
-interface Compiled {
-  route: Route;
+interface Compiled<R> {
+  route: R;
   pattern: RegExp;
   names: string[];
   variables: number;
 }
 
 /** Finds the handler of a path: fixed parts win over variables. */
-export class Router {
-  private readonly compiled: Compiled[];
+export class Router<R extends Pick<Route, "method" | "template"> = Route> {
+  private readonly compiled: Compiled<R>[];
 
-  constructor(readonly routes: Route[]) {
+  constructor(readonly routes: R[]) {
     this.compiled = routes
       .map((route) => {
         const names: string[] = [];
-        const source = route.template.replace(/\{(\w+)\}/g, (_, name: string) => {
+        const source = route.template.replace(/\{([\w-]+)\}/g, (_, name: string) => {
           names.push(name);
           // The only variables that may hold a slash: a volume id, and the name inside a storage.
           return name === "volume" ? "(.+)" : "([^/]+)";
@@ -25,7 +25,7 @@ export class Router {
       .sort((a, b) => a.variables - b.variables);
   }
 
-  find(method: string, path: string): { route: Route; path: Record<string, string> } | undefined {
+  find(method: string, path: string): { route: R; path: Record<string, string> } | undefined {
     for (const candidate of this.compiled) {
       if (candidate.route.method !== method) continue;
       const match = candidate.pattern.exec(path);

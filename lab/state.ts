@@ -1,3 +1,5 @@
+import type { PbsState } from "./pbs/types";
+
 /** The lab's state: plain values only, so that it can be written to a file and read back. */
 
 /** A guest's configuration as its file holds it: every value a string. */
@@ -216,6 +218,10 @@ export interface LabState {
   /** Real hosts that are to be up while they are being started. */
   starting?: string[];
   domains: DomainState[];
+  /** Proxmox Backup Servers by name. */
+  backupServers?: Record<string, PbsState>;
+  /** Which backup server each removable disk is in, by the UUID of its file system. */
+  media?: Record<string, string>;
   ticketKey: string;
 }
 

@@ -4,6 +4,8 @@ import { generate } from "selfsigned";
 
 /** Files of the lab's own certificate authority and server certificate. */
 export interface LabCertificates {
+  /** Folder in which the files lie. */
+  folder: string;
   caFile: string;
   key: string;
   cert: string;
@@ -58,8 +60,33 @@ export async function labCertificates(folder: string): Promise<LabCertificates> 
     fs.writeFileSync(file("server.pem"), server.cert);
   }
   return {
+    folder,
     caFile: file("ca.pem"),
     key: fs.readFileSync(file("server.key"), "utf8"),
     cert: fs.readFileSync(file("server.pem"), "utf8"),
   };
+}
+
+/** A certificate of the lab's CA for one more machine, made once; the CA must be there already. */
+export async function machineCertificate(folder: string, name: string): Promise<{ key: string; cert: string }> {
+  const file = (ending: string) => path.join(folder, `${name}.${ending}`);
+  if (!fs.existsSync(file("key"))) {
+    const read = (each: string) => fs.readFileSync(path.join(folder, each), "utf8");
+    const made = await generate([{ name: "commonName", value: name }], {
+      keyType: "ec",
+      algorithm: "sha256",
+      notBeforeDate: new Date(Date.now() - 24 * 3600 * 1000),
+      notAfterDate: new Date(Date.now() + 700 * 24 * 3600 * 1000),
+      ca: { key: read("ca.key"), cert: read("ca.pem") },
+      extensions: [
+        { name: "basicConstraints", cA: false },
+        { name: "keyUsage", digitalSignature: true, keyEncipherment: true },
+        { name: "extKeyUsage", serverAuth: true },
+        { name: "subjectAltName", altNames: [...NAMES, { type: 2 as const, value: name }] },
+      ],
+    });
+    fs.writeFileSync(file("pem"), made.cert);
+    writePrivate(file("key"), made.private);
+  }
+  return { key: fs.readFileSync(file("key"), "utf8"), cert: fs.readFileSync(file("pem"), "utf8") };
 }

@@ -51,6 +51,25 @@ export interface LabExport {
   sizeGiB: number;
 }
 
+/** A Proxmox Backup Server of the lab. One that has the name of a node or a witness goes with that machine. */
+export interface LabBackupServer {
+  name: string;
+  /** Address that nodes are told as the storage's server. @default the name */
+  address?: string;
+  /** Datastores that are there from the beginning, each on a disk of its own (`/mnt/datastore/<name>`). */
+  datastores: { name: string; sizeGiB: number }[];
+  /** Disks for datastores that are made later, by the path that they are mounted at. @default all on one of 100 GiB */
+  disks?: { path: string; sizeGiB: number }[];
+}
+
+/** A removable disk for a datastore; `server` names the backup server that it is in at the beginning. */
+export interface LabMedium {
+  /** UUID of its file system. */
+  uuid: string;
+  sizeGiB: number;
+  server?: string;
+}
+
 /** The whole lab. */
 export interface LabTopology {
   /** Name of the cluster that all nodes form. Absent: each node is a host of its own. */
@@ -71,6 +90,10 @@ export interface LabTopology {
   guestAddresses?: Record<string, string>;
   /** Real seconds from power-on until the guest answers, by MAC address in lower case. Real guests only. @default 1 */
   guestBootSeconds?: Record<string, number>;
+  /** Proxmox Backup Servers. @default none */
+  backupServers?: LabBackupServer[];
+  /** Removable disks that their datastores may lie on. @default none */
+  media?: LabMedium[];
   /** Content types of the storage `local`. @default `backup`, `import`, `iso`, `vztmpl`, as the installer sets it */
   localContent?: string[];
 }
@@ -112,10 +135,32 @@ export function checkTopology(topology: LabTopology): string[] {
     if (!["nfs", "cifs", "dir"].includes(shared.type))
       mistakes.push(`shared[${index}].type: '${shared.type}' is none of nfs, cifs, dir`);
   }
+  mistakes.push(...checkBackupServers(topology));
   for (const witness of topology.witnesses ?? [])
     if (names.has(witness)) mistakes.push(`witnesses: '${witness}' is a node; a third vote must be another machine`);
   for (const [index, { address }] of (topology.gateways ?? []).entries())
     if (!/^(\d{1,3}\.){3}\d{1,3}\/\d{1,2}$/.test(address ?? ""))
       mistakes.push(`gateways[${index}].address: '${address}' is no IPv4 address with prefix length`);
+  return mistakes;
+}
+
+function checkBackupServers({ backupServers = [], media = [] }: LabTopology): string[] {
+  const mistakes: string[] = [];
+  const names = new Set<string>();
+  for (const [index, server] of backupServers.entries()) {
+    if (names.has(server.name)) mistakes.push(`backupServers[${index}].name: '${server.name}' is used twice`);
+    names.add(server.name);
+    for (const [position, { name, sizeGiB }] of server.datastores.entries()) {
+      const at = `backupServers[${index}].datastores[${position}]`;
+      if (!/^[A-Za-z0-9_][A-Za-z0-9._-]{2,31}$/.test(name))
+        mistakes.push(`${at}.name: '${name}' is no datastore's name`);
+      if (!(sizeGiB > 0)) mistakes.push(`${at}.sizeGiB: must be above 0`);
+    }
+  }
+  for (const [index, { uuid, server }] of media.entries()) {
+    if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(uuid))
+      mistakes.push(`media[${index}].uuid: '${uuid}' is no UUID`);
+    if (server !== undefined && !names.has(server)) mistakes.push(`media[${index}].server: there is no '${server}'`);
+  }
   return mistakes;
 }

@@ -8,6 +8,8 @@ import { Faults } from "./faults";
 import { publishStatus, STATUS_ROUND } from "./guest-status";
 import type { HookCall } from "./hooks";
 import { regroup } from "./membership";
+import type { BackupServer } from "./pbs/backup-server";
+import { schedulerMinute } from "./pbs/jobs";
 import { StateFile } from "./persistence";
 import { replicationMinute } from "./replication";
 import type { GuestRuntime, HostPower } from "./runtime";
@@ -27,6 +29,8 @@ export class World {
   hosts: HostPower | undefined;
   readonly calls = new Calls();
   readonly domains: Domain[];
+  /** Simulated Proxmox Backup Servers; added once their certificates are there. */
+  readonly backupServers: BackupServer[] = [];
   readonly state: LabState;
   /** Files that `download-url` may take instead of making a file from the address. */
   readonly shelf: string;
@@ -139,6 +143,7 @@ export class World {
         for (const view of domain.everyView()) replicationMinute(view);
         backupMinute(domain);
       }
+      for (const server of this.backupServers) schedulerMinute(server);
       this.everyMinute();
     });
   }
