@@ -36,6 +36,7 @@ const nothingPlanned = {
   guests: {},
   servers: {},
   storages: [],
+  backups: { policies: {}, targets: {}, copies: {}, rotations: {} },
   losses: {},
   siteLoss: null,
   devices: {},

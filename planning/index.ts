@@ -14,6 +14,7 @@
 export { type GuestSurroundings, type ImageSpecInput, planGuestAlone } from "./alone";
 export type * from "./backup/manifest";
 export type * from "./backup/plan";
+export type { BackupsReport } from "./backup/report-backups";
 export * from "./backup/schema";
 export * from "./backup/subjects";
 export {

@@ -1,6 +1,7 @@
 /** A site's manifest as text: written the same for the same content, and read with errors that say what to do. */
 import { createHash } from "node:crypto";
 import { z } from "zod";
+import { manifestBackupsSchema } from "./backup/manifest-schema";
 import { MANIFEST_FORMAT, type SiteManifest } from "./manifest";
 import { fencing, replicaMethod, serverRole } from "./schema";
 import { byName, list } from "./units";
@@ -193,4 +194,5 @@ const manifestSchema: z.ZodType<SiteManifest> = z.looseObject({
     z.string(),
     z.looseObject({ guests: texts, schedule: z.string().exactOptional(), maximumAgeSeconds: count.exactOptional() }),
   ),
+  backups: manifestBackupsSchema.exactOptional(),
 });

@@ -4,6 +4,7 @@
  * servers. Sizes in GiB, times in seconds.
  */
 import type { ManifestBackups } from "./backup/manifest";
+import { manifestBackups } from "./backup/manifest-backups";
 import type { GuestPlan, ServerPlan, SitePlan, SpareAddress } from "./plan";
 import { planSite } from "./plan-site";
 import type { Fencing, ReplicaMethod, ServerSpec, SiteSpec } from "./schema";
@@ -193,6 +194,7 @@ export function siteManifest(planned: SitePlan, access: ManifestAccess): SiteMan
   const plan = away ? planSite(planned.spec) : planned;
   const { spec } = plan;
   const witness = witnessOf(plan);
+  const backups = manifestBackups(plan);
   return {
     format: MANIFEST_FORMAT,
     site: plan.site.name,
@@ -209,6 +211,7 @@ export function siteManifest(planned: SitePlan, access: ManifestAccess): SiteMan
     guests: mapValues(plan.guests, (guest) => manifestGuest(plan, guest)),
     groups: mapValues(spec.groups, (group) => ({ ...group, guests: group.guests.filter(isGuest(spec)) })),
     drills: mapValues(spec.drills, (drill) => manifestDrill(spec, drill)),
+    ...(backups && { backups }),
   };
 }
 

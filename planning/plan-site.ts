@@ -1,6 +1,7 @@
 /** The plan of a site: every part computed, every check run, all findings together. */
 
 import { planAddresses } from "./addresses";
+import { planBackups } from "./backup/plan-backups";
 import { afterLoss } from "./capacity";
 import { runChecks } from "./checks";
 import { Context, type Placed, sorted } from "./context";
@@ -70,6 +71,7 @@ function planParsed(parsed: SiteSpec, schemaFindings: readonly Finding[], option
   const guests: Record<string, GuestPlan> = {};
   for (const guest of context.guests)
     guests[guest.name] = planGuest(context, guest, ids[guest.name] ?? { id: 0 }, addresses[guest.name] ?? []);
+  const backups = planBackups(context, Object.fromEntries(Object.entries(ids).map(([name, { id }]) => [name, id])));
   const plan: SitePlan = {
     site: siteHeader(spec),
     spec,
@@ -78,8 +80,9 @@ function planParsed(parsed: SiteSpec, schemaFindings: readonly Finding[], option
     servers: planServers(context),
     guests,
     storages: planStorages(context),
+    backups,
     losses: planLosses(context, guests),
-    siteLoss: planSiteLoss(context),
+    siteLoss: planSiteLoss(context, backups.rotations),
     devices: spec.devices,
   };
   runChecks(context, plan);

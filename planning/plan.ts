@@ -1,4 +1,5 @@
 /** What a plan says. All of it is plain data: sizes in GiB, times in seconds. */
+import type { BackupsPlan } from "./backup/plan";
 import type { Duty, Fencing, GuestSpec, ReplicaMethod, ServerSpec, Side, SiteSpec } from "./schema";
 
 /** What a plan-time check reports. `code` is stable and documented in docs/findings.md. */
@@ -146,6 +147,8 @@ export interface SitePlan {
   servers: Record<string, ServerPlan>;
   guests: Record<string, GuestPlan>;
   storages: StorageUsage[];
+  /** What is copied where, how old the copies are at worst, and whether they fit. */
+  backups: BackupsPlan;
   losses: Record<string, LossPlan>;
   /** Everything at the site is gone at once: what is left, and how old it is at worst. */
   siteLoss: { medium?: string; worstCaseLossSeconds?: number; text: string };

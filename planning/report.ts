@@ -1,3 +1,4 @@
+import { type BackupsReport, backupsReport } from "./backup/report-backups";
 import type { Finding, GuestAddress, LossPlan, SitePlan, StorageUsage, Usage } from "./plan";
 import type { DeviceSpec } from "./schema";
 import { activeAddresses } from "./spare-networks";
@@ -27,6 +28,7 @@ export interface SiteReport {
     { roles: string[]; address?: string; capacity: { before: Usage; afterLossOf: Record<string, Usage> } }
   >;
   storages: StorageUsage[];
+  backups: BackupsReport;
   losses: Record<string, LossPlan>;
   siteLoss: SitePlan["siteLoss"];
   devices: Record<string, DeviceSpec>;
@@ -49,6 +51,7 @@ export function siteReport(plan: SitePlan): SiteReport {
       ]),
     ),
     storages: plan.storages,
+    backups: backupsReport(plan.backups),
     losses: plan.losses,
     siteLoss: plan.siteLoss,
     devices: plan.devices,

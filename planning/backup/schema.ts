@@ -50,8 +50,10 @@ const targetCommon = {
   linkMbps: z.number().positive().optional().describe("The way to it in Mbit/s. Default: policies.linkMbps"),
   media: z
     .string()
-    .default("disk")
-    .describe("Kind of medium, for the rule of two kinds of media: disk, object-storage, tape …"),
+    .optional()
+    .describe(
+      "Kind of medium, for the rule of two kinds of media: disk, object-storage, tape … Default: what the kind is",
+    ),
 };
 
 export const pbsTarget = z.strictObject({
@@ -205,12 +207,9 @@ export const offlineMediumTarget = z.strictObject({
   on: name.describe("The server it is attached to while it is online"),
   copies: z.string().describe("The storage or target whose content it holds"),
   sizeGiB: gib.describe("Usable size of one medium"),
-  sets: z.int().min(2).default(2).describe("Media in the rotation: one attached, the others on the shelf"),
-  swapEvery: duration.optional().describe("How often the attached medium goes to the shelf; or `rotation`"),
   rotation: z
     .array(mediaSet)
     .min(1)
-    .optional()
     .describe("Sets of labelled media with a calendar each, for example weekly A and B, and a monthly one off site"),
   start: z.iso.date().optional().describe("Day of the first turn. Default: 2026-01-05, a Monday"),
   grace: duration.default("2d").describe("How long a swap may be late before it is a problem"),

@@ -38,7 +38,7 @@ export function policyTarget(
     return spec && { name: policy.target, spec };
   }
   if (policy.storage === undefined) return undefined;
-  const own = Object.entries(targets).find(([, spec]) => spec.kind === "vzdump" && spec.storage === policy.storage);
+  const own = Object.entries(targets).find(([name, spec]) => storageOf(name, spec) === policy.storage);
   return own ? { name: own[0], spec: own[1] } : { name: policy.storage };
 }
 

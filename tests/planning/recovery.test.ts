@@ -272,7 +272,7 @@ describe("the loss of the whole site", () => {
   test("the youngest medium counts, and guests that are on none are named", () => {
     const { siteLoss } = planWith(cleanSite(), [
       'backups.nightly.guests=["mail"]',
-      'targets.daily={"kind":"offline-medium","on":"vault","copies":"backups","sizeGiB":4000,"sets":3,"swapEvery":"1d"}',
+      'targets.daily={"kind":"offline-medium","on":"vault","copies":"backups","sizeGiB":4000,"rotation":[{"name":"daily","media":["d1","d2","d3"],"swap":"09:00"}]}',
     ]);
     expect(siteLoss).toMatchObject({ medium: "daily", worstCaseLossSeconds: 2 * day + 537 });
     expect(siteLoss.text).toMatch(/Not on it, and lost for good: wiki\.$/);

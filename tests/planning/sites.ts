@@ -92,7 +92,15 @@ export function cleanSite(): SiteSpecInput {
       },
     },
     backups: { nightly: { storage: "backups", schedule: "01:00", keep: { daily: 7, weekly: 4 } } },
-    targets: { shelf: { kind: "offline-medium", on: "vault", copies: "backups", sizeGiB: 4000, swapEvery: "1w" } },
+    targets: {
+      shelf: {
+        kind: "offline-medium",
+        on: "vault",
+        copies: "backups",
+        sizeGiB: 4000,
+        rotation: [{ name: "weekly", media: ["disk-a", "disk-b"], swap: "mon 09:00" }],
+      },
+    },
     devices: { gateway: { kind: "router", network: "lan", address: "10.0.1.254" } },
   };
 }

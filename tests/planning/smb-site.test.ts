@@ -112,7 +112,7 @@ test("the loss of the whole site leaves the off-line medium, and its age is said
   expect(plan.siteLoss).toEqual({
     medium: "offline-disks",
     worstCaseLossSeconds: 8 * 86_400 + 9691,
-    text: "If everything at this site is lost at once, off-line medium 'offline-disks' is left: at worst 8 d 2 h old (swapped every 1w, and up to 1 d 2 h from the start of a backup to the end of the next one on backup-nfs, if each is copied to the medium at once). Of its 2 sets the one attached to backup-1 burns too, and the others survive only where they are kept away from the site.",
+    text: "If everything at this site is lost at once, off-line medium 'offline-disks' is left: at worst 8 d 2 h old (7 d between two swaps, and up to 1 d 2 h from the start of a backup to the end of the next one on backup-nfs, if each is copied to the medium at once). Of its 5 media the one attached to backup-1 burns too, and the others survive only where they are kept away from the site.",
   });
 });
 

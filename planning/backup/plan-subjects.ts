@@ -1,0 +1,81 @@
+/** What a policy backs up, one by one, with the sizes of its copies. */
+import type { Context, Placed } from "../context";
+import { changeRate } from "../recovery";
+import { usedGiB } from "../storage";
+import { formatNumber } from "../units";
+import type { SubjectPlan } from "./plan";
+import type { BackupPolicySpec, DataKind } from "./schema";
+import { policyGuests } from "./subjects";
+
+/** A source before its copies are sized. */
+interface Source extends Pick<SubjectPlan, "subject" | "kind" | "server" | "usedGiB" | "vmid"> {
+  data: DataKind;
+  /** Share of the used size that changes in a day, where the source itself says it. */
+  dailyChange?: number;
+}
+
+/** Subjects of a policy: guests by name, then folders, volumes and data sets in their order. */
+export function planSubjects(
+  context: Context,
+  policy: BackupPolicySpec,
+  ids: Readonly<Record<string, number>>,
+): SubjectPlan[] {
+  const wanted = new Set(policyGuests(context.guests, policy));
+  const guests = context.guests.filter(({ name }) => wanted.has(name)).map((guest) => guestSource(guest, policy, ids));
+  return [...guests, ...otherSources(policy)].map((source) => sized(source, policy));
+}
+
+function guestSource({ name, spec, primary }: Placed, policy: BackupPolicySpec, ids: Readonly<Record<string, number>>) {
+  const used = usedGiB(spec);
+  const vmid = ids[name];
+  const source: Source = { subject: name, kind: "guest", server: primary, usedGiB: used, data: policy.data };
+  if (vmid !== undefined) source.vmid = vmid;
+  if (spec.changeGiBPerHour !== undefined && used > 0) source.dailyChange = Math.min(1, (changeRate(spec) * 24) / used);
+  return source;
+}
+
+function otherSources({ folders, volumes, datasets, data }: BackupPolicySpec): Source[] {
+  return [
+    ...folders.map(
+      ({ server, paths, usedGiB, ...own }): Source => ({
+        subject: `folder:${server}:${paths[0] ?? "/"}`,
+        kind: "folder",
+        server,
+        usedGiB,
+        data: own.data ?? data,
+      }),
+    ),
+    ...volumes.map(
+      ({ server, volume, usedGiB, ...own }): Source => ({
+        subject: `volume:${server}:${volume}`,
+        kind: "volume",
+        server,
+        usedGiB,
+        data: own.data ?? data,
+      }),
+    ),
+    ...datasets.map(
+      ({ server, dataset, usedGiB, ...own }): Source => ({
+        subject: `dataset:${server}:${dataset}`,
+        kind: "dataset",
+        server,
+        usedGiB,
+        data: own.data ?? data,
+      }),
+    ),
+  ];
+}
+
+const COMPRESSION = 0.6;
+const DAILY_CHANGE = 0.02;
+
+function sized({ data, dailyChange, ...source }: Source, policy: BackupPolicySpec): SubjectPlan {
+  const ratio = policy.compressionRatio ?? COMPRESSION;
+  const change = policy.dailyChange ?? dailyChange ?? DAILY_CHANGE;
+  return {
+    ...source,
+    firstGiB: source.usedGiB * ratio,
+    dailyGiB: source.usedGiB * change * ratio,
+    basis: `${data}: ${formatNumber(ratio)} of the used size, ${formatNumber(change * 100)} % of it changed in a day`,
+  };
+}
