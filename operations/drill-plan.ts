@@ -167,6 +167,15 @@ function problemsOf(guest: ManifestGuest, manifest: SiteManifest, facts: DrillFa
         `\`coldspare refresh --guest ${name}\``,
       ),
     );
+  if (guest.method === "zfs-sync")
+    found.push(
+      refusal(
+        "OPERATION-METHOD",
+        name,
+        `${name} is kept by zfs-sync, whose copies this release does not drill by command`,
+        `on ${server}, by hand: \`zfs clone <data set>@<point> <pool>/vm-<free id>-disk-0\` (\`coldspare-zfs replica points ${name}\` names the points), and a guest of that id without network; or a planned failover in a quiet hour`,
+      ),
+    );
   if (guest.method === "storage-replication" && guest.kind === "lxc")
     found.push(
       refusal(

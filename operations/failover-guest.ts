@@ -7,6 +7,7 @@ import { waitForAnswer } from "./answers";
 import { lost } from "./claims";
 import { runCommands } from "./commands";
 import { NODE_PROGRAM, type Operator } from "./context";
+import { lastSyncStep, zfsSteps } from "./failover-zfs";
 import { configOf, runs, setTag, shutDown, start } from "./guest-power";
 import type { Operation } from "./journal";
 import { nodeAnswer } from "./live-servers";
@@ -38,6 +39,12 @@ const place = (operator: Operator, plan: FailoverPlan, move: GuestMove, side: "f
 
 /** Shuts the guest down where it is. Only for planned switches. */
 export function stopSteps(operator: Operator, plan: FailoverPlan, move: GuestMove): Step[] {
+  // While its server may still run it: afterwards nothing of it is sent from there any more.
+  const last = move.method === "zfs-sync" ? [lastSyncStep(operator, move)] : [];
+  return [...shutDownSteps(operator, plan, move), ...last];
+}
+
+function shutDownSteps(operator: Operator, plan: FailoverPlan, move: GuestMove): Step[] {
   if (move.startAfter === false) return [];
   const guest = operator.manifest.guests[move.guest]!;
   const { first, last } = groupEnds(plan, move);
@@ -82,7 +89,7 @@ export function moveSteps(operator: Operator, operation: Operation, plan: Failov
 
 /** Brings configuration and data to the other server, as the guest's method has it. */
 function bringSteps(operator: Operator, plan: FailoverPlan, guest: ManifestGuest, move: GuestMove): Step[] {
-  if (move.method === "zfs-sync") return [];
+  if (move.method === "zfs-sync") return [...zfsSteps(operator, plan, guest, move), tagStep(operator, move)];
   if (move.method === "restore") return restoreSteps(operator, plan, guest, move);
   if (plan.planned) return [migrateStep(operator, move)];
   const disable: Step[] = move.job === undefined ? [] : [disableStep(operator, move, move.job)];

@@ -5,8 +5,9 @@ import { PveError } from "../providers/pve/errors";
 import type { ClusterRow, GuestRow, ReplicationJob, ReplicationJobStatus } from "../providers/pve/types";
 import { SshError } from "../providers/ssh";
 import { NODE_PROGRAM, type Operator } from "./context";
-import type { NodeAnswer, Reach } from "./live-types";
+import type { LiveZfsSide, NodeAnswer, Reach } from "./live-types";
 import { keyValues } from "./voters";
+import { READ_REPLICAS, replicasIn } from "./zfs-replica";
 
 /** A dead server may cost so many seconds, whatever it is dead of. */
 export const PATIENCE_SECONDS = 5;
@@ -139,6 +140,8 @@ export interface SshAnswer {
   paused: string[];
   /** Unix time of the newest replication snapshot, by job. */
   snapshots: Record<string, number>;
+  /** Guests by `zfs-sync` that are kept here. */
+  replicas: Record<string, LiveZfsSide>;
 }
 
 /** One command for everything that lies in files. Sections begin with a line `== name`. */
@@ -147,10 +150,11 @@ echo '== history'; cat /etc/coldspare/history 2>/dev/null
 echo '== diverged'; ls /var/lib/coldspare/diverged 2>/dev/null
 echo '== paused'; ls /var/lib/coldspare/drills 2>/dev/null | sed -n 's/^paused-//p'
 echo '== snapshots'; if command -v zfs >/dev/null; then zfs list -H -t snapshot -o name 2>/dev/null | grep '@__replicate_'; fi
+echo '== replicas'; ${READ_REPLICAS}
 echo '== drills'; ${READ_DRILLS}`;
 
 export async function askSsh(operator: Operator, server: string): Promise<SshAnswer> {
-  const nothing = { drills: {}, diverged: [], paused: [], snapshots: {} };
+  const nothing = { drills: {}, diverged: [], paused: [], snapshots: {}, replicas: {} };
   if (operator.manifest.servers[server]?.ssh === undefined) return { reach: "none", ...nothing };
   const run = (argv: readonly string[]) => operator.ssh.run(server, argv, { timeoutSeconds: PATIENCE_SECONDS });
   try {
@@ -171,6 +175,7 @@ export async function askSsh(operator: Operator, server: string): Promise<SshAns
       diverged: (sections.diverged ?? []).map((name) => name.replace(/\..*$/, "")),
       paused: sections.paused ?? [],
       snapshots: snapshotsIn(sections.snapshots ?? []),
+      replicas: replicasIn(sections.replicas ?? []),
     };
   } catch (error) {
     if (error instanceof TooSlow) return { reach: "down", problem: "it does not answer over SSH", ...nothing };

@@ -85,6 +85,8 @@ export interface LiveGuest {
   job?: LiveJob;
   /** With `restore`: what is under the standby ids. */
   standbys: LiveStandby[];
+  /** With `zfs-sync`: what each server that answers over SSH has of it. */
+  zfs?: Record<string, LiveZfsSide>;
   /** The moment whose data the spare side has. */
   recoveryPoint?: string;
   /** A refresh of the spare is under way. */
@@ -124,6 +126,14 @@ export interface LiveStandby {
   /** May be started: ours, checked, whole and not locked. */
   good: boolean;
   tags: string[];
+}
+
+/** One server's part of a replica by `zfs-sync`. */
+export interface LiveZfsSide {
+  /** Complete recovery points there, newest first; `common`: the other server has it, too. */
+  points: { id: string; at: string; common: boolean }[];
+  /** How the last run there ended: `ok`, `failed`, `running` or `never`; absent when the program does not say. */
+  sync?: { state: string; at?: string; error?: string };
 }
 
 /** Tag of an old side that must not run: it has data of its own, or may have. */

@@ -14,6 +14,7 @@ import {
   type LiveServer,
   type LiveSite,
   type LiveStandby,
+  type LiveZfsSide,
   type RunningGuest,
   type Seat,
 } from "./live-types";
@@ -164,7 +165,11 @@ function liveGuest(guest: ManifestGuest, answers: Answers): LiveGuest {
   const active = activeServerOf(guest, record?.server, seats);
   const activeSide =
     active === primary ? "primary" : active === spare ? "spare" : active === NOBODY ? "nobody" : "unknown";
-  const recoveryPoint = recoveryPointOf(guest, job, standbys, runningOn);
+  const zfs = guest.method === "zfs-sync" ? zfsSides(guest, answers) : undefined;
+  const standbyServer = activeSide === "primary" ? spare : activeSide === "spare" ? primary : undefined;
+  const recoveryPoint = zfs
+    ? zfs[standbyServer ?? spare!]?.points[0]?.at
+    : recoveryPointOf(guest, job, standbys, runningOn);
   const drill = newestDrill(Object.values(answers.ssh).map(({ drills }) => drills[name]));
   const other = activeSide === "primary" ? spare : primary;
   const tagged = seats.some((seat) => seat.server !== active && seat.tags.includes(DIVERGED_TAG));
@@ -182,11 +187,29 @@ function liveGuest(guest: ManifestGuest, answers: Answers): LiveGuest {
     ...((activeSide === "primary" || activeSide === "spare") && { activeServer: active! }),
     ...(job !== undefined && { job }),
     standbys,
+    ...(zfs && { zfs }),
     ...(recoveryPoint !== undefined && { recoveryPoint }),
-    refreshing: job?.running === true || standbys.some(({ lock }) => lock === "create" || lock === "backup"),
-    diverged: activeSide !== "unknown" && (tagged || noted || parted),
+    refreshing:
+      job?.running === true ||
+      Object.values(zfs ?? {}).some(({ sync }) => sync?.state === "running") ||
+      standbys.some(({ lock }) => lock === "create" || lock === "backup"),
+    diverged: activeSide !== "unknown" && (tagged || noted || parted) && !isCopyAgain(zfs?.[active ?? ""], record),
     ...(drill !== undefined && { drill }),
   };
+}
+
+function zfsSides({ name, primary, spare }: ManifestGuest, { ssh }: Answers): NonNullable<LiveGuest["zfs"]> {
+  const sides = [primary, spare!].flatMap((server) => {
+    const answer = ssh[server];
+    return answer?.reach === "up" ? [[server, answer.replicas[name] ?? { points: [] }] as const] : [];
+  });
+  return Object.fromEntries(sides);
+}
+
+/** With `zfs-sync` a good run from the active side proves that the other one has nothing of its own: it ends before it would write over that. */
+function isCopyAgain(active: LiveZfsSide | undefined, record: VoterRecord | undefined): boolean {
+  const { state, at } = active?.sync ?? {};
+  return state === "ok" && at !== undefined && record !== undefined && Date.parse(at) > Date.parse(record.since ?? "");
 }
 
 /** The pause of a drill is none of a switch; on a spare that is active nobody drills. */

@@ -245,6 +245,7 @@ export function guestChecks(
       ...wayHome(guest, move),
       ...votersReady(guest, live, request),
       ...replicaReady(facts, request, move),
+      ...registered(live, move),
       ...jobKnown(live, request, move),
       ...privileges(guest, facts, request, move),
       ...(request.freshGeneration ? [] : goesBackInTime(manifest, guest, request)),
@@ -329,6 +330,21 @@ function replicaReady(facts: FailoverFacts, { planned }: FailoverRequest, move: 
   ];
 }
 
+/** With `zfs-sync` the spare starts a guest of its own, which `pulumi up` has registered there. */
+function registered(live: LiveSite, { guest, method, to, toId }: GuestMove): Finding[] {
+  if (method !== "zfs-sync") return [];
+  const seat = live.guests[guest]?.seats.find(({ server, vmid }) => server === to && vmid === toId);
+  if (seat?.config !== false) return [];
+  return [
+    refusal(
+      "OPERATION-NOT-REGISTERED",
+      guest,
+      `${to} knows no guest ${toId}: ${guest} is not registered there, so that there is nothing to start`,
+      `\`pulumi up\` registers it. By hand, with the settings of ${guest}: \`qm create ${toId} …\` on ${to}, each disk as \`--scsi0 <storage>:vm-${toId}-disk-0\``,
+    ),
+  ];
+}
+
 function privileges(
   guest: ManifestGuest,
   facts: FailoverFacts,
@@ -340,6 +356,7 @@ function privileges(
     [`/vms/${move.toId}`, "VM.Audit", "look at it"],
   ];
   const isCopied = move.method === "storage-replication";
+  if (move.method === "zfs-sync" && planned) needed.push([`/vms/${move.fromId}`, "VM.PowerMgmt", "shut it down"]);
   if (isCopied && planned) needed.push([`/vms/${move.toId}`, "VM.Migrate", "move it"]);
   if (isCopied && !planned && move.job !== undefined)
     needed.push([`/vms/${move.toId}`, "VM.Replicate", "disable its replication"]);

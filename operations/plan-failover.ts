@@ -204,7 +204,9 @@ function isStranded({ vmid, method, primary, spare }: ManifestGuest, seen: LiveG
     seen.runningOn.length === 0 && seen.seats.every((seat) => seat.server !== other || seat.running === false);
   if (seen.activeServer !== other || (server !== primary && server !== spare) || !isOff) return false;
   if (method === "restore") return other === spare && !seen.standbys.some(({ tags }) => tags.includes(ACTIVE_TAG));
-  return seen.seats.some((seat) => seat.server === other && seat.vmid === vmid && seat.config === false);
+  const own = seen.seats.filter((seat) => seat.server === other && seat.vmid === vmid);
+  if (method === "zfs-sync") return other === spare && !own.some(({ tags }) => tags.includes(ACTIVE_TAG));
+  return own.some((seat) => seat.config === false);
 }
 
 export function fencingOf(manifest: SiteManifest, request: FailoverRequest): FencingChoice {
@@ -215,6 +217,11 @@ export function fencingOf(manifest: SiteManifest, request: FailoverRequest): Fen
   if (manifest.fencing === "power") return { method: "power", server };
   const { marginSeconds, termSeconds } = manifest.lease;
   return { method: "lease", server, marginSeconds, termSeconds };
+}
+
+/** Its configuration goes to the other server with it; by `restore` and `zfs-sync` each side has one of its own. */
+export function isMoved({ method }: Pick<ManifestGuest, "method">): boolean {
+  return method !== "restore" && method !== "zfs-sync";
 }
 
 function bootsOf(manifest: SiteManifest, live: LiveSite, moves: readonly GuestMove[]): Pick<FailoverPlan, "boots"> {
@@ -247,7 +254,7 @@ function moveOf(
     toId: toPrimary ? guest.vmid : (away ?? nextStandby(guest, seen)),
     point,
     ...(seen.job !== undefined && { job: seen.job.id }),
-    ...(lock !== undefined && guest.method !== "restore" && { unlock: lock }),
+    ...(lock !== undefined && isMoved(guest) && { unlock: lock }),
     // What a switch that was given up had taken away is off because of that.
     ...(request.planned && seen.activeServer === from && seen.runningOn.length === 0 && { startAfter: false }),
     ...(request.freshGeneration &&

@@ -11,6 +11,8 @@ export type RecoveryChoice =
   | { kind: "now" }
   /** The last good run of the replication, or a copy that is there already. */
   | { kind: "copy"; at?: string }
+  /** A recovery point of `zfs-sync`; the newest one there is at the time of the switch, unless an earlier one was asked for. */
+  | { kind: "point"; point: string; at: string; earlier?: true }
   | { kind: "standby"; standbyId: number; at: string; volid?: string }
   /** An older backup, restored into a standby id first. */
   | { kind: "backup"; into: number; at: string; volid: string };
@@ -43,6 +45,7 @@ export function choosePoint(
     const refusals = wanted === undefined ? [] : [plannedPoint(guest.name)];
     return { choice: { kind: "now" }, refusals, warnings: [] };
   }
+  if (guest.method === "zfs-sync") return zfsPoint(guest, seen, request, wanted, now);
   if (guest.method !== "restore") return copyPoint(guest, seen, request, wanted, now);
   return wanted === undefined ? newestStandby(guest, seen, request, now) : chosenBackup(guest, seen, backups, wanted);
 }
@@ -94,6 +97,49 @@ function copyPoint(
     );
   else refusals.push(...stale(guest, at, request, now));
   return { choice, refusals, warnings };
+}
+
+function zfsPoint(
+  guest: ManifestGuest,
+  seen: LiveGuest,
+  request: PointRequest,
+  wanted: string | undefined,
+  now: string,
+): ChosenPoint {
+  const { name, spare } = guest;
+  const points = seen.zfs?.[spare!]?.points ?? [];
+  const newest = points[0];
+  if (newest === undefined) {
+    const missing = refusal(
+      "OPERATION-NO-REPLICA",
+      name,
+      `${spare} has no complete recovery point of ${name}${seen.zfs?.[spare!] === undefined ? ": it does not answer over SSH" : ""}`,
+      `\`coldspare-zfs replica points ${name}\` on ${spare} says what is there; without one, bring its server back or restore a backup`,
+    );
+    return { choice: { kind: "copy" }, refusals: [missing], warnings: [] };
+  }
+  if (wanted === undefined) {
+    const choice: RecoveryChoice = { kind: "point", point: newest.id, at: newest.at };
+    return { choice, refusals: stale(guest, newest.at, request, now), warnings: [] };
+  }
+  const limit = Date.parse(wanted);
+  const chosen = points.find(({ id, at }) => id === wanted || Date.parse(at) <= limit);
+  if (chosen !== undefined) {
+    const earlier = chosen.id === newest.id ? {} : { earlier: true as const };
+    return { choice: { kind: "point", point: chosen.id, at: chosen.at, ...earlier }, refusals: [], warnings: [] };
+  }
+  const missing = refusal(
+    "OPERATION-POINT",
+    name,
+    Number.isNaN(limit)
+      ? `--to-point ${wanted} is no time and no recovery point of ${name}`
+      : `${name} has no recovery point that is not after ${wanted}`,
+    `there are: ${points
+      .slice(0, 8)
+      .map(({ at }) => at)
+      .join(", ")}`,
+  );
+  return { choice: { kind: "copy" }, refusals: [missing], warnings: [] };
 }
 
 function newestStandby(guest: ManifestGuest, seen: LiveGuest, request: PointRequest, now: string): ChosenPoint {

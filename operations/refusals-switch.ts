@@ -95,6 +95,13 @@ export const switchFindings: Readonly<Record<string, CatalogueEntry>> = {
     "srv1 has no volume of sql-erp (113)",
     "Restore the newest backup by hand, or bring the other server back.",
   ),
+  "OPERATION-NOT-REGISTERED": entry(
+    "error",
+    "The guest is not registered on the spare",
+    "With zfs-sync the spare has a powered-off guest of the same id, whose disks are the volumes that it receives. It is not there.",
+    "srv1 knows no guest 113: sql-erp is not registered there, so that there is nothing to start",
+    "Let `pulumi up` register it, or make it by hand with the volumes that are there.",
+  ),
   "OPERATION-NO-SPARE": entry(
     "error",
     "The guest has no spare",

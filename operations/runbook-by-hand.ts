@@ -73,6 +73,12 @@ function activation(lost: string, guest: ManifestGuest): string[] {
       "# start the one with the newer recovery point; one without that line is not whole: leave it alone",
     ];
   }
+  if (method === "zfs-sync")
+    return [
+      `coldspare-zfs replica points ${guest.name}       # what is there; the newest complete one is taken`,
+      `coldspare-zfs replica activate ${guest.name}     # an earlier one: --point <name>`,
+      ...networkLines(guest, vmid),
+    ];
   const moved =
     method === "storage-replication"
       ? [

@@ -198,6 +198,7 @@ function guestProblems(
     problems.push(`replication ${job.id} is disabled${whyDisabled(guest, seen)}`);
   if ((job?.failCount ?? 0) > 0)
     problems.push(`replication ${job!.id} failed ${job!.failCount} times: ${job!.error ?? "no reason is given"}`);
+  problems.push(...syncProblems(seen));
   const broken = seen.standbys.filter(({ good, running, lock }) => !good && !running && lock !== "create");
   if (broken.length > 0)
     problems.push(
@@ -256,8 +257,20 @@ function isBare({ spare, method, vmid }: ManifestGuest, seen: LiveGuest, server:
 
 function noCopy(guest: ManifestGuest, seen: LiveGuest): string {
   if (guest.method === "restore") return `${guest.spare} has no good standby`;
-  if (guest.method === "zfs-sync") return `the age of the copy on ${guest.spare} is not known`;
+  if (guest.method === "zfs-sync") return noPoint(guest, seen);
   return seen.job === undefined ? "there is no replication job" : `${guest.spare} has no copy that is known to be good`;
+}
+
+function noPoint({ name, spare }: ManifestGuest, { zfs }: LiveGuest): string {
+  if (zfs?.[spare!] === undefined) return `${spare} does not say over SSH which recovery points it has`;
+  return `${spare} has no complete recovery point: \`coldspare-zfs replica sync ${name}\` on its server makes one`;
+}
+
+/** The chain is broken, or the way to the other server: the age of its copy grows from now on. */
+function syncProblems(seen: LiveGuest): string[] {
+  const sync = seen.zfs?.[seen.activeServer ?? ""]?.sync;
+  if (sync?.state !== "failed" || seen.diverged) return [];
+  return [`its last run of zfs-sync on ${seen.activeServer} failed: ${sync.error ?? "no reason is given"}`];
 }
 
 function drillProblems(drill: GuestStatus["lastDrill"], wanted: boolean, limit: number): string[] {

@@ -15,6 +15,14 @@ import { PveError } from "../../providers/pve/errors";
 import { SshError, type SshResult } from "../../providers/ssh";
 import { loadLayout } from "../../stacks/layouts";
 
+/** What `coldspare-zfs` on the servers is asked. */
+export interface FakeZfs {
+  /** @param active The server that the guard's record there names. */
+  run(server: string, words: readonly string[], active: string | undefined): SshResult;
+  /** Lines of `replica status` and `replica points`. */
+  factsOf(server: string): string[];
+}
+
 interface Record_ {
   epoch: number;
   server: string;
@@ -42,6 +50,10 @@ export class FakeSite {
   /** Cut off from this machine only: the others still see it. */
   readonly cutOff = new Set<string>();
   readonly guests = new Map<number, FakeGuest>();
+  /** Powered-off sides of guests by `zfs-sync`, which have the id of the other side: `srv1/113`. */
+  readonly registered = new Map<string, FakeGuest>();
+  /** Their volumes, if the site has any. */
+  zfs: FakeZfs | undefined;
   readonly jobs = new Map<
     string,
     { guest: number; source: string; target: string; disable: boolean; lastSync: number }
@@ -122,7 +134,7 @@ export class FakeSite {
 
   kill(server: string): void {
     this.up.set(server, false);
-    for (const guest of this.guests.values()) if (guest.server === server) guest.running = false;
+    for (const [, guest] of this.everyGuest()) if (guest.server === server) guest.running = false;
   }
 
   /** It boots, and its guard lets start what its voters grant. */
@@ -130,23 +142,35 @@ export class FakeSite {
     this.up.set(server, true);
     for (const { name, vmid, primary } of Object.values(this.manifest.guests)) {
       const guest = this.guests.get(vmid);
-      if (guest?.server === server && primary === server && this.mayStart(name, server)) this.run(vmid);
+      if (guest?.server === server && primary === server && this.mayStart(name, server)) this.run(vmid, server);
     }
   }
 
-  running(): string[] {
-    return [...this.guests].flatMap(([vmid, { running, server }]) => (running ? [`${vmid} on ${server}`] : [])).sort();
+  /** A guest on a server, whichever of its sides that is. */
+  guestAt(server: string, vmid: number): FakeGuest | undefined {
+    const guest = this.guests.get(vmid);
+    return guest?.server === server ? guest : this.registered.get(`${server}/${vmid}`);
   }
 
-  private run(vmid: number): void {
-    this.guests.get(vmid)!.running = true;
+  private everyGuest(): [number, FakeGuest][] {
+    return [
+      ...this.guests,
+      ...[...this.registered].map(([key, guest]) => [Number(key.split("/")[1]), guest] as const),
+    ].map(([vmid, guest]) => [vmid, guest]);
+  }
+
+  running(): string[] {
+    return this.everyGuest()
+      .flatMap(([vmid, { running, server }]) => (running ? [`${vmid} on ${server}`] : []))
+      .sort();
+  }
+
+  private run(vmid: number, server: string): void {
+    this.guestAt(server, vmid)!.running = true;
     for (const guest of Object.values(this.manifest.guests)) {
-      const alive = new Set(
-        idsOf(guest)
-          .map((each) => each.vmid)
-          .filter((id) => this.guests.get(id)?.running),
-      );
-      if (alive.size > 1) this.twice.push(guest.name);
+      const ids = new Set(idsOf(guest).map((each) => each.vmid));
+      if (this.everyGuest().filter(([id, { running }]) => running && ids.has(id)).length > 1)
+        this.twice.push(guest.name);
     }
   }
 
@@ -211,6 +235,10 @@ export class FakeSite {
       delete this.guests.get(Number(words[1]))!.config.lock;
       return ok();
     }
+    if (program?.endsWith("coldspare-zfs") && this.zfs) {
+      if (words[1] !== "points" && words[1] !== "status") this.change(`zfs ${words.slice(1).join(" ")} on ${server}`);
+      return this.zfs.run(server, words.slice(1), this.votes.get(server)!.get(words[2]!)?.server);
+    }
     if (!program?.endsWith("coldspare-node")) return { code: 127, stdout: "", stderr: `${program}: not found` };
     if (words[0] === "journal") return ok(this.journalOf(server, words, options.input));
     if (words[0] === "take-config") return this.takeConfig(server, Number(words[1]));
@@ -241,6 +269,8 @@ export class FakeSite {
       ...this.pausedJobs,
       "== snapshots",
       ...snapshots,
+      "== replicas",
+      ...(this.zfs?.factsOf(server) ?? []),
       "== drills",
       ...this.drills.map((drill) => JSON.stringify(drill)),
       "",
@@ -299,8 +329,7 @@ export class FakeSite {
         const [name, epoch] = each.split("=") as [string, string];
         const record = votes.get(name)!;
         const runs = idsOf(this.manifest.guests[name]!).some(
-          ({ vmid, server }) =>
-            server === voter && this.guests.get(vmid)?.running && this.guests.get(vmid)?.server === voter,
+          ({ vmid, server }) => server === voter && this.guestAt(voter, vmid)?.running === true,
         );
         if (record.epoch === Number(epoch) && record.server === voter && !runs) {
           this.change(`release ${name} by ${voter}`);
@@ -355,7 +384,7 @@ export class FakeSite {
   }
 
   private read(at: string, path: string, query: Record<string, unknown>): unknown {
-    const rows = [...this.guests].map(([vmid, { server, kind, running, config }]) => ({
+    const rows = this.everyGuest().map(([vmid, { server, kind, running, config }]) => ({
       vmid,
       node: server,
       type: kind,
@@ -388,8 +417,8 @@ export class FakeSite {
     const content = /^storage\/([^/]+)\/content$/.exec(rest)?.[1];
     if (content !== undefined) return this.contentOf(content, query);
     const [, vmid, what] = /^(?:qemu|lxc)\/(\d+)\/(config|status\/current)$/.exec(rest) ?? [];
-    const guest = this.guests.get(Number(vmid));
-    if (guest === undefined || guest.server !== node) return undefined;
+    const guest = this.guestAt(node ?? "", Number(vmid));
+    if (guest === undefined) return undefined;
     void at;
     return what === "config" ? { ...guest.config } : { status: guest.running ? "running" : "stopped" };
   }
@@ -431,8 +460,8 @@ export class FakeSite {
       this.guests.set(Number(form.vmid), { server: node!, kind: kind as "qemu", running: false, config });
       return null;
     }
-    const guest = this.guests.get(Number(vmid));
-    if (guest === undefined || guest.server !== node) return undefined;
+    const guest = this.guestAt(node ?? "", Number(vmid));
+    if (guest === undefined) return undefined;
     if (method === "DELETE") return this.guests.delete(Number(vmid)) ? null : null;
     if (what === "config") {
       for (const [key, value] of Object.entries(form)) if (value !== undefined) guest.config[key] = String(value);
@@ -460,6 +489,6 @@ export class FakeSite {
         reason: `the guard refuses the start of ${guest.name}`,
         fix: "see the voters",
       });
-    this.run(vmid);
+    this.run(vmid, server);
   }
 }
