@@ -1,5 +1,5 @@
 /** Commands around copies: what there is, bringing one back, working on one, and the disks that are carried. */
-import type { Command } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
 import type { Io } from "../io";
 import { siteHelp, withSiteOptions } from "../site-options";
 
@@ -8,6 +8,7 @@ const collect = (value: string, previous: string[] = []): string[] => [...previo
 /** Adds its commands to the program. */
 export function register(program: Command, io: Io, finish: (code: number) => void): void {
   addBackups(program, io, finish);
+  addRestore(program, io, finish);
 }
 
 const asks = (command: Command): Command =>
@@ -94,5 +95,73 @@ Exit codes:
     .action(async (policy: string, options: import("../commands/backups-run").BackupsRunOptions) => {
       const { runOrVerify } = require("../commands/backups-run") as typeof import("../commands/backups-run");
       finish(await runOrVerify(kind, policy, options, io));
+    });
+}
+
+const seconds = (text: string): number => {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value <= 0) throw new InvalidArgumentError("write whole seconds.");
+  return value;
+};
+
+const operationExits = `Exit codes:
+  0  done
+  1  refused, and nothing was changed; or it failed or was ended: the same command goes on from there
+  2  wrong use: unknown guest or option, no manifest, no credentials, nobody to ask`;
+
+function addRestore(program: Command, io: Io, finish: (code: number) => void): void {
+  const command = withSiteOptions(
+    program
+      .command("restore")
+      .summary("bring a copy back: as the guest, beside it, or as files")
+      .description(
+        "Brings a copy back. Shows first what would be written over, how old the copy is, where it goes, how long it takes and whether " +
+          "there is room, and asks once. A guest that is there is only written over with --over, and is kept first. Of a guest with a " +
+          "spare only the active side is restored.",
+      )
+      .argument("<subject>", "a guest; or folder:SERVER:PATH, volume:SERVER:NAME, dataset:SERVER:DATASET"),
+  )
+    .option(
+      "--point <point>",
+      "latest, a time (the newest good copy not after it), or an id of coldspare backups",
+      "latest",
+    )
+    .option("--to <server>", "the server (default: where the guest is active)")
+    .option(
+      "--as <name>",
+      "beside the original: a guest of its own, with another id, other hardware addresses, powered off",
+    )
+    .option(
+      "--over [how]",
+      "write over what is there, once it is kept: keep (as NAME-before-restore, the default) or backup",
+    )
+    .option("--storage <storage>", "for all disks (default: the storages that they had)")
+    .option("--start", "start it afterwards (default: only a guest that ran before)")
+    .option("--no-start", "leave it powered off")
+    .option("--files <path>", "only this file or folder; repeatable", collect)
+    .option("--into <place>", "with --files, folders and volumes: a folder on the server; a data set: a new data set")
+    .option("--stop-seconds <seconds>", "for a guest that is written over to shut down", seconds, 300)
+    .option("--force-stop", "switch it off hard if it does not shut down in that time");
+  asks(command)
+    .addHelpText(
+      "after",
+      () => `
+Single files come out of restic repositories and out of archives of containers. An archive of a machine gives
+whole disks only: restore it beside with --as, and mount its disk.
+
+Examples:
+  coldspare restore sql-erp --dry-run
+  coldspare restore sql-erp --point 2026-11-21T18:00:00Z --over
+  coldspare restore sql-erp --as sql-erp-yesterday --to srv1 --storage tank
+  coldspare restore folder:backup-1:/srv/share --files /srv/share/contracts --into /root/restored
+  coldspare restore dataset:nas-1:tank/data --into tank/data-restored
+
+${siteHelp}
+
+${operationExits}`,
+    )
+    .action(async (subject: string, options: import("../commands/restore").RestoreOptions) => {
+      const { restore } = require("../commands/restore") as typeof import("../commands/restore");
+      finish(await restore(subject, options, io));
     });
 }

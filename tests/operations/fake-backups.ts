@@ -315,7 +315,11 @@ export class FakeBackups {
       const given = ["name", "hostname", "tags", "description"].flatMap((key) =>
         form[key] === undefined ? [] : [[key === "hostname" ? "name" : key, String(form[key])]],
       );
-      const config = { ...volume.config, ...Object.fromEntries(given), restoredfrom: volume.volid };
+      const disks = Object.entries(volume.config ?? {}).map(([key, value]) => [
+        key,
+        value.replace(/vm-\d+-/, `vm-${id}-`),
+      ]);
+      const config = { ...Object.fromEntries(disks), ...Object.fromEntries(given), restoredfrom: volume.volid };
       this.site.guests.set(id, { server: node, kind: rest as "qemu", running: false, config });
       return true;
     }
