@@ -1,4 +1,5 @@
 /** Everything that the proof of backups runs, in this order. */
 import type { Scenario } from "./scenario";
+import { resticScenarios } from "./scenarios-restic";
 
-export const scenarios: readonly Scenario[] = [];
+export const scenarios: readonly Scenario[] = [...resticScenarios];
