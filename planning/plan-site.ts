@@ -82,7 +82,7 @@ function planParsed(parsed: SiteSpec, schemaFindings: readonly Finding[], option
     storages: planStorages(context),
     backups,
     losses: planLosses(context, guests),
-    siteLoss: planSiteLoss(context, backups.rotations),
+    siteLoss: planSiteLoss(context, backups),
     devices: spec.devices,
   };
   runChecks(context, plan);

@@ -151,7 +151,13 @@ export interface SitePlan {
   backups: BackupsPlan;
   losses: Record<string, LossPlan>;
   /** Everything at the site is gone at once: what is left, and how old it is at worst. */
-  siteLoss: { medium?: string; worstCaseLossSeconds?: number; text: string };
+  siteLoss: {
+    medium?: string;
+    worstCaseLossSeconds?: number;
+    /** Of the newest medium that is kept off site: the building is gone, and the shelf with it. */
+    worstCaseOffSiteSeconds?: number;
+    text: string;
+  };
   devices: SiteSpec["devices"];
 }
 

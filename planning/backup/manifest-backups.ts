@@ -3,15 +3,13 @@ import type { SitePlan } from "../plan";
 import type { SiteSpec } from "../schema";
 import { parseDuration } from "../units";
 import type { ManifestBackups, ManifestPolicy, ManifestRotation, ManifestTarget } from "./manifest";
+import { MEDIA_SCHEDULE } from "./media-age";
 import { mediaSource } from "./media-source";
 import type { PolicyPlan, RotationPlan, TargetPlan } from "./plan";
 import { zoneOrUtc } from "./plan-rotations";
 import { resticRepository } from "./repository";
 import type { PbsTargetSpec, ResticTargetSpec, ZfsTargetSpec } from "./schema";
 import { storageOf } from "./subjects";
-
-/** When a rotation's medium is written, where it does not say so. */
-const MEDIA_SCHEDULE = "05:00";
 
 /** Of a planned site; undefined when it has neither policies nor targets. */
 export function manifestBackups({ backups, spec }: SitePlan): ManifestBackups | undefined {
@@ -24,7 +22,7 @@ export function manifestBackups({ backups, spec }: SitePlan): ManifestBackups | 
       ...mapValues(rotations, (rotation) => mediumTarget(spec, rotation)),
     },
     policies: mapValues(runnable(policies), manifestPolicy),
-    rotations: mapValues(rotations, (rotation) => manifestRotation(spec, rotation)),
+    rotations: mapValues(followed(rotations), (rotation) => manifestRotation(spec, rotation)),
     ...(spec.policies.mail && { mail: spec.policies.mail }),
   };
 }
@@ -33,6 +31,13 @@ export function manifestBackups({ backups, spec }: SitePlan): ManifestBackups | 
 function runnable(policies: Record<string, PolicyPlan>): Record<string, PolicyPlan> {
   return Object.fromEntries(
     Object.entries(policies).filter(([, { recoveryPointSeconds }]) => Number.isFinite(recoveryPointSeconds)),
+  );
+}
+
+/** A rotation that nobody can follow is a finding, and JSON has no number for the age of its media. */
+function followed(rotations: Record<string, RotationPlan>): Record<string, RotationPlan> {
+  return Object.fromEntries(
+    Object.entries(rotations).filter(([, { worstOfflineSeconds }]) => Number.isFinite(worstOfflineSeconds)),
   );
 }
 

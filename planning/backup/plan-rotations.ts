@@ -1,10 +1,10 @@
 /** Rotated media: which sets there are, from when on, and how old the newest medium on the shelf is at worst. */
-import { longestGapSeconds, parseCalendarEvent } from "../calendar";
 import type { Context } from "../context";
 import { parseDuration } from "../units";
 import { instantOf, zoneOf } from "./local-time";
 import type { RotationPlan } from "./plan";
-import type { MediaSetSpec, OfflineMediumSpec } from "./schema";
+import { offlineAges, type Rotation, rotationProblem } from "./rotation";
+import type { OfflineMediumSpec } from "./schema";
 import { offlineMedia } from "./subjects";
 
 const FIRST_DAY = "2026-01-05";
@@ -18,29 +18,34 @@ export function planRotations(context: Context): Record<string, RotationPlan> {
 
 function planRotation(context: Context, name: string, spec: OfflineMediumSpec): RotationPlan {
   const timeZone = zoneOrUtc(context.spec.site.timeZone);
-  const offSite = spec.rotation.filter((set) => set.offSite);
-  const graceSeconds = parseDuration(spec.grace);
-  return {
+  const plan = {
     target: name,
     on: spec.on,
     copies: spec.copies,
     sizeGiB: spec.sizeGiB,
-    sets: spec.rotation.map(({ name, media, swap, offSite }) => ({ name, media, swap, offSite })),
+    sets: spec.rotation,
     timeZone,
     startSeconds: midnight(spec.start ?? FIRST_DAY, timeZone),
-    graceSeconds,
+    graceSeconds: parseDuration(spec.grace),
     mountPoint: spec.mountPoint ?? `/mnt/coldspare/${name}`,
-    worstOfflineSeconds: worst(spec.rotation),
-    ...(offSite.length > 0 && { worstOffSiteSeconds: worst(offSite) }),
   };
+  return { ...plan, ...worstAges(plan) };
 }
 
-function worst(sets: readonly MediaSetSpec[]): number {
-  const gaps = sets.map(({ swap }) => {
-    const { event } = parseCalendarEvent(swap);
-    return event === undefined ? Number.POSITIVE_INFINITY : longestGapSeconds(event);
-  });
-  return Math.min(...gaps);
+/** A planned rotation as rotation.ts takes it. */
+export function rotationOf(plan: Pick<RotationPlan, "sets" | "graceSeconds" | "timeZone" | "startSeconds">): Rotation {
+  const { sets, graceSeconds, timeZone, startSeconds } = plan;
+  return { sets, graceSeconds, timeZone, start: startSeconds };
+}
+
+type Ages = Pick<RotationPlan, "worstOfflineSeconds" | "worstOffSiteSeconds">;
+
+/** Infinity for a rotation that cannot be followed, which is a finding. */
+function worstAges(plan: Parameters<typeof rotationOf>[0]): Ages {
+  const rotation = rotationOf(plan);
+  if (rotationProblem(rotation) !== undefined) return { worstOfflineSeconds: Number.POSITIVE_INFINITY };
+  const { offline, offSite } = offlineAges(rotation);
+  return { worstOfflineSeconds: offline.seconds, ...(offSite && { worstOffSiteSeconds: offSite.seconds }) };
 }
 
 /** The site's time zone, or UTC in place of one that there is not, which is a finding. */
@@ -59,7 +64,8 @@ export function isTimeZone(timeZone: string): boolean {
 }
 
 function midnight(day: string, timeZone: string): number {
+  const zone = zoneOf(timeZone);
   const local = Date.parse(`${day}T00:00:00Z`) / 1000;
   // Where the clock is put forward at midnight, the day begins an hour later.
-  return instantOf(zoneOf(timeZone), local) ?? local - zoneOf(timeZone).offset(local);
+  return instantOf(zone, local) ?? local - zone.offset(local);
 }

