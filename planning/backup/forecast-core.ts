@@ -1,0 +1,299 @@
+/**
+ * Space on one target over the next months, by simulating its retention.
+ *
+ * The model. Of a subject's blocks each is changed in a day with the probability `dailyChange`, independent of the others
+ * and of the days before; in d days a share 1 - (1 - dailyChange)^d has changed. A target that stores differences (pbs,
+ * restic, zfs) holds the first full and, between each two neighbouring copies that remain, the blocks that changed
+ * between them: removing a copy frees what no other copy refers to, which is what was changed on both of its sides.
+ * Real changes come back to the same blocks more often, so that old copies take less than this. `vzdump` stores fulls.
+ *
+ * Left out: growth of the data, the index of a repository, and the day that Proxmox Backup Server's garbage collection
+ * waits before it gives space back. Before anything is removed the new copy is there, so the peak counts it.
+ */
+import { CALENDAR_EXAMPLES, parseCalendarEvent } from "../calendar";
+import { type KeptRun, keptHistory } from "./kept-history";
+import { zoneOf } from "./local-time";
+import type { DataRatio } from "./ratios";
+import { KEEP_RULES, type Keep, keepsNothing, type RetentionRule } from "./retention";
+
+export interface ForecastSubject {
+  name: string;
+  /** What lies there, uncompressed. */
+  usedGiB: number;
+  ratio: DataRatio;
+  /** Calendar event. */
+  schedule: string;
+  keep: Keep;
+}
+
+export interface ForecastInput {
+  rule: RetentionRule;
+  subjects: readonly ForecastSubject[];
+  /** Epoch seconds: the target is empty. */
+  from: number;
+  /** Default: 12 */
+  months?: number;
+  /** Default: UTC */
+  timeZone?: string;
+  /** What may be filled: size times fill limit, or a quota. Default: nothing is said about fitting. */
+  limitGiB?: number;
+  /** Copies that the storage below keeps of each byte. Default: 1 */
+  storedCopies?: number;
+  /** The way to the target in Mbit/s. */
+  linkMbps?: number;
+}
+
+export interface ForecastTransfer {
+  /** All first fulls, one after another. */
+  firstFullSeconds: number;
+  /** The most that has to travel for one instant of the schedules afterwards. */
+  largestRunSeconds: number;
+  /** The largest subject, back from the target; undefined without subjects. */
+  restoreLargest?: { subject: string; seconds: number };
+  /** All subjects, one after another. */
+  restoreAllSeconds: number;
+}
+
+export interface Forecast {
+  /** At the end of each month, in GiB. */
+  months: number[];
+  peakGiB: number;
+  /** Epoch seconds of the run after which the peak is reached; undefined when nothing runs. */
+  peakAt?: number;
+  /** Epoch seconds of the run that goes beyond the limit; undefined if none does. */
+  fillsAt?: number;
+  /** Copies of all subjects at the end. */
+  copies: number;
+  transfer?: ForecastTransfer;
+}
+
+const DAY = 86_400;
+const MBIT_PER_GIB = 8589.934592;
+
+/** What a subject takes on a target with its first copy, in GiB. */
+export function firstFullGiB({ usedGiB, ratio }: ForecastSubject, rule: RetentionRule): number {
+  const shared = rule === "pbs" || rule === "restic" ? ratio.deduplication : 1;
+  return usedGiB * ratio.compression * shared;
+}
+
+/**
+ * Simulates a target. Subjects that share schedule and retention are simulated together.
+ * @throws Error for a schedule that is no calendar event
+ */
+export function simulateTarget(input: ForecastInput): Forecast {
+  const ends = monthEnds(input.from, input.months ?? 12, input.timeZone ?? "UTC");
+  const to = ends.at(-1) ?? input.from;
+  const groups = groupsOf(input).map(({ keep, schedule, subjects }) => {
+    const history = keptHistory(eventOf(schedule), keep, input.rule, input.from, to, input.timeZone ?? "UTC");
+    return { history, ...spaceOf(history, subjects, input.rule), subjects: subjects.length };
+  });
+  const space = addUp(groups, ends, input.storedCopies ?? 1, input.limitGiB);
+  const copies = groups.reduce((sum, { history, subjects }) => sum + (history.at(-1)?.left ?? 0) * subjects, 0);
+  return {
+    ...space.forecast,
+    copies,
+    ...(input.linkMbps !== undefined && { transfer: transferOf(input, space.largestRunGiB, input.linkMbps) }),
+  };
+}
+
+interface Group {
+  schedule: string;
+  keep: Keep;
+  subjects: ForecastSubject[];
+}
+
+function groupsOf({ subjects }: ForecastInput): Group[] {
+  const groups = new Map<string, Group>();
+  for (const subject of subjects) {
+    const { schedule, keep } = subject;
+    const key = `${schedule}\n${KEEP_RULES.map((rule) => keep[rule] ?? 0).join()}`;
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, { schedule, keep, subjects: [subject] });
+    else group.subjects.push(subject);
+  }
+  return [...groups.values()];
+}
+
+function eventOf(schedule: string) {
+  const { event, problem } = parseCalendarEvent(schedule);
+  if (event === undefined) throw new Error(`schedule '${schedule}': ${problem}. Examples: ${CALENDAR_EXAMPLES}`);
+  return event;
+}
+
+/** GiB of all subjects of a history: with the new copy, after removal, and what travels. One entry per run. */
+interface GroupSpace {
+  made: Float64Array;
+  left: Float64Array;
+  sent: Float64Array;
+}
+
+function spaceOf(history: readonly KeptRun[], subjects: readonly ForecastSubject[], rule: RetentionRule): GroupSpace {
+  const empty = () => new Float64Array(history.length);
+  const space: GroupSpace = { made: empty(), left: empty(), sent: empty() };
+  const sizes = new Map<number, number>();
+  for (const subject of subjects) {
+    // Fulls do not depend on changes: all in one.
+    const change = rule === "vzdump" ? 1 : subject.ratio.dailyChange;
+    sizes.set(change, (sizes.get(change) ?? 0) + firstFullGiB(subject, rule));
+  }
+  for (const [change, size] of sizes)
+    if (rule === "vzdump") addFulls(space, history, size);
+    else addChanges(space, history, size, changedShare(change));
+  return space;
+}
+
+function addFulls(space: GroupSpace, history: readonly KeptRun[], size: number): void {
+  for (const [index, { gap, made, left }] of history.entries()) {
+    space.made[index]! += made * size;
+    space.left[index]! += left * size;
+    if (gap !== undefined) space.sent[index]! += size;
+  }
+}
+
+function addChanges(
+  space: GroupSpace,
+  history: readonly KeptRun[],
+  size: number,
+  share: (seconds: number) => number,
+): void {
+  let held = 0;
+  for (const [index, { gap, closed, opened }] of history.entries()) {
+    const added = gap === undefined ? size : size * share(gap);
+    held += added;
+    space.made[index]! += held;
+    if (gap !== undefined) space.sent[index]! += added;
+    for (const seconds of closed) held -= size * share(seconds);
+    for (const seconds of opened) held += size * share(seconds);
+    space.left[index]! += held;
+  }
+}
+
+/** Share of the blocks that has changed after so many seconds; distances repeat, so each is computed once. */
+function changedShare(dailyChange: number): (seconds: number) => number {
+  const known = new Map<number, number>();
+  return (seconds) => {
+    let share = known.get(seconds);
+    if (share === undefined) {
+      share = 1 - (1 - dailyChange) ** (seconds / DAY);
+      known.set(seconds, share);
+    }
+    return share;
+  };
+}
+
+/** All groups on one axis of time. Runs of the same instant are made before any of them removes. */
+function addUp(
+  groups: readonly ({ history: readonly KeptRun[] } & GroupSpace)[],
+  ends: readonly number[],
+  storedCopies: number,
+  limitGiB = Number.POSITIVE_INFINITY,
+): { forecast: Omit<Forecast, "copies" | "transfer">; largestRunGiB: number } {
+  const runs = groups.flatMap(({ history }, group) => history.map(({ at }, index) => ({ at, group, index })));
+  if (groups.length > 1) runs.sort((one, other) => one.at - other.at);
+  const held = new Float64Array(groups.length);
+  const forecast: Omit<Forecast, "copies" | "transfer"> = { months: [], peakGiB: 0 };
+  let total = 0;
+  let largestRunGiB = 0;
+  for (let first = 0, last = 0; first < runs.length; first = last) {
+    const { at } = runs[first]!;
+    while (forecast.months.length < ends.length && ends[forecast.months.length]! <= at) forecast.months.push(total);
+    let sent = 0;
+    for (last = first; last < runs.length && runs[last]!.at === at; last++) {
+      const { group, index } = runs[last]!;
+      total += groups[group]!.made[index]! * storedCopies - held[group]!;
+      sent += groups[group]!.sent[index]!;
+    }
+    largestRunGiB = Math.max(largestRunGiB, sent);
+    if (total > forecast.peakGiB) {
+      forecast.peakGiB = total;
+      forecast.peakAt = at;
+    }
+    if (total > limitGiB && forecast.fillsAt === undefined) forecast.fillsAt = at;
+    for (let run = first; run < last; run++) {
+      const { group, index } = runs[run]!;
+      held[group] = groups[group]!.left[index]! * storedCopies;
+    }
+    // Summed anew: differences of a year would add up their rounding.
+    total = held.reduce((sum, gib) => sum + gib, 0);
+  }
+  while (forecast.months.length < ends.length) forecast.months.push(total);
+  return { forecast, largestRunGiB };
+}
+
+/** The same day and time of each following month, on the wall; the month's last day where it has no such day. */
+function monthEnds(from: number, months: number, timeZone: string): number[] {
+  const { offset } = zoneOf(timeZone);
+  const start = new Date((from + offset(from)) * 1000);
+  return Array.from({ length: months }, (_, index) => {
+    const year = start.getUTCFullYear();
+    const month = start.getUTCMonth() + index + 1;
+    const day = Math.min(start.getUTCDate(), new Date(Date.UTC(year, month + 1, 0)).getUTCDate());
+    const wall = Date.UTC(year, month, day) / 1000 + ((((from + offset(from)) % DAY) + DAY) % DAY);
+    return wall - offset(wall - offset(wall));
+  });
+}
+
+function transferOf({ rule, subjects }: ForecastInput, largestRunGiB: number, linkMbps: number): ForecastTransfer {
+  const seconds = (gib: number) => (gib * MBIT_PER_GIB) / linkMbps;
+  // What is shared is stored once, but a restore reads it for each.
+  const full = ({ usedGiB, ratio }: ForecastSubject) => usedGiB * ratio.compression;
+  const sum = (size: (subject: ForecastSubject) => number) =>
+    subjects.reduce((total, subject) => total + size(subject), 0);
+  const largest = subjects.reduce<ForecastSubject | undefined>(
+    (found, subject) => (found === undefined || full(subject) > full(found) ? subject : found),
+    undefined,
+  );
+  return {
+    firstFullSeconds: seconds(sum((subject) => firstFullGiB(subject, rule))),
+    largestRunSeconds: seconds(largestRunGiB),
+    ...(largest && { restoreLargest: { subject: largest.name, seconds: seconds(full(largest)) } }),
+    restoreAllSeconds: seconds(sum(full)),
+  };
+}
+
+/** A retention times a factor: rounded down, and never less than 1 of a rule that is used. */
+export function scaledKeep(keep: Keep, factor: number): Keep {
+  const scaled: Keep = {};
+  for (const rule of KEEP_RULES) {
+    const count = keep[rule] ?? 0;
+    if (count > 0) scaled[rule] = Math.max(1, Math.floor(count * factor + 1e-9));
+  }
+  return scaled;
+}
+
+export interface LargestKeep {
+  /** Of the given retention: 2 is twice as many of each rule. At most 8, which stands for 'as much as you like'. */
+  factor: number;
+  /** What the subjects' retentions become, one for each different one. */
+  keeps: { given: Keep; largest: Keep }[];
+}
+
+const LARGEST_FACTOR = 8;
+/** Steps of the factor in which the search ends. */
+const FACTOR_STEP = 1 / 16;
+
+/**
+ * The largest retention that fits: all retentions of the target times one factor, found by bisection.
+ * @returns undefined when not even one copy of each rule fits, or nothing limits the target
+ */
+export function largestKeep(input: ForecastInput): LargestKeep | undefined {
+  if (input.limitGiB === undefined || input.subjects.every(({ keep }) => keepsNothing(keep))) return undefined;
+  const fits = (step: number) => {
+    const subjects = input.subjects.map((subject) => ({
+      ...subject,
+      keep: scaledKeep(subject.keep, step * FACTOR_STEP),
+    }));
+    return simulateTarget({ ...input, subjects }).fillsAt === undefined;
+  };
+  let low = 0;
+  let high = LARGEST_FACTOR / FACTOR_STEP + 1;
+  if (!fits(low)) return undefined;
+  while (high - low > 1) {
+    const middle = Math.floor((low + high) / 2);
+    if (fits(middle)) low = middle;
+    else high = middle;
+  }
+  const factor = low * FACTOR_STEP;
+  const given = new Map(input.subjects.map(({ keep }) => [JSON.stringify(scaledKeep(keep, 1)), keep]));
+  return { factor, keeps: [...given.values()].map((keep) => ({ given: keep, largest: scaledKeep(keep, factor) })) };
+}
