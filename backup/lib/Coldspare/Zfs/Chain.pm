@@ -9,7 +9,7 @@ use Coldspare::Zfs::Outcome;
 use Coldspare::Zfs::Side;
 use Coldspare::Zfs::Transfer;
 
-our @EXPORT = qw(look newest_common own_snapshots bring_up_to_date settle_holds stamp iso time_of say);
+our @EXPORT = qw(look newest_common own_snapshots bring_up_to_date settle_holds is_free stamp iso time_of say);
 
 sub stamp { my @now = gmtime($_[0] // time); return sprintf '%04d%02d%02dT%02d%02d%02dZ', $now[5] + 1900, $now[4] + 1, @now[3, 2, 1, 0] }
 sub iso { my ($time) = @_; my @at = gmtime $time; return sprintf '%04d-%02d-%02dT%02d:%02d:%02dZ', $at[5] + 1900, $at[4] + 1, @at[3, 2, 1, 0] }
@@ -52,6 +52,8 @@ sub newest_common {
 }
 
 sub own_snapshots { my ($view, $prefix) = @_; return grep { $_->{name} =~ /^\Q$prefix\E-\d{8}T\d{6}Z$/ } @{ $view->{snapshots} } }
+
+sub is_free { my ($snapshot) = @_; return $snapshot->{holds} eq '' && $snapshot->{clones} eq '' }
 
 sub newest_name { my ($view) = @_; return @{ $view->{snapshots} } ? "$view->{name}\@$view->{snapshots}[-1]{name}" : "$view->{name} (no snapshot)" }
 

@@ -113,14 +113,15 @@ sub prune_pairs {
     }
 }
 
-# The newest, the common one, what comes after it (it may not have been sent yet) and what somebody holds stay, whatever the rules say.
+# The newest, the common one, what comes after it (it may not have been sent yet), what somebody holds and what a clone is made of stay,
+# whatever the rules say.
 sub prune_side {
     my ($side, $view, $prefix, $keep, $common) = @_;
     my ($border) = grep { $common && $_->{guid} eq $common->{guid} } @{ $view->{snapshots} }, @{ $view->{bookmarks} };
     return unless $border;
     my @own = own_snapshots($view, $prefix);
     my %kept = kept_times($keep, map { time_of($_->{name}) } @own);
-    my @gone = grep { !$kept{ time_of($_->{name}) } && $_->{txg} < $border->{txg} && $_->{holds} eq '' } @own;
+    my @gone = grep { !$kept{ time_of($_->{name}) } && $_->{txg} < $border->{txg} && is_free($_) } @own;
     return unless @gone;
     ask($side, 'destroy', map { "$view->{name}\@$_->{name}" } @gone);
     say("$view->{name} on $side->{name}: " . scalar(@gone) . ' snapshots removed by retention');

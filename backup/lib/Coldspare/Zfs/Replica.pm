@@ -80,7 +80,7 @@ sub prune {
     return if @complete <= $replica->{keep};
     my $oldest_kept = $complete[-$replica->{keep}];
     for my $view (@views) {
-        my @gone = grep { $_->{name} lt $oldest_kept && $_->{holds} eq '' } own_snapshots($view, $PREFIX);
+        my @gone = grep { $_->{name} lt $oldest_kept && is_free($_) } own_snapshots($view, $PREFIX);
         ask($side, 'destroy', map { "$view->{name}\@$_->{name}" } @gone) if @gone;
     }
 }

@@ -54,15 +54,17 @@ sub dash { my ($text) = @_; return $text eq '-' ? '' : $text }
 # A data set with its snapshots and bookmarks, oldest first: [kind, {…}]...
 sub list {
     my ($dataset) = @_;
-    return ['missing', { name => $dataset }] unless exists_here($dataset);
-    my ($own) = rows(zfs('get', '-Hp', '-o', 'value', 'type,encryption,keystatus,receive_resume_token,readonly,written', $dataset) =~ s/\n(?=.)/\t/gr);
+    my ($code, $text) = run($PATIENCE, 'zfs', 'get', '-Hp', '-o', 'value', 'type,encryption,keystatus,receive_resume_token,readonly,written', $dataset);
+    return ['missing', { name => $dataset }] if $code && $text =~ /does not exist/;
+    die "$text\n" if $code;
+    my ($own) = rows($text =~ s/\n(?=.)/\t/gr);
     my %set = (name => $dataset);
     @set{qw(type encryption keystatus token readonly written)} = map { dash($_) } @$own;
     my @found = (['dataset', \%set]);
-    for my $row (rows(zfs('list', '-Hp', '-d', '1', '-t', 'snapshot,bookmark', '-o', 'name,type,guid,createtxg,creation,referenced,userrefs', '-s', 'createtxg', $dataset))) {
-        my ($name, $type, $guid, $txg, $at, $bytes, $refs) = @$row;
+    for my $row (rows(zfs('list', '-Hp', '-d', '1', '-t', 'snapshot,bookmark', '-o', 'name,type,guid,createtxg,creation,referenced,userrefs,clones', '-s', 'createtxg', $dataset))) {
+        my ($name, $type, $guid, $txg, $at, $bytes, $refs, $clones) = @$row;
         my ($short) = $name =~ /[\@#](.+)$/;
-        my %item = (name => $short, guid => $guid, txg => $txg, at => $at, bytes => dash($bytes), holds => '');
+        my %item = (name => $short, guid => $guid, txg => $txg, at => $at, bytes => dash($bytes), holds => '', clones => dash($clones // '-'));
         $item{holds} = join ',', map { $_->[1] } rows(zfs('holds', '-H', $name)) if $type eq 'snapshot' && dash($refs) ne '' && $refs > 0;
         push @found, [$type, \%item];
     }

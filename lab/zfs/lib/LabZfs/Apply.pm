@@ -169,9 +169,12 @@ sub apply_bytes {
     my $size = -s $file;
     open(my $out, '+<:raw', $file) or fail("cannot write $file: $!");
     sysseek $out, $fields->{offset}, 0;
-    $payload = "\0" x $fields->{zero} if defined $fields->{zero};
-    my $is_tree = $fields->{path} ne '';
-    $payload = substr $payload, 0, $size - $fields->{offset} if defined $fields->{zero} && $is_tree;
+    if (defined $fields->{zero}) {
+        # A file that became shorter has no bytes there any more.
+        my $left = $fields->{path} eq '' ? $fields->{zero} : $size - $fields->{offset};
+        return if $left <= 0;
+        $payload = "\0" x ($left < $fields->{zero} ? $left : $fields->{zero});
+    }
     syswrite($out, $payload) == length $payload or fail("cannot write $file: $!") if length $payload;
 }
 

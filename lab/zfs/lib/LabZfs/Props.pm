@@ -3,12 +3,11 @@ package LabZfs::Props;
 use strict;
 use warnings;
 use Exporter 'import';
-use POSIX ();
 use LabZfs::Store;
 use LabZfs::Space;
 use LabZfs::Seal;
 
-our @EXPORT = qw(value nice set_property inherit_property parse_size local_properties settable is_user all_properties number_property);
+our @EXPORT = qw(value nice set_property inherit_property parse_size local_properties settable is_user all_properties number_property date_text);
 
 # name => [default, filesystem/volume/both, inherited]
 my %SETTABLE = (
@@ -130,9 +129,13 @@ sub value {
     my ($value, $source) = raw_value($object, $property);
     return ('-', '-') unless defined $value && $value ne '';
     return ($value, $source) if $parsable || !($BYTES{$property} || $property =~ /^written\@|^creation$/);
-    return (POSIX::strftime('%a %b %e %H:%M %Y', localtime $value), $source) if $property eq 'creation';
+    return (date_text($value), $source) if $property eq 'creation';
     return ($value eq '0' && $property =~ /quota|reserv/ ? 'none' : nice($value), $source);
 }
+
+sub date_text { require POSIX; return POSIX::strftime('%a %b %e %H:%M %Y', localtime $_[0]) }
+
+sub date_text { require POSIX; return POSIX::strftime('%a %b %e %H:%M %Y', localtime $_[0]) }
 
 sub raw_value {
     my ($object, $property) = @_;
