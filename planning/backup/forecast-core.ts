@@ -11,7 +11,7 @@
  * waits before it gives space back. Before anything is removed the new copy is there, so the peak counts it.
  */
 import { CALENDAR_EXAMPLES, parseCalendarEvent } from "../calendar";
-import { type KeptRun, keptHistory } from "./kept-history";
+import { type KeptHistory, keptHistory } from "./kept-history";
 import { zoneOf } from "./local-time";
 import type { DataRatio } from "./ratios";
 import { KEEP_RULES, type Keep, keepsNothing, type RetentionRule } from "./retention";
@@ -88,7 +88,7 @@ export function simulateTarget(input: ForecastInput): Forecast {
     return { history, ...spaceOf(history, subjects, input.rule), subjects: subjects.length };
   });
   const space = addUp(groups, ends, input.storedCopies ?? 1, input.limitGiB);
-  const copies = groups.reduce((sum, { history, subjects }) => sum + (history.at(-1)?.left ?? 0) * subjects, 0);
+  const copies = groups.reduce((sum, { history, subjects }) => sum + (history.left.at(-1) ?? 0) * subjects, 0);
   return {
     ...space.forecast,
     copies,
@@ -127,8 +127,8 @@ interface GroupSpace {
   sent: Float64Array;
 }
 
-function spaceOf(history: readonly KeptRun[], subjects: readonly ForecastSubject[], rule: RetentionRule): GroupSpace {
-  const empty = () => new Float64Array(history.length);
+function spaceOf(history: KeptHistory, subjects: readonly ForecastSubject[], rule: RetentionRule): GroupSpace {
+  const empty = () => new Float64Array(history.at.length);
   const space: GroupSpace = { made: empty(), left: empty(), sent: empty() };
   const sizes = new Map<number, number>();
   for (const subject of subjects) {
@@ -138,57 +138,47 @@ function spaceOf(history: readonly KeptRun[], subjects: readonly ForecastSubject
   }
   for (const [change, size] of sizes)
     if (rule === "vzdump") addFulls(space, history, size);
-    else addChanges(space, history, size, changedShare(change));
+    else addChanges(space, history, size, change);
   return space;
 }
 
-function addFulls(space: GroupSpace, history: readonly KeptRun[], size: number): void {
-  for (const [index, { gap, made, left }] of history.entries()) {
-    space.made[index]! += made * size;
-    space.left[index]! += left * size;
-    if (gap !== undefined) space.sent[index]! += size;
+function addFulls(space: GroupSpace, { made, left, gap }: KeptHistory, size: number): void {
+  for (let run = 0; run < made.length; run++) {
+    space.made[run]! += made[run]! * size;
+    space.left[run]! += left[run]! * size;
+    if (gap[run] !== -1) space.sent[run]! += size;
   }
 }
 
-function addChanges(
-  space: GroupSpace,
-  history: readonly KeptRun[],
-  size: number,
-  share: (seconds: number) => number,
-): void {
+function addChanges(space: GroupSpace, history: KeptHistory, size: number, dailyChange: number): void {
+  const { gap, changes, changesEnd } = history;
+  const changed = Float64Array.from(history.spans, (seconds) => size * (1 - (1 - dailyChange) ** (seconds / DAY)));
   let held = 0;
-  for (const [index, { gap, closed, opened }] of history.entries()) {
-    const added = gap === undefined ? size : size * share(gap);
-    held += added;
-    space.made[index]! += held;
-    if (gap !== undefined) space.sent[index]! += added;
-    for (const seconds of closed) held -= size * share(seconds);
-    for (const seconds of opened) held += size * share(seconds);
-    space.left[index]! += held;
-  }
-}
-
-/** Share of the blocks that has changed after so many seconds; distances repeat, so each is computed once. */
-function changedShare(dailyChange: number): (seconds: number) => number {
-  const known = new Map<number, number>();
-  return (seconds) => {
-    let share = known.get(seconds);
-    if (share === undefined) {
-      share = 1 - (1 - dailyChange) ** (seconds / DAY);
-      known.set(seconds, share);
+  let change = 0;
+  for (let run = 0; run < gap.length; run++) {
+    const span = gap[run]!;
+    if (span === -1) held += size;
+    else {
+      held += changed[span]!;
+      space.sent[run]! += changed[span]!;
     }
-    return share;
-  };
+    space.made[run]! += held;
+    for (; change < changesEnd[run]!; change++) {
+      const number = changes[change]!;
+      held += number < 0 ? -changed[-1 - number]! : changed[number]!;
+    }
+    space.left[run]! += held;
+  }
 }
 
 /** All groups on one axis of time. Runs of the same instant are made before any of them removes. */
 function addUp(
-  groups: readonly ({ history: readonly KeptRun[] } & GroupSpace)[],
+  groups: readonly ({ history: KeptHistory } & GroupSpace)[],
   ends: readonly number[],
   storedCopies: number,
   limitGiB = Number.POSITIVE_INFINITY,
 ): { forecast: Omit<Forecast, "copies" | "transfer">; largestRunGiB: number } {
-  const runs = groups.flatMap(({ history }, group) => history.map(({ at }, index) => ({ at, group, index })));
+  const runs = groups.flatMap(({ history }, group) => history.at.map((at, index) => ({ at, group, index })));
   if (groups.length > 1) runs.sort((one, other) => one.at - other.at);
   const held = new Float64Array(groups.length);
   const forecast: Omit<Forecast, "copies" | "transfer"> = { months: [], peakGiB: 0 };
