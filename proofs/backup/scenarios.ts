@@ -1,5 +1,6 @@
 /** Everything that the proof of backups runs, in this order. */
 import type { Scenario } from "./scenario";
+import { mediaScenarios } from "./scenarios-media";
 import { resticScenarios } from "./scenarios-restic";
 
-export const scenarios: readonly Scenario[] = [...resticScenarios];
+export const scenarios: readonly Scenario[] = [...resticScenarios, ...mediaScenarios];
