@@ -1,9 +1,10 @@
 import * as pulumi from "@pulumi/pulumi";
 import { type Finding, type GuestPlan, type NetworkSpecInput, type Side, type SitePlan, standbyOf } from "../planning";
 import type { ImageSpecInput } from "../planning/alone";
-import { ReplicationPair, StandbyGuest } from "../providers";
+import { registeredOf } from "../planning/registered";
+import { RegisteredGuest, ReplicationPair, StandbyGuest } from "../providers";
 import type { PlannedGuest } from "./guest-plan";
-import { logWarnings, PlanError } from "./plan-error";
+import { logWarnings } from "./plan-error";
 
 /** Arguments that machines and containers share beside their part of the specification. */
 export interface GuestComponentArgs {
@@ -35,7 +36,7 @@ export interface GuestComponentArgs {
 /** The resources a guest consists of. */
 export interface GuestNodes<G extends pulumi.CustomResource> {
   guest: G;
-  replica?: ReplicationPair | StandbyGuest;
+  replica?: RegisteredGuest | ReplicationPair | StandbyGuest;
 }
 
 /** What machines and containers do alike: outputs, the replica, warnings. */
@@ -63,7 +64,6 @@ export abstract class GuestComponent<G extends pulumi.CustomResource> extends pu
     planned: PlannedGuest,
     opts: pulumi.ComponentResourceOptions | undefined,
   ) {
-    refuseUnbuilt(planned.guest);
     super(type, name, {}, opts);
     const { guest, findings } = planned;
     this.plan = guest;
@@ -88,7 +88,7 @@ export abstract class GuestComponent<G extends pulumi.CustomResource> extends pu
   }
 
   /** The powered-off copy on the other server, made once the guest exists. */
-  protected createReplica(guest: G, args: GuestComponentArgs): ReplicationPair | StandbyGuest | undefined {
+  protected createReplica(guest: G, args: GuestComponentArgs): GuestNodes<G>["replica"] {
     const replica = this.plan.replica;
     if (!replica) return undefined;
     const kind = this.plan.kind === "vm" ? ("qemu" as const) : ("lxc" as const);
@@ -109,23 +109,15 @@ export abstract class GuestComponent<G extends pulumi.CustomResource> extends pu
       args.transform?.replica?.(inputs, options);
       return new ReplicationPair(`${this.plan.name}-replication`, inputs, options);
     }
+    const registered = registeredOf(this.plan);
+    if (registered) {
+      args.transform?.replica?.(registered, options);
+      return new RegisteredGuest(`${this.plan.name}-registered`, registered, options);
+    }
     const standby = standbyOf(this.plan);
     if (!standby) throw new Error(`the plan of ${this.plan.name} does not say how its standby is made`);
     const inputs = { ...standby, ...(args.refreshToken === undefined ? {} : { refreshToken: args.refreshToken }) };
     args.transform?.replica?.(inputs, options);
     return new StandbyGuest(`${this.plan.name}-standby`, inputs, options);
   }
-}
-
-function refuseUnbuilt(guest: GuestPlan): void {
-  if (guest.replica?.method !== "zfs-sync") return;
-  throw new PlanError(`Guest ${guest.name}`, [
-    {
-      code: "REPLICA-ZFS-SYNC-NOT-BUILT",
-      severity: "error",
-      subject: `guests.${guest.name}.coldReplica.method`,
-      message: "zfs-sync is planned and proved, but this release cannot build it",
-      fix: "use storage-replication (one cluster, ZFS on both servers) or restore (from a shared backup storage) meanwhile",
-    },
-  ]);
 }

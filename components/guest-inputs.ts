@@ -24,12 +24,17 @@ export function imageFileId(image: ImageSpec): string {
   return `${image.storage}:${imageContent(image)}/${image.fileName}`;
 }
 
+/** By `restore` and `zfs-sync` the spare starts a guest of its own; otherwise the one there is goes over. */
+function hasOwnSpare({ replica }: GuestPlan): boolean {
+  return replica?.method === "restore" || replica?.method === "zfs-sync";
+}
+
 /**
- * Where the guest of the primary's id is, and whether it runs. `restore` activates another guest, the standby: the one it
- * was made from stays where it was, and must never start by itself again.
+ * Where the primary's guest is, and whether it runs. `restore` and `zfs-sync` activate another guest: the primary's stays
+ * where it was, and must never start by itself again.
  */
 export function residence(guest: GuestPlan): { nodeName: string; started: boolean; atHostBoot: boolean } {
-  const ofItsOwn = guest.replica?.method === "restore";
+  const ofItsOwn = hasOwnSpare(guest);
   const started = !(ofItsOwn && guest.activeSide === "spare");
   return {
     nodeName: ofItsOwn ? guest.primary : guest.activeServer,
@@ -43,7 +48,7 @@ export function residence(guest: GuestPlan): { nodeName: string; started: boolea
  * failover sets: the one it was made from keeps the primary's.
  */
 export function cardsOf(guest: GuestPlan): readonly (GuestAddress & { dnsServers?: string[] })[] {
-  return guest.replica?.method === "restore" ? guest.addresses : activeAddresses(guest);
+  return hasOwnSpare(guest) ? guest.addresses : activeAddresses(guest);
 }
 
 /**

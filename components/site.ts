@@ -1,7 +1,6 @@
 import * as proxmoxve from "@pulumi/proxmoxve";
 import * as pulumi from "@pulumi/pulumi";
 import type {
-  BackupPolicySpec,
   Finding,
   GuestPlan,
   ImageSpec,
@@ -11,22 +10,16 @@ import type {
   SitePlan,
   SiteSpecInput,
 } from "../planning";
-import {
-  idsOf,
-  parseSite,
-  planSite,
-  policyGuests,
-  policyStorage,
-  type SiteReport,
-  siteManifest,
-  siteReport,
-} from "../planning";
+import { idsOf, parseSite, planSite, type SiteReport, siteManifest, siteReport } from "../planning";
 import { ServerGuard } from "../providers/server-guard";
+import { BackupPolicy } from "./backup-policy";
+import { BackupTarget, provedTarget } from "./backup-target";
 import { Container } from "./container";
 import type { GuestComponentArgs } from "./guest-component";
 import { residence } from "./guest-inputs";
 import { createStorageEntry, PhysicalServer } from "./physical-server";
 import { logWarnings, refuseErrors } from "./plan-error";
+import { createSharedStorage, refuseMissingPasswords } from "./shared-storage";
 import { VirtualMachine } from "./virtual-machine";
 
 /** Arguments of {@link Site}. */
@@ -35,7 +28,7 @@ export interface SiteArgs extends PlanOptions {
   site: SiteSpecInput | SitePlan;
   /** Values of the secrets that the specification names, by name. */
   secrets?: Record<string, pulumi.Input<string>>;
-  /** Deny deletion of guests by the engine until they are unprotected. Default: true. */
+  /** Deny deletion of guests and datastores by the engine until they are unprotected. Default: true. */
   protect?: boolean;
   /** A changed value refreshes every `restore` replica from its newest backup at the next update. */
   refreshToken?: pulumi.Input<string>;
@@ -54,6 +47,11 @@ export interface SiteNodes {
   storages: Record<string, pulumi.CustomResource>;
   pools: Record<string, proxmoxve.PoolLegacy>;
   guests: Record<string, VirtualMachine | Container>;
+  /** Where copies lie. */
+  targets: Record<string, BackupTarget>;
+  /** What is copied, when and for how long. */
+  policies: Record<string, BackupPolicy>;
+  /** The policies' backup jobs; those of folders, volumes and data sets have none. */
   backups: Record<string, proxmoxve.backup.Job>;
   /** By server; of those that are reached over SSH. */
   guards: Record<string, ServerGuard>;
@@ -80,18 +78,20 @@ export class Site extends pulumi.ComponentResource {
 
   constructor(name: string, args: SiteArgs, opts?: pulumi.ComponentResourceOptions) {
     const plan = provedPlan(name, args);
+    refuseMissing(plan, args);
     super("coldspare:index:Site", name, {}, opts);
     this.plan = plan;
     this.report = siteReport(plan);
     this.manifest = siteManifest(plan, args.access ?? { endpoints: {} });
     const servers = this.createServers();
-    const storages = this.createStorages(name);
+    const storages = this.createStorages(name, args);
     const pools = this.createPools(name);
+    const targets = this.createTargets(args);
     const shared = [...Object.values(storages), ...Object.values(pools)];
     const guests = this.createGuests(args, servers, shared);
-    const backups = this.createBackups(name, [...shared, ...Object.values(guests)]);
+    const policies = this.createPolicies(name, targets, [...shared, ...Object.values(guests)]);
     const guards = this.createGuards(guests);
-    this.nodes = { servers, storages, pools, guests, backups, guards };
+    this.nodes = { servers, storages, pools, guests, targets, policies, backups: jobsOf(policies), guards };
     logWarnings(plan.findings, this);
     this.registerOutputs({ guests: this.report.guests });
   }
@@ -112,25 +112,15 @@ export class Site extends pulumi.ComponentResource {
     return Object.fromEntries(Object.entries(this.plan.spec.images).filter(([name]) => wanted.includes(name)));
   }
 
-  private createStorages(site: string): SiteNodes["storages"] {
+  private createStorages(site: string, args: SiteArgs): SiteNodes["storages"] {
     const { spec } = this.plan;
+    const storages: SiteNodes["storages"] = {};
+    for (const id of Object.keys(spec.storages)) {
+      const entry = createSharedStorage(`${site}-storage-${id}`, id, this.plan, args.secrets ?? {}, this);
+      if (entry !== undefined) storages[id] = entry;
+    }
     const hypervisors = Object.keys(spec.servers).filter((name) => spec.servers[name]?.roles.includes("hypervisor"));
-    const shared = Object.entries(spec.storages).flatMap(([id, storage]): [string, pulumi.CustomResource][] => {
-      if (!storage.managed || storage.type !== "nfs") return [];
-      const entry = new proxmoxve.storage.Nfs(
-        `${site}-storage-${id}`,
-        {
-          resourceId: id,
-          server: spec.servers[storage.server]?.address ?? spec.devices[storage.server]?.address ?? storage.server,
-          export: storage.export,
-          contents: storage.content,
-          nodes: storage.mountedBy ?? hypervisors,
-        },
-        { parent: this },
-      );
-      return [[id, entry]];
-    });
-    return { ...Object.fromEntries(shared), ...this.createClusterStorages(site, hypervisors) };
+    return { ...storages, ...this.createClusterStorages(site, hypervisors) };
   }
 
   /** In a cluster one entry stands for the pool of that name on each of its servers. */
@@ -184,20 +174,25 @@ export class Site extends pulumi.ComponentResource {
     };
   }
 
-  private createBackups(site: string, dependsOn: pulumi.Resource[]): SiteNodes["backups"] {
-    return mapValues(this.plan.spec.backups, (name, policy) => {
-      const inputs: proxmoxve.backup.JobArgs = {
-        resourceId: `${site}-${name}`,
-        storage: policyStorage(this.plan.spec.targets, policy) ?? name,
-        schedule: policy.schedule,
-        mode: policy.mode,
-        compress: "zstd",
-        // The guests by id, never 'all': the standby copies are no guests to back up.
-        vmids: backedUp(policy, this.plan.guests).map((guest) => String(guest.id)),
-        pruneBackups: keepOptions(policy),
-        enabled: true,
-      };
-      return new proxmoxve.backup.Job(`${site}-backup-${name}`, inputs, { parent: this, dependsOn });
+  private createTargets(args: SiteArgs): SiteNodes["targets"] {
+    const { secrets, protect } = args;
+    const given = { ...(secrets === undefined ? {} : { secrets }), ...(protect === undefined ? {} : { protect }) };
+    return mapValues(
+      this.plan.spec.targets,
+      (name) => new BackupTarget(name, { site: this.plan, ...given }, { parent: this }),
+    );
+  }
+
+  /** A policy waits for its own target only: a backup server that is down holds up nobody else's job. */
+  private createPolicies(
+    prefix: string,
+    targets: SiteNodes["targets"],
+    common: pulumi.Resource[],
+  ): SiteNodes["policies"] {
+    return mapValues(this.plan.backups.policies, (name, { target }) => {
+      const entry = targets[target]?.nodes.storage;
+      const dependsOn = entry === undefined ? common : [...common, entry];
+      return new BackupPolicy(name, { site: this.plan, prefix, dependsOn }, { parent: this });
     });
   }
 
@@ -234,6 +229,12 @@ function provedPlan(name: string, args: SiteArgs): SitePlan {
   return { ...plan, findings };
 }
 
+/** What copies need of secrets, asked for before anything is registered. */
+function refuseMissing(site: SitePlan, { secrets = {} }: SiteArgs): void {
+  refuseMissingPasswords(site, secrets);
+  for (const name of Object.keys(site.spec.targets)) provedTarget(name, { site, secrets });
+}
+
 function secretValue(args: SiteArgs, guest: string, secret: string): pulumi.Input<string> {
   const value = args.secrets?.[secret];
   if (value === undefined) {
@@ -244,16 +245,10 @@ function secretValue(args: SiteArgs, guest: string, secret: string): pulumi.Inpu
   return value;
 }
 
-function backedUp(policy: BackupPolicySpec, guests: Record<string, GuestPlan>): GuestPlan[] {
-  const all = Object.values(guests);
-  const names = policyGuests(all, policy);
-  const wanted = all.filter(({ name }) => names.includes(name));
-  return wanted.sort((a, b) => a.id - b.id);
-}
-
-function keepOptions(policy: BackupPolicySpec): Record<string, string> {
-  const entries = Object.entries(policy.keep).filter(([, count]) => count !== undefined);
-  return Object.fromEntries(entries.map(([period, count]) => [`keep-${period}`, String(count)]));
+function jobsOf(policies: SiteNodes["policies"]): SiteNodes["backups"] {
+  const jobs: SiteNodes["backups"] = {};
+  for (const [name, { nodes }] of Object.entries(policies)) if (nodes.job !== undefined) jobs[name] = nodes.job;
+  return jobs;
 }
 
 function mapValues<V, R>(record: Record<string, V>, make: (name: string, value: V) => R): Record<string, R> {

@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 import { backupPolicy, mail, target } from "./backup/schema";
-import { duration, gib, name, storageId } from "./schema-basics";
+import { duration, gib, name, secretName, storageId } from "./schema-basics";
 import { drill, group, guestCommand, lease, power, probe, reIpRule } from "./schema-recovery";
 
 /** Proxmox VE starts no guest with less than 16 MiB. */
@@ -101,6 +101,12 @@ export const sharedStorage = z.strictObject({
   type: z.enum(["nfs", "cifs"]),
   server: z.string().describe("Name of a physical server or device of this site that exports it, or a host name"),
   export: z.string().describe("Exported path (nfs) or share (cifs)"),
+  username: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("Who logs in to a cifs share; with it `pulumi up` makes the storage entry"),
+  passwordSecret: secretName.optional().describe("Name of the secret with that user's password"),
   sizeGiB: gib,
   content: z.array(content).min(1),
   mountedBy: z.array(name).optional().describe("Servers that mount it. Default: every hypervisor"),

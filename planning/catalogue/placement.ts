@@ -134,11 +134,10 @@ export const placementFindings = {
   },
   "STORAGE-NOT-BUILT": {
     severity: "error",
-    title: "A CIFS storage that is to be made",
-    explanation:
-      "A CIFS share needs a user and a password; this release makes no storage entry for it, and takes one that is there.",
-    example: "Storage share is of type cifs and managed, which this release does not build.",
-    fix: "Make the entry with `pvesm add cifs`, and set managed to false.",
+    title: "A CIFS storage without a user",
+    explanation: "The storage entry of a CIFS share needs a user and a password, which a secret holds.",
+    example: "Storage share is of type cifs and managed, and does not say who logs in to the share.",
+    fix: "Name username and passwordSecret of the storage; or set managed to false if the entry is there.",
   },
   "SITE-NO-CLUSTER-NOT-BUILT": {
     severity: "warning",

@@ -5,12 +5,12 @@ import { list } from "../units";
 /** Checks storages and sites without a cluster. */
 export function checkUnbuilt(context: Context): void {
   for (const [id, storage] of sorted(context.spec.storages))
-    if (storage.type === "cifs" && storage.managed)
+    if (storage.type === "cifs" && storage.managed && !(storage.username && storage.passwordSecret))
       context.add(
         "STORAGE-NOT-BUILT",
         `storages.${id}.managed`,
-        `Storage ${id} is of type cifs and managed, which this release does not build.`,
-        `Make it by hand (\`pvesm add cifs ${id} --server … --share … --username … --password\`), and set storages.${id}.managed to false.`,
+        `Storage ${id} is of type cifs and managed, and does not say who logs in to the share.`,
+        `Name the user in storages.${id}.username and the secret with the password in storages.${id}.passwordSecret; or set storages.${id}.managed to false if the entry is there.`,
       );
   const { cluster } = context.spec.site;
   // The provider speaks to one endpoint, and no server answers for another one outside its cluster.

@@ -93,8 +93,8 @@ export class PbsNamespace extends HandlerResource {
 
 /** What jobs over a datastore have in common. */
 export interface PbsJobArgs extends PbsSectionArgs {
-  /** 3 to 32 characters. A change replaces the job. */
-  id: string;
+  /** Its id, 3 to 32 characters. A change replaces the job. */
+  jobId: string;
   /** The datastore. A change replaces the job. */
   store: pulumi.Input<string>;
   /** Namespace. Default: the root. */
@@ -121,7 +121,7 @@ export interface PbsPruneJobArgs extends PbsJobArgs {
  * A job that removes backups which retention does not keep. Protected ones stay. Space is freed by garbage collection.
  *
  * ```ts
- * new PbsPruneJob("office-prune", { server: "office", id: "office-prune", store: "main", schedule: "daily", keepDaily: 14, keepMonthly: 12 });
+ * new PbsPruneJob("office-prune", { server: "office", jobId: "office-prune", store: "main", schedule: "daily", keepDaily: 14, keepMonthly: 12 });
  * ```
  */
 export class PbsPruneJob extends HandlerResource {
@@ -144,7 +144,7 @@ export interface PbsVerifyJobArgs extends PbsJobArgs {
  * A job that reads backups again and compares their checksums.
  *
  * ```ts
- * new PbsVerifyJob("office-verify", { server: "office", id: "office-verify", store: "main", schedule: "weekly", outdatedAfter: 30 });
+ * new PbsVerifyJob("office-verify", { server: "office", jobId: "office-verify", store: "main", schedule: "weekly", outdatedAfter: 30 });
  * ```
  */
 export class PbsVerifyJob extends HandlerResource {
@@ -190,7 +190,7 @@ export interface PbsSyncJobArgs extends PbsJobArgs {
  *
  * ```ts
  * new PbsSyncJob("attic-sync", {
- *   server: "attic", id: "attic-from-office", store: "attic", remote: "office", remoteStore: "main", remoteNs: "office",
+ *   server: "attic", jobId: "attic-from-office", store: "attic", remote: "office", remoteStore: "main", remoteNs: "office",
  *   schedule: "02:30", rateIn: "20MB", resyncCorrupt: true,
  * });
  * ```

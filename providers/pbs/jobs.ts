@@ -20,7 +20,7 @@ const MAX_DEPTH = 7;
 
 /** Inputs of a prune job; see `PbsPruneJob`. */
 export interface PbsPruneJobInputs extends SectionInputs {
-  id: string;
+  jobId: string;
   store: string;
   schedule: string;
   ns?: string;
@@ -38,7 +38,7 @@ export interface PbsPruneJobInputs extends SectionInputs {
 export const PRUNE_JOB: Section<PbsPruneJobInputs> = {
   noun: "prune job",
   path: "/config/prune",
-  key: "id",
+  key: "jobId",
   keyWire: "id",
   removeCommand: "proxmox-backup-manager prune-job remove",
   properties: {
@@ -60,7 +60,7 @@ export const PRUNE_JOB: Section<PbsPruneJobInputs> = {
     const kept = KEEPS.filter((key) => inputs[key] !== undefined);
     const isKnown = inputs.schedule !== undefined;
     return [
-      ...checkId("id", inputs.id),
+      ...checkId("jobId", inputs.jobId),
       ...checkNamespace("ns", inputs.ns),
       ...checkRange("maxDepth", inputs.maxDepth, 0, MAX_DEPTH),
       ...kept.flatMap((key) => checkRange(key, inputs[key], 1, 100_000)),
@@ -75,7 +75,7 @@ const KEEPS = ["keepLast", "keepHourly", "keepDaily", "keepWeekly", "keepMonthly
 
 /** Inputs of a verification job; see `PbsVerifyJob`. */
 export interface PbsVerifyJobInputs extends SectionInputs {
-  id: string;
+  jobId: string;
   store: string;
   schedule?: string;
   ns?: string;
@@ -88,7 +88,7 @@ export interface PbsVerifyJobInputs extends SectionInputs {
 export const VERIFY_JOB: Section<PbsVerifyJobInputs> = {
   noun: "verification job",
   path: "/config/verify",
-  key: "id",
+  key: "jobId",
   keyWire: "id",
   removeCommand: "proxmox-backup-manager verify-job remove",
   properties: {
@@ -100,8 +100,8 @@ export const VERIFY_JOB: Section<PbsVerifyJobInputs> = {
     outdatedAfter: number("outdated-after"),
     comment: COMMENT,
   },
-  check: ({ id, ns, maxDepth, outdatedAfter }) => [
-    ...checkId("id", id),
+  check: ({ jobId, ns, maxDepth, outdatedAfter }) => [
+    ...checkId("jobId", jobId),
     ...checkNamespace("ns", ns),
     ...checkRange("maxDepth", maxDepth, 0, MAX_DEPTH),
     ...checkRange("outdatedAfter", outdatedAfter, 1, 36_500),
@@ -110,7 +110,7 @@ export const VERIFY_JOB: Section<PbsVerifyJobInputs> = {
 
 /** Inputs of a sync job; see `PbsSyncJob`. */
 export interface PbsSyncJobInputs extends SectionInputs {
-  id: string;
+  jobId: string;
   store: string;
   remote?: string;
   remoteStore: string;
@@ -136,7 +136,7 @@ export interface PbsSyncJobInputs extends SectionInputs {
 export const SYNC_JOB: Section<PbsSyncJobInputs> = {
   noun: "sync job",
   path: "/config/sync",
-  key: "id",
+  key: "jobId",
   keyWire: "id",
   removeCommand: "proxmox-backup-manager sync-job remove",
   properties: {
@@ -163,7 +163,7 @@ export const SYNC_JOB: Section<PbsSyncJobInputs> = {
     comment: COMMENT,
   },
   check: (inputs) => [
-    ...checkId("id", inputs.id),
+    ...checkId("jobId", inputs.jobId),
     ...checkNamespace("ns", inputs.ns),
     ...checkNamespace("remoteNs", inputs.remoteNs),
     ...checkRange("maxDepth", inputs.maxDepth, 0, MAX_DEPTH),

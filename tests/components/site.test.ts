@@ -47,6 +47,8 @@ describe("Site", () => {
   it("registers the SMB site's resources, each guest with its replica", async () => {
     const { recorder } = built;
     expect(recorder.identities()).toEqual([
+      "coldspare:index:BackupPolicy::nightly",
+      "coldspare:index:BackupTarget::offline-disks",
       "coldspare:index:PhysicalServer::backup-1",
       "coldspare:index:PhysicalServer::srv1",
       "coldspare:index:PhysicalServer::srv2",
@@ -238,6 +240,8 @@ describe("Site", () => {
     const { recorder } = built;
     expect(recorder.one("smb-backup-nightly").inputs).toEqual({
       resourceId: "smb-nightly",
+      repeatMissed: true,
+      notesTemplate: "{{guestname}}, {{node}}, policy nightly",
       storage: "backup-nfs",
       schedule: "22:30",
       mode: "snapshot",

@@ -170,7 +170,7 @@ export const placementRows: Row[] = [
     code: "STORAGE-NOT-BUILT",
     set: ['storages.share={"type":"cifs","server":"vault","export":"share","sizeGiB":10,"content":["iso"]}'],
     subject: "storages.share.managed",
-    message: "Storage share is of type cifs and managed, which this release does not build.",
+    message: "Storage share is of type cifs and managed, and does not say who logs in to the share.",
   },
   {
     code: "SITE-NO-CLUSTER-NOT-BUILT",

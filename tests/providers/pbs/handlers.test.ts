@@ -108,7 +108,7 @@ describe("the resources of a backup server", () => {
     const prune = sectionHandler(PRUNE_JOB);
     const verify = sectionHandler(VERIFY_JOB);
     const sync = sectionHandler(SYNC_JOB);
-    const daily = { server, id: "daily", store: "main", schedule: "03:00", keepLast: 3, keepDaily: 14 };
+    const daily = { server, jobId: "daily", store: "main", schedule: "03:00", keepLast: 3, keepDaily: 14 };
 
     test("a prune job: made, changed, and left off when somebody switched it off", async () => {
       const { id, outs } = await prune.create(pbs.context, daily);
@@ -140,7 +140,7 @@ describe("the resources of a backup server", () => {
     });
 
     test("a verification job: what the server fills in is no difference", async () => {
-      const weekly = { server, id: "weekly", store: "main", schedule: "weekly", outdatedAfter: 30 };
+      const weekly = { server, jobId: "weekly", store: "main", schedule: "weekly", outdatedAfter: 30 };
       const { id, outs } = await verify.create(pbs.context, weekly);
       Object.assign(pbs.sections.get("/config/verify")!.get("weekly")!, { "ignore-verified": true, "max-depth": 7 });
       expect(await verify.read(pbs.context, id, outs)).toEqual(weekly);
@@ -156,7 +156,7 @@ describe("the resources of a backup server", () => {
     test("a sync job: a flag that cannot be deleted is set to what it is without", async () => {
       const wanted = {
         server,
-        id: "attic",
+        jobId: "attic",
         store: "attic",
         remote: "office",
         remoteStore: "main",
@@ -177,7 +177,7 @@ describe("the resources of a backup server", () => {
     });
 
     test("a sync job from a datastore to itself is refused, but not to another namespace of it", () => {
-      const local = { id: "copy", store: "main", remoteStore: "main", schedule: "daily" };
+      const local = { jobId: "copy", store: "main", remoteStore: "main", schedule: "daily" };
       expect(sync.check(local)).toEqual([{ property: "remoteStore", reason: expect.stringContaining("itself") }]);
       expect(sync.check({ ...local, ns: "copy" })).toEqual([]);
     });
