@@ -1,6 +1,7 @@
 /** Copies for people: what there is of each subject, and the points themselves. */
 import type { Copies, Point } from "../operations/backups/copies";
 import type { RunResult } from "../operations/backups/run-policy";
+import type { BackupStatus } from "../operations/backups/status-backups";
 import type { Standing, SubjectSummary } from "../operations/backups/summary";
 import { formatDuration, formatGiB, formatNumber } from "../planning/units";
 import { type Cell, type Column, type Paint, renderTable, type Style, wrapText } from "./table";
@@ -105,4 +106,25 @@ export function runsTable(results: readonly RunResult[], width: number, paint: P
     reason ?? "",
   ]);
   return renderTable(columns, rows, width, paint);
+}
+
+/** Copies and media in the site's status. */
+export function backupSections(
+  { subjects, rotations, siteLoss, targets }: BackupStatus,
+  now: string,
+  width: number,
+  paint: Paint,
+): string[][] {
+  const fills = targets.map(({ target, usedGiB, limitGiB, fillsAfterDays: days }) => {
+    const when = days === undefined ? "" : days === 0 ? ", full" : `, full in ${days} d`;
+    return `${target}: ${formatGiB(usedGiB)} of ${formatGiB(limitGiB)}${when}`;
+  });
+  const media = rotations.map(({ target, attached, state, offline }) => {
+    const age =
+      offline === undefined ? "no off-line copy" : `newest off line ${formatDuration(offline.ageSeconds)} old`;
+    return `${target}: ${attached ?? "nothing"} attached (${state}), ${age}`;
+  });
+  const loss =
+    siteLoss === undefined ? [] : [`lost with everything on line: the last ${formatDuration(siteLoss.ageSeconds)}`];
+  return [summaryTable(subjects, now, width, paint), [...fills, ...media, ...loss].map((line) => paint("dim", line))];
 }

@@ -2,6 +2,7 @@
 import type { GuestState, GuestStatus, ServerStatus, SiteStatus } from "../operations/status";
 import { formatDuration, formatGiB } from "../planning/units";
 import { type Cell, type Column, type Paint, renderTable, type Style, wrapText } from "./table";
+import { backupSections } from "./text-backups";
 
 const stateStyle: Record<GuestState, Style> = {
   ready: "green",
@@ -28,6 +29,7 @@ export function statusText(status: SiteStatus, width: number, paint: Paint): str
     heading(status, paint),
     serversTable(Object.values(status.servers), width, paint),
     guestsTable(Object.values(status.guests), width, paint),
+    ...(status.backups === undefined ? [] : backupSections(status.backups, status.at, width, paint)),
     problems(status, width, paint),
   ];
   return `${sections
@@ -112,13 +114,13 @@ function drillCell({ spare, lastDrill }: GuestStatus): Cell {
   return { text, style: lastDrill.ok ? (lastDrill.overdue ? "yellow" : "green") : "red" };
 }
 
-function problems({ servers, guests }: SiteStatus, width: number, paint: Paint): string[] {
-  const all = [...Object.values(servers), ...Object.values(guests)];
-  return all.flatMap(({ name, problems: found }) =>
-    found.flatMap((text) =>
-      wrapText(`${name}: ${text}`, width - 2).map((line, index) =>
-        index === 0 ? paint("yellow", line) : paint("yellow", `  ${line}`),
-      ),
+function problems({ servers, guests, backups }: SiteStatus, width: number, paint: Paint): string[] {
+  const named = [...Object.values(servers), ...Object.values(guests)].flatMap(({ name, problems: found }) =>
+    found.map((text) => `${name}: ${text}`),
+  );
+  return [...named, ...(backups?.problems ?? [])].flatMap((text) =>
+    wrapText(text, width - 2).map((line, index) =>
+      index === 0 ? paint("yellow", line) : paint("yellow", `  ${line}`),
     ),
   );
 }

@@ -1,4 +1,5 @@
 /** The status in the text format of Prometheus: for the textfile collector of node_exporter. Pure. */
+import { backupFamilies } from "./backups/metrics-backups";
 import { GUEST_STATES, type GuestStatus, SERVER_STATES, type SiteStatus } from "./status";
 
 type Labels = Record<string, string>;
@@ -90,6 +91,9 @@ export function statusMetrics(status: SiteStatus): string {
       "coldspare_server_quorate",
       "1 when the server's part of the cluster has a quorum.",
       servers.flatMap(({ server, labels }) => sample(labels, server.quorate)),
+    ),
+    ...(status.backups === undefined ? [] : backupFamilies(status.site, status.backups)).map(
+      ({ name, help, samples }) => gauge(name, help, samples),
     ),
   ].join("");
 }

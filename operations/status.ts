@@ -1,6 +1,7 @@
 /** How every guest and server of a site is doing: computed from what was read, without a question to anybody. */
 import type { ManifestGuest, SiteManifest } from "../planning/manifest";
 import { byName, formatDuration, list } from "../planning/units";
+import type { BackupStatus } from "./backups/status-backups";
 import { ACTIVE_TAG, type LiveGuest, type LiveServer, type LiveSite } from "./live-types";
 import { NOBODY, operationOf } from "./voters";
 
@@ -80,14 +81,16 @@ export interface SiteStatus {
   /** ISO time, on the servers' clock. */
   at: string;
   fencing: string;
-  /** Every guest is ready (or has no spare to be), every server is up, no drill is overdue. */
+  /** Every guest is ready (or has no spare to be), every server is up, no drill is overdue, copies and media are as promised. */
   ok: boolean;
   guests: Record<string, GuestStatus>;
   servers: Record<string, ServerStatus>;
+  /** Copies and media; absent where the site has no policies. */
+  backups?: BackupStatus;
 }
 
 /** The status of everything. Pure. */
-export function siteStatus(live: LiveSite, manifest: SiteManifest): SiteStatus {
+export function siteStatus(live: LiveSite, manifest: SiteManifest, backups?: BackupStatus): SiteStatus {
   const now = Date.parse(live.at);
   const guests = Object.values(manifest.guests)
     .sort((a, b) => byName(a.name, b.name))
@@ -103,9 +106,11 @@ export function siteStatus(live: LiveSite, manifest: SiteManifest): SiteStatus {
     fencing: manifest.fencing,
     ok:
       guests.every(({ state, problems }) => fine.includes(state) && problems.length === 0) &&
-      servers.every(({ state, problems }) => state === "up" && problems.length === 0),
+      servers.every(({ state, problems }) => state === "up" && problems.length === 0) &&
+      backups?.ok !== false,
     guests: Object.fromEntries(guests.map((guest) => [guest.name, guest])),
     servers: Object.fromEntries(servers.map((server) => [server.name, server])),
+    ...(backups && { backups }),
   };
 }
 

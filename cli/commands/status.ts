@@ -1,5 +1,6 @@
 /** `coldspare status`: which side of every guest is active, and how good its spare is. */
 import { renameSync, writeFileSync } from "node:fs";
+import { readBackupStatus } from "../../operations/backups/read-status";
 import { readLive } from "../../operations/live";
 import { type SiteStatus, siteStatus } from "../../operations/status";
 import { statusMetrics } from "../../operations/status-metrics";
@@ -26,7 +27,8 @@ export async function status(options: StatusOptions, io: Io): Promise<number> {
     throw new UsageError("--json and --metrics both print: give --metrics a file, or leave one of them out");
   const { operator, close } = await openSite(options, io);
   const show = async (): Promise<SiteStatus> => {
-    const now = siteStatus(await readLive(operator), operator.manifest);
+    const [live, copies] = await Promise.all([readLive(operator), readBackupStatus(operator)]);
+    const now = siteStatus(live, operator.manifest, copies);
     if (options.metrics !== undefined) showMetrics(now, options.metrics, io);
     if (options.metrics === true) return now;
     if (options.json) io.stdout.write(`${JSON.stringify(now, null, every === undefined ? 2 : 0)}\n`);

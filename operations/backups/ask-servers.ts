@@ -19,16 +19,19 @@ export interface KeeperAnswer {
 const POINTS_SECONDS = 120;
 const STATUS_SECONDS = 15;
 const NOT_FOUND = 127;
+const PARTLY = 1;
 
 /**
- * @param quick Only what lies on the servers themselves: how jobs ended, and what is on which medium. Nothing is asked of repositories.
+ * @param quick Only what lies on the servers themselves: how jobs ended, what repositories last said, and what is on which medium.
  */
 export async function askKeeper(operator: Operator, keeper: Keeper, quick: boolean): Promise<KeeperAnswer> {
   const { server, program, targets, rotations } = keeper;
   const answer: KeeperAnswer = { points: [], jobs: [], media: [], unasked: [] };
   const ask = async (words: readonly string[], about: readonly string[], seconds: number): Promise<PlainLine[]> => {
     try {
-      return await linesOf(operator, server, [`${PROGRAM_FOLDER}/${program}`, ...words], seconds);
+      const { lines, problem } = await linesOf(operator, server, [`${PROGRAM_FOLDER}/${program}`, ...words], seconds);
+      if (problem !== undefined) answer.unasked.push({ server, targets: [...about], reason: problem });
+      return lines;
     } catch (error) {
       if (!(error instanceof Error)) throw error;
       answer.unasked.push({ server, targets: [...about], reason: error.message });
@@ -44,9 +47,11 @@ export async function askKeeper(operator: Operator, keeper: Keeper, quick: boole
   // One that does not answer is not asked again.
   if (answer.unasked.length > 0) return answer;
   const others = targets.filter((target) => !rotations.includes(target));
-  if (!quick && others.length > 0) {
-    const kind = program === "coldspare-zfs" ? "zfs" : "restic";
-    const lines = await ask(["points", "--plain"], others, POINTS_SECONDS);
+  const kind = program === "coldspare-zfs" ? "zfs" : "restic";
+  // What restic's repositories last said is kept on the server; ZFS asks the other side.
+  const words = quick ? ["points", "--plain", "--cached"] : ["points", "--plain"];
+  if (others.length > 0 && !(quick && kind === "zfs")) {
+    const lines = await ask(words, others, POINTS_SECONDS);
     answer.points.push(...lines.flatMap((line) => pointOf(line, server, kind) ?? []));
   }
   if (rotations.length === 0) return answer;
@@ -59,13 +64,18 @@ export async function askKeeper(operator: Operator, keeper: Keeper, quick: boole
   return answer;
 }
 
-/** @throws Error in words that name the server, what is wrong, and the way out */
+/**
+ * A program that could not ask one of its repositories lists what that last said, and says so: these lines count, and `problem`
+ * tells that there may be more.
+ *
+ * @throws Error in words that name the server, what is wrong, and the way out
+ */
 async function linesOf(
   operator: Operator,
   server: string,
   argv: readonly string[],
   seconds: number,
-): Promise<PlainLine[]> {
+): Promise<{ lines: PlainLine[]; problem?: string }> {
   const command = argv.map((word) => word.replace(`${PROGRAM_FOLDER}/`, "")).join(" ");
   try {
     const { code, stdout, stderr } = await operator.ssh.run(server, argv, { timeoutSeconds: seconds });
@@ -73,9 +83,10 @@ async function linesOf(
       throw new Error(
         `${argv[0]} is not installed on ${server}: \`pulumi up\` installs it, once its host key is known`,
       );
-    if (code !== 0)
-      throw new Error(`${server}: '${command}' ended with ${code}: ${stderr.trim() || "it says nothing"}`);
-    return plainLines(stdout);
+    if (code === 0) return { lines: plainLines(stdout) };
+    const problem = `${server}: '${command}' ended with ${code}: ${stderr.trim() || "it says nothing"}`;
+    if (code !== PARTLY || stdout.trim() === "") throw new Error(problem);
+    return { lines: plainLines(`${stdout}end\n`), problem };
   } catch (error) {
     if (error instanceof SshError) throw new Error(`${server} does not answer over SSH: ${error.reason}`);
     if (error instanceof Error && error.message === "its answer was cut off")

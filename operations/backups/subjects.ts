@@ -1,4 +1,5 @@
 /** What the policies of a manifest back up, and which servers know of the copies. Pure. */
+import { folderSubject, volumeSubject } from "../../planning/backup/conf-words";
 import type { ManifestBackups, ManifestPolicy } from "../../planning/backup/manifest";
 import type { ManifestGuest, SiteManifest } from "../../planning/manifest";
 import { byName } from "../../planning/units";
@@ -41,12 +42,12 @@ export function takenBy(
       return guest === undefined ? [] : [{ name, kind: "guest" as const, server: guest.primary }];
     }),
     ...policy.folders.map(({ server, paths }) => ({
-      name: `folder:${server}:${paths[0] ?? ""}`,
+      name: folderSubject(server, paths),
       kind: "folder" as const,
       server,
     })),
     ...policy.volumes.map(({ server, volume }) => ({
-      name: `volume:${server}:${volume}`,
+      name: volumeSubject(server, volume),
       kind: "volume" as const,
       server,
     })),

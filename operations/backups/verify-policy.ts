@@ -29,7 +29,7 @@ export function planVerify(operator: Operator, copies: Copies, name: string): Ru
         refusals: nothing(wanted, name),
       };
     case "offline-medium":
-      return { policy: name, runs: [], refusals: [verifiedAsWritten(targetName)] };
+      return { policy: name, runs: [mediumRun(operator, targetName, target.on)], refusals: [] };
     default:
       return {
         policy: name,
@@ -51,13 +51,14 @@ function nothing(wanted: readonly Point[], name: string): Finding[] {
   ];
 }
 
-function verifiedAsWritten(target: string): Finding {
-  return refusal(
-    "OPERATION-VERIFY-ELSEWHERE",
-    target,
-    `what goes onto a medium of ${target} is read again as soon as it is written`,
-    `attach the medium, then \`coldspare backups run ${target}\``,
-  );
+/** What is on the attached medium; the others are read when it is their turn. */
+function mediumRun(operator: Operator, target: string, server: string): Run {
+  return {
+    subject: target,
+    server,
+    title: `read what is on the attached medium of ${target} again, on ${server}`,
+    start: (note) => command(operator, server, ["coldspare-backup", "media", "verify", target], note),
+  };
 }
 
 /** On the backup server itself, by its own program, as root: no password of it is needed here. */

@@ -86,6 +86,19 @@ describe("what copies there are", () => {
     ]);
   });
 
+  test("a program that could not ask one repository: what it remembers counts, and it is said that there may be more", async () => {
+    const known = fake.answers.get("backup-1: coldspare-backup points --plain")!;
+    const stdout = known.stdout.replace("end\n", "");
+    fake.answers.set("backup-1: coldspare-backup points --plain", {
+      code: 1,
+      stdout,
+      stderr: "cloud: no route to host",
+    });
+    const { points, unasked } = await readCopies(fake.operator());
+    expect(points.filter(({ kind }) => kind === "restic")).toHaveLength(2);
+    expect(unasked).toMatchObject([{ targets: ["cloud"], reason: expect.stringContaining("no route to host") }]);
+  });
+
   test("a guest that the site does not know is counted as foreign", async () => {
     fake.storages["backup-nfs"]!.volumes.push({ ...fake.storages["backup-nfs"]!.volumes[0]!, vmid: 999 });
     expect((await readCopies(fake.operator())).foreign).toBe(1);
@@ -94,6 +107,7 @@ describe("what copies there are", () => {
   test("a quick look asks no repository, and knows the newest by the jobs", async () => {
     const copies = await readCopies(fake.operator(), { quick: true });
     expect(fake.commands.filter((each) => / points --plain$/.test(each))).toEqual([]);
+    expect(fake.commands).toContain("backup-1: coldspare-backup points --plain --cached");
     const all = Object.fromEntries(summarise(copies, fake.site.manifest).map((each) => [each.subject, each]));
     expect(all["folder:backup-1:/srv/share"]).toMatchObject({ state: "kept", ageSeconds: 3700 });
     expect(all["dataset:srv1:tank/data"]).toMatchObject({ state: "kept", ageSeconds: 7200 });
@@ -194,8 +208,9 @@ describe("verifying", () => {
     );
   });
 
-  test("media, and a backup server out of reach, are refused with the way out", async () => {
-    expect((await verify("shelf")).plan.refusals).toMatchObject([{ code: "OPERATION-VERIFY-ELSEWHERE" }]);
+  test("of media the attached one is read; a backup server out of reach is refused with the way out", async () => {
+    expect((await verify("shelf")).results).toMatchObject([{ ok: true }]);
+    expect(fake.commands.at(-1)).toBe("backup-1: coldspare-backup media verify shelf");
     const target = fake.site.manifest.backups!.targets["pbs-1"]!;
     Object.assign(target, { on: undefined });
     expect((await verify("weekly")).plan.refusals[0]!.fix).toContain("proxmox-backup-manager verify main");

@@ -164,10 +164,11 @@ export class FakeBackups {
     this.answer("backup-1", "coldspare-backup status --plain", [
       `job=folders kind=restic policy=folders target=cloud state=ok at=${iso(now - 3600)} began=${iso(now - 3700)} seconds=100 bytes=1000 newest=${iso(now - 3700)} error=`,
     ]);
-    this.answer("backup-1", "coldspare-backup points --plain", [
+    const remembered = [
       `point=aabb01 job=folders subject=folder%3Abackup-1%3A%2Fsrv%2Fshare target=cloud at=${iso(now - 3700)} bytes=1000 verified=none verifiedat= medium=`,
       `point=aabb02 job=folders subject=folder%3Abackup-1%3A%2Fsrv%2Fshare target=cloud at=${iso(now - DAY)} bytes=900 verified=failed verifiedat=${iso(now - 600)} medium=`,
-    ]);
+    ];
+    for (const how of ["", " --cached"]) this.answer("backup-1", `coldspare-backup points --plain${how}`, remembered);
     this.answer("backup-1", "coldspare-backup media status --plain", [
       `target=shelf attached=A expected=A set=weekly until=${iso(now + DAY)} next=B attachedat=${iso(now - 6 * DAY)} free=${300 * GIB} size=${900 * GIB} written=${iso(now - 3600)} listends=2027-12-01T00:00:00Z error=`,
     ]);
@@ -175,6 +176,16 @@ export class FakeBackups {
       `point=A%2F1 job=shelf subject=sql-erp target=shelf at=${iso(now - 6 * 3600)} bytes=5000 verified=ok verifiedat=${iso(now - 3600)} medium=A`,
       `point=B%2F1 job=shelf subject=sql-erp target=shelf at=${iso(now - 7 * DAY)} bytes=5000 verified=ok verifiedat=${iso(now - 7 * DAY)} medium=B`,
     ]);
+    this.answers.set("backup-1: cat /var/lib/coldspare/media/shelf.swaps", {
+      code: 0,
+      stdout: [
+        `at=${iso(now - 14 * DAY)} medium=B action=attached by=anna`,
+        `at=${iso(now - 7 * DAY)} medium=B action=detached by=anna%20m`,
+        `at=${iso(now - 7 * DAY)} medium=A action=attached by=anna`,
+        "",
+      ].join("\n"),
+      stderr: "",
+    });
     this.answer("srv1", "coldspare-zfs status --plain", [
       `job=data-home kind=zfs policy=data target=home state=ok at=${iso(now - 7200)} newest=${iso(now - 7200)} error=`,
     ]);
@@ -209,7 +220,7 @@ export class FakeBackups {
           const words = argv.map((word) => word.replace("/usr/local/sbin/", "")).join(" ");
           if (this.site.up.get(server) === true) {
             const known = this.answers.get(`${server}: ${words}`);
-            if (/^coldspare-(backup|zfs|drill)|^pvesm|^proxmox|^sh -c exec/.test(words)) {
+            if (/^coldspare-(backup|zfs|drill)|^pvesm|^proxmox|^sh -c exec|^cat /.test(words)) {
               this.commands.push(`${server}: ${words}`);
               return known ?? { code: words.endsWith("--plain") ? 127 : 0, stdout: "", stderr: "not found" };
             }
