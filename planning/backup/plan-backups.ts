@@ -8,10 +8,11 @@ import { planTargets } from "./plan-targets";
 
 /** @param ids Guest ids by guest. */
 export function planBackups(context: Context, ids: Readonly<Record<string, number>>): BackupsPlan {
-  const policies = planPolicies(context, ids);
+  const planned = planPolicies(context, ids);
+  const policies = Object.fromEntries(Object.entries(planned).map(([name, { plan }]) => [name, plan]));
   return {
     policies,
-    targets: planTargets(context, policies),
+    targets: planTargets(context, planned),
     copies: planCopies(context, policies),
     rotations: planRotations(context),
   };

@@ -3,16 +3,30 @@ import { longestGapSeconds } from "../calendar";
 import { type Context, own, sorted } from "../context";
 import { eventOf } from "../recovery";
 import { MB_PER_GIB, parseDuration, sum } from "../units";
+import type { ForecastSubject } from "./forecast-core";
 import type { PolicyPlan, SubjectPlan } from "./plan";
 import { planSubjects } from "./plan-subjects";
+import type { RetentionRule } from "./retention";
 import type { BackupPolicySpec, TargetSpec } from "./schema";
 import { policyTarget, storageOf } from "./subjects";
 
 const DAY = 86_400;
 
+/** A policy in the plan, and its subjects as the simulation of its target takes them. */
+export interface PlannedPolicy {
+  plan: PolicyPlan;
+  forecast: ForecastSubject[];
+}
+
+/** Whose rules remove old copies on a target of a kind. */
+export function ruleOf(kind: TargetSpec["kind"]): RetentionRule {
+  if (kind === "zfs-receiver") return "zfs";
+  return kind === "pbs" || kind === "restic" ? kind : "vzdump";
+}
+
 /** Plans of all policies whose target is known, by name. @param ids Guest ids by guest. */
-export function planPolicies(context: Context, ids: Readonly<Record<string, number>>): Record<string, PolicyPlan> {
-  const plans: Record<string, PolicyPlan> = {};
+export function planPolicies(context: Context, ids: Readonly<Record<string, number>>): Record<string, PlannedPolicy> {
+  const plans: Record<string, PlannedPolicy> = {};
   for (const [name, spec] of sorted(context.spec.backups)) {
     const plan = planPolicy(context, name, spec, ids);
     if (plan !== undefined) plans[name] = plan;
@@ -25,18 +39,19 @@ function planPolicy(
   name: string,
   spec: BackupPolicySpec,
   ids: Readonly<Record<string, number>>,
-): PolicyPlan | undefined {
+): PlannedPolicy | undefined {
   const target = policyTarget(context.spec.targets, spec);
   if (target === undefined) return undefined;
   const kind = target.spec?.kind ?? "vzdump";
   const storage = target.spec === undefined ? spec.storage : storageOf(target.name, target.spec);
-  const subjects = planSubjects(context, spec, ids);
+  const sized = planSubjects(context, spec, ruleOf(kind), ids);
+  const subjects = sized.map(({ plan }) => plan);
   const event = eventOf(spec.schedule);
   const gap = event === undefined ? Number.POSITIVE_INFINITY : longestGapSeconds(event);
   const way = wayTo(context, target.name, spec);
   const first = runSeconds(subjects, way, whole);
   const later = kind === "vzdump" ? first : runSeconds(subjects, way, (subject) => changed(subject, gap));
-  return {
+  const plan: PolicyPlan = {
     name,
     spec,
     target: target.name,
@@ -49,6 +64,7 @@ function planPolicy(
     firstRunSeconds: first,
     laterRunSeconds: later,
   };
+  return { plan, forecast: sized.map(({ forecast }) => forecast) };
 }
 
 /** What a run reads, and what of it travels. GiB. */

@@ -3,7 +3,10 @@ import type { Context, Placed } from "../context";
 import { changeRate } from "../recovery";
 import { usedGiB } from "../storage";
 import { formatNumber } from "../units";
+import { type ForecastSubject, firstFullGiB } from "./forecast-core";
 import type { SubjectPlan } from "./plan";
+import { ratioOf } from "./ratios";
+import type { RetentionRule } from "./retention";
 import type { BackupPolicySpec, DataKind } from "./schema";
 import { policyGuests } from "./subjects";
 
@@ -14,15 +17,22 @@ interface Source extends Pick<SubjectPlan, "subject" | "kind" | "server" | "used
   dailyChange?: number;
 }
 
+/** A subject in the plan, and as the simulation of its target takes it. */
+export interface SizedSubject {
+  plan: SubjectPlan;
+  forecast: ForecastSubject;
+}
+
 /** Subjects of a policy: guests by name, then folders, volumes and data sets in their order. */
 export function planSubjects(
   context: Context,
   policy: BackupPolicySpec,
+  rule: RetentionRule,
   ids: Readonly<Record<string, number>>,
-): SubjectPlan[] {
+): SizedSubject[] {
   const wanted = new Set(policyGuests(context.guests, policy));
   const guests = context.guests.filter(({ name }) => wanted.has(name)).map((guest) => guestSource(guest, policy, ids));
-  return [...guests, ...otherSources(policy)].map((source) => sized(source, policy));
+  return [...guests, ...otherSources(policy)].map((source) => sized(source, policy, rule));
 }
 
 function guestSource({ name, spec, primary }: Placed, policy: BackupPolicySpec, ids: Readonly<Record<string, number>>) {
@@ -66,16 +76,14 @@ function otherSources({ folders, volumes, datasets, data }: BackupPolicySpec): S
   ];
 }
 
-const COMPRESSION = 0.6;
-const DAILY_CHANGE = 0.02;
-
-function sized({ data, dailyChange, ...source }: Source, policy: BackupPolicySpec): SubjectPlan {
-  const ratio = policy.compressionRatio ?? COMPRESSION;
-  const change = policy.dailyChange ?? dailyChange ?? DAILY_CHANGE;
-  return {
-    ...source,
-    firstGiB: source.usedGiB * ratio,
-    dailyGiB: source.usedGiB * change * ratio,
-    basis: `${data}: ${formatNumber(ratio)} of the used size, ${formatNumber(change * 100)} % of it changed in a day`,
-  };
+function sized({ data, dailyChange, ...source }: Source, policy: BackupPolicySpec, rule: RetentionRule): SizedSubject {
+  const ratio = ratioOf(data, {
+    compression: policy.compressionRatio,
+    dailyChange: policy.dailyChange ?? dailyChange,
+  });
+  const { schedule, keep } = policy;
+  const forecast = { name: source.subject, usedGiB: source.usedGiB, ratio, schedule, keep };
+  const firstGiB = firstFullGiB(forecast, rule);
+  const basis = `${data}: ${formatNumber(ratio.compression)} of the used size, ${formatNumber(ratio.dailyChange * 100)} % changes in a day (${ratio.basis})`;
+  return { plan: { ...source, firstGiB, dailyGiB: firstGiB * ratio.dailyChange, basis }, forecast };
 }

@@ -2,9 +2,13 @@
 import { type Context, own, sorted } from "../context";
 import { sum } from "../units";
 import { placeOf } from "./places";
-import type { ForecastPlan, PolicyPlan, SubjectPlan, TargetPlan } from "./plan";
-import { secondsOf, wayTo } from "./plan-policies";
-import type { TargetSpec } from "./schema";
+import type { SubjectPlan, TargetPlan } from "./plan";
+import { planForecast, type Stored } from "./plan-forecast";
+import { type PlannedPolicy, secondsOf, wayTo } from "./plan-policies";
+import { explainRaid, raidProblem, usableGiB } from "./raid";
+import type { DiskLayoutSpec, TargetSpec } from "./schema";
+
+type SizedTarget = Exclude<TargetSpec, { kind: "offline-medium" }>;
 
 interface Size {
   sizeGiB: number;
@@ -15,12 +19,12 @@ interface Size {
 /** Plans of all targets that are no rotation, and of storages that policies name in place of a target. */
 export function planTargets(
   context: Context,
-  policies: Readonly<Record<string, PolicyPlan>>,
+  policies: Readonly<Record<string, PlannedPolicy>>,
 ): Record<string, TargetPlan> {
   const plans: Record<string, TargetPlan> = {};
   for (const [name, spec] of sorted(context.spec.targets))
     if (spec.kind !== "offline-medium") plans[name] = planTarget(context, name, spec, policies);
-  for (const { target } of Object.values(policies))
+  for (const { target } of Object.values(policies).map(({ plan }) => plan))
     if (own(context.spec.targets, target) === undefined)
       plans[target] ??= planTarget(context, target, undefined, policies);
   return Object.fromEntries(sorted(plans));
@@ -29,15 +33,13 @@ export function planTargets(
 function planTarget(
   context: Context,
   name: string,
-  spec: Exclude<TargetSpec, { kind: "offline-medium" }> | undefined,
-  policies: Readonly<Record<string, PolicyPlan>>,
+  spec: SizedTarget | undefined,
+  policies: Readonly<Record<string, PlannedPolicy>>,
 ): TargetPlan {
   const size = sizeOf(context, name, spec);
   const { server, host, location } = placeOf(context, name, spec);
-  const subjects = Object.values(policies)
-    .filter(({ target }) => target === name)
-    .flatMap((policy) => policy.subjects);
-  const forecast: ForecastPlan = { monthsGiB: [], peakGiB: 0 };
+  const stored = storedOn(context, name, policies);
+  const forecast = planForecast(context, spec?.kind ?? "vzdump", stored, size.limitGiB);
   return {
     name,
     kind: spec?.kind ?? "vzdump",
@@ -49,22 +51,54 @@ function planTarget(
     ...(spec?.quotaGiB !== undefined && { quotaGiB: spec.quotaGiB }),
     allocatedGiB: size.sizeGiB * (spec?.storedCopies ?? 1),
     forecast,
-    ...restoreTimes(context, name, subjects),
-    fits: forecast.peakGiB <= size.limitGiB,
+    ...restoreTimes(
+      context,
+      name,
+      stored.map(({ subject }) => subject),
+    ),
+    fits: forecast.fillsAfterDays === undefined,
   };
 }
 
-function sizeOf(
-  context: Context,
-  name: string,
-  spec: Exclude<TargetSpec, { kind: "offline-medium" }> | undefined,
-): Size {
+/** What lies on a target: of its own policies, or of those of the target that it is a copy of. */
+function storedOn(context: Context, name: string, policies: Readonly<Record<string, PlannedPolicy>>): Stored[] {
+  const source = sourceOf(context, name);
+  return Object.values(policies)
+    .filter(({ plan }) => plan.target === source)
+    .flatMap(({ plan, forecast }) =>
+      plan.subjects.flatMap((subject, index) => {
+        const simulated = forecast[index];
+        return simulated === undefined ? [] : [{ policy: plan.name, subject, forecast: simulated }];
+      }),
+    );
+}
+
+/** The target whose policies fill a target: through sync jobs back to where backups are written. */
+function sourceOf(context: Context, name: string): string {
+  const seen = new Set<string>();
+  let source = name;
+  for (;;) {
+    const spec = own(context.spec.targets, source);
+    const from = spec?.kind === "pbs" ? spec.syncFrom?.target : undefined;
+    if (from === undefined || seen.has(from)) return source;
+    seen.add(from);
+    source = from;
+  }
+}
+
+function sizeOf(context: Context, name: string, spec: SizedTarget | undefined): Size {
   const storage = spec === undefined ? name : spec.kind === "vzdump" ? spec.storage : undefined;
   const behind = storage === undefined ? undefined : storageSize(context, storage);
-  const sizeGiB = spec?.sizeGiB ?? behind?.sizeGiB ?? spec?.quotaGiB ?? 0;
-  const fillLimit = spec?.fillLimit ?? behind?.fillLimit ?? 1;
-  const filled = spec?.sizeGiB === undefined && behind === undefined ? sizeGiB : sizeGiB * fillLimit;
-  return { sizeGiB, limitGiB: sum([Math.min(filled, spec?.quotaGiB ?? filled)]), sizeSteps: [] };
+  const disks = spec?.disks !== undefined && raidProblem(spec.disks) === undefined ? spec.disks : undefined;
+  const sizeGiB = spec?.sizeGiB ?? (disks && sum([usableGiB(disks)])) ?? behind?.sizeGiB ?? spec?.quotaGiB ?? 0;
+  const isQuotaAlone = spec?.sizeGiB === undefined && disks === undefined && behind === undefined;
+  const filled = isQuotaAlone ? sizeGiB : sizeGiB * (spec?.fillLimit ?? behind?.fillLimit ?? 1);
+  const limitGiB = sum([Math.min(filled, spec?.quotaGiB ?? filled)]);
+  return { sizeGiB, limitGiB, sizeSteps: disks ? stepsOf(disks, spec?.fillLimit) : [] };
+}
+
+function stepsOf(disks: DiskLayoutSpec, fillLimit: number | undefined): string[] {
+  return explainRaid(disks, fillLimit === undefined ? {} : { fillLimit });
 }
 
 /** Size and fill limit of a storage: a shared one, or the smallest local one of that id. */
