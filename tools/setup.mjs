@@ -6,7 +6,7 @@ import { parseArgs } from "node:util";
 import { cacheRoot } from "./lib/cache.mjs";
 import { handleSignals } from "./lib/exec.mjs";
 import { createLog, formatDuration } from "./lib/log.mjs";
-import { ensurePveSchema } from "./lib/schema.mjs";
+import { ensurePbsSchema, ensurePveSchema } from "./lib/schema.mjs";
 import { ensureToolchain } from "./lib/toolchain.mjs";
 import { loadVersions } from "./lib/versions.mjs";
 
@@ -21,7 +21,8 @@ Options
   --download        only download, never build      (the same: COLDSPARE_TOOLCHAIN=download)
   --build           only build, never download      (the same: COLDSPARE_TOOLCHAIN=build)
   --home FOLDER     install the plugins into this PULUMI_HOME (default: .coldspare/pulumi-home in the checkout)
-  --no-schema       leave out the published Proxmox VE API schema, with which the lab checks requests
+  --no-schema       leave out the published API schemas (Proxmox VE, Proxmox Backup Server), with which the lab checks
+                    requests
   --json            print the result as JSON on standard output (progress goes to standard error)
   --print-env       print the environment as shell lines, for: eval "$(npm run --silent setup -- --print-env)"
   --versions        list what is pinned, and get nothing
@@ -30,7 +31,8 @@ Options
 Environment
   COLDSPARE_TOOLCHAIN=download|build   as above
   COLDSPARE_GO=PATH                    the go program to build with (default: the one on PATH)
-  COLDSPARE_PVE_SCHEMA_FROM=official|package   fetch the schema again, only from there
+  COLDSPARE_PVE_SCHEMA_FROM=official|package   fetch the schema of Proxmox VE again, only from there
+  COLDSPARE_PBS_SCHEMA_FROM=official|package   the same for Proxmox Backup Server
   XDG_CACHE_HOME                       where the cache lies (default: ~/.cache)
 
 Examples
@@ -74,7 +76,7 @@ function listVersions() {
   }
 }
 
-function report(result, schema, log) {
+function report(result, { schema, pbsSchema }, log) {
   if (!result.ok) {
     log(`\nMissing: ${result.missing.join("; ")}\n${result.advice}`);
     return;
@@ -82,6 +84,7 @@ function report(result, schema, log) {
   for (const [name, { version, way }] of Object.entries(result.parts))
     log(`  ${name.padEnd(16)} ${version.padEnd(9)} ${way}`);
   log(`  ${"pve-schema".padEnd(16)} ${schema ?? "not available: the lab does not check requests against it"}`);
+  log(`  ${"pbs-schema".padEnd(16)} ${pbsSchema ?? "not available: the lab does not check requests against it"}`);
 }
 
 async function main() {
@@ -93,11 +96,13 @@ async function main() {
   const start = Date.now();
   const checkout = dirname(dirname(fileURLToPath(import.meta.url)));
   const mode = options.download ? "download" : options.build ? "build" : undefined;
-  const schema = options["no-schema"] ? undefined : await ensurePveSchema({ log });
+  const [schema, pbsSchema] = options["no-schema"]
+    ? []
+    : await Promise.all([ensurePveSchema({ log }), ensurePbsSchema({ log })]);
   const result = await ensureToolchain({ log, checkout, mode, pulumiHome: options.home });
-  report(result, schema, log);
+  report(result, { schema, pbsSchema }, log);
   log(result.ok ? `setup: done in ${formatDuration((Date.now() - start) / 1000)}` : "setup: incomplete");
-  if (options.json) console.log(JSON.stringify({ ...result, schema }, null, 2));
+  if (options.json) console.log(JSON.stringify({ ...result, schema, pbsSchema }, null, 2));
   if (options["print-env"] && result.ok) {
     for (const [key, value] of Object.entries(result.env))
       console.log(`export ${key}='${value.replaceAll("'", "'\\''")}'`);

