@@ -2,7 +2,9 @@ import { randomUUID } from "node:crypto";
 import { type Call, list, perm, type Route, route } from "./call";
 import type { Domain } from "./domain";
 import { type ApiError, badParameters, fail } from "./errors";
+import { fileRestoreRoutes } from "./file-restore";
 import { nameOf } from "./guest-status";
+import { pruneRoutes } from "./prune-routes";
 import { readArchive } from "./restore";
 import { nextEvent } from "./schedule";
 import { chosenGuests, startBackup, vzdump } from "./vzdump";
@@ -159,22 +161,6 @@ export const backupRoutes: Route[] = [
     return null;
   }),
   route("GET", "/cluster/backup/{id}/included_volumes", perm("/", "Sys.Audit"), included),
-  route(
-    "GET",
-    "/nodes/{node}/storage/{storage}/prunebackups",
-    perm("/storage/{storage}", "Datastore.Audit"),
-    (call) => {
-      const entry = call.domain.storage(call.path.storage!, call.node);
-      const backing = call.domain.backing(entry, call.node);
-      return call.domain.state.volumes
-        .filter((volume) => volume.backing === backing && volume.content === "backup")
-        .map((volume) => ({
-          volid: `${entry.storage}:${volume.name}`,
-          ctime: volume.ctime,
-          mark: volume.protected ? "protected" : "keep",
-          type: "qemu",
-          ...(volume.vmid ? { vmid: volume.vmid } : {}),
-        }));
-    },
-  ),
+  ...pruneRoutes,
+  ...fileRestoreRoutes,
 ];

@@ -48,6 +48,11 @@ export class AnswerWith {
   ) {}
 }
 
+/** An answer that is the bytes of a file. */
+export class AnswerBytes {
+  constructor(readonly bytes: Buffer) {}
+}
+
 export interface Route {
   method: "GET" | "POST" | "PUT" | "DELETE";
   /** Path with variables, as the published schema writes it. */

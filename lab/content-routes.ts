@@ -4,6 +4,8 @@ import * as path from "node:path";
 import { type Call, flag, perm, type Route, route } from "./call";
 import { isVolumeKey } from "./clone";
 import { badParameters, fail } from "./errors";
+import { changePbsVolume, forgetPbs } from "./pbs-backup";
+import { activatePbs, findPbsSnapshot, isPbs, listedSnapshot, pbsSnapshots } from "./pbs-storage";
 import type { StorageEntry, Volume } from "./state";
 import { startTask } from "./tasks";
 import {
@@ -28,13 +30,19 @@ const DEFAULT_VIRTUAL = 2048 * MIB;
 
 function entryOf(call: Call): StorageEntry {
   const entry = call.domain.storage(call.path.storage!, call.node);
-  if (!call.domain.active(entry, call.node)) throw fail(`storage '${entry.storage}' is not online`);
+  if (isPbs(entry)) activatePbs(call.domain, call.node, entry);
+  else if (!call.domain.active(entry, call.node)) throw fail(`storage '${entry.storage}' is not online`);
   return entry;
 }
 
 function listContent(call: Call): Record<string, unknown>[] {
   const { domain, params } = call;
   const entry = entryOf(call);
+  if (isPbs(entry))
+    return pbsSnapshots(domain, call.node, entry)
+      .filter(() => !params.content || params.content === "backup")
+      .filter((snapshot) => !params.vmid || snapshot.id === params.vmid)
+      .map((snapshot) => listedSnapshot(entry, snapshot));
   const backing = domain.backing(entry, call.node);
   return domain.state.volumes
     .filter((volume) => volume.backing === backing)
@@ -77,7 +85,28 @@ function volumeOf(call: Call): { volid: string; volume: Volume; entry: StorageEn
   return { volid, volume, entry };
 }
 
+/** The name of a volume on a storage of a backup server; undefined on any other. */
+function pbsVolume(call: Call): { entry: StorageEntry; name: string } | undefined {
+  const entry = entryOf(call);
+  const given = call.path.volume!;
+  // The time in the name holds colons as well.
+  return isPbs(entry)
+    ? { entry, name: given.startsWith(`${entry.storage}:`) ? splitVolid(given).name : given }
+    : undefined;
+}
+
+function showPbsVolume(call: Call, entry: StorageEntry, name: string): Record<string, unknown> {
+  const snapshot = findPbsSnapshot(call.domain, call.node, entry, name)?.snapshot;
+  if (!snapshot) throw fail(`volume_size_info on '${entry.storage}:${name}' failed`);
+  const { size, format, protected: isProtected } = listedSnapshot(entry, snapshot);
+  const notes = snapshot.manifest?.unprotected.notes;
+  const path = volumePath(entry, name);
+  return { path, size, used: size, format, ...(notes ? { notes } : {}), ...(isProtected ? { protected: 1 } : {}) };
+}
+
 function showVolume(call: Call): Record<string, unknown> {
+  const onPbs = pbsVolume(call);
+  if (onPbs) return showPbsVolume(call, onPbs.entry, onPbs.name);
   const { volume, entry } = volumeOf(call);
   return {
     path: volumePath(entry, volume.name),
@@ -90,6 +119,15 @@ function showVolume(call: Call): Record<string, unknown> {
 }
 
 function changeVolume(call: Call): null {
+  const onPbs = pbsVolume(call);
+  if (onPbs) {
+    const { notes, protected: value } = call.params;
+    changePbsVolume(call.domain, call.node, onPbs.entry, onPbs.name, {
+      ...(notes === undefined ? {} : { notes }),
+      ...(value === undefined ? {} : { protected: flag(value) }),
+    });
+    return null;
+  }
   const { volume } = volumeOf(call);
   if (call.params.notes !== undefined) volume.notes = call.params.notes;
   if (call.params.protected !== undefined) {
@@ -113,8 +151,8 @@ function deleteVolume(call: Call): string | null {
   const { domain, node, identity } = call;
   const entry = entryOf(call);
   const given = call.path.volume!;
-  const volid = given.includes(":") ? given : `${entry.storage}:${given}`;
-  const volume = findVolume(domain, node, volid);
+  const volid = given.startsWith(`${entry.storage}:`) ? given : `${entry.storage}:${given}`;
+  const volume = isPbs(entry) ? undefined : findVolume(domain, node, volid);
   const owner = volume?.content === "images" || volume?.content === "rootdir" ? volume.vmid : undefined;
   if (owner !== undefined && users(call, volid).length > 0)
     throw fail(
@@ -127,6 +165,11 @@ function deleteVolume(call: Call): string | null {
     user: identity.full,
     seconds: 0.5,
     work: (handle) => {
+      if (isPbs(entry)) {
+        forgetPbs(domain, node, entry, splitVolid(volid).name);
+        handle.log(`Removed volume '${volid}'`);
+        return;
+      }
       const found = findVolume(domain, node, volid);
       if (found?.protected) throw new Error(`cannot remove protected volume '${volid}' on '${entry.storage}'`);
       if (found) removeVolume(domain, found);

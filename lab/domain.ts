@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { fail } from "./errors";
 import { overlaid, presentVotes } from "./membership";
+import { isPbs, isPbsActive, pbsUsage } from "./pbs-storage";
 import { findNode, findStorageSize, isMissingExport } from "./places";
 import type { DomainState, Guest, GuestConfig, GuestType, NodeState, ReplicationJob, StorageEntry } from "./state";
 import type { LabNode } from "./topology";
@@ -208,13 +209,14 @@ export class Domain {
   }
 
   isShared(entry: StorageEntry): boolean {
-    return entry.type === "nfs" || entry.type === "cifs" || entry.shared === "1";
+    return ["nfs", "cifs", "pbs"].includes(entry.type) || entry.shared === "1";
   }
 
   /** The place that a storage id means on a node. Two ids that point to one place see the same volumes. */
   backing(entry: StorageEntry, node: string): string {
     if (entry.type === "nfs") return `nfs/${entry.server}${entry.export}`;
     if (entry.type === "cifs") return `cifs/${entry.server}/${entry.share}`;
+    if (isPbs(entry)) return `pbs/${entry.server}/${entry.datastore}/${entry.namespace ?? ""}`;
     if (entry.type === "zfspool") return `${node}/zfs/${entry.pool ?? entry.storage}`;
     if (entry.type === "lvmthin") return `${node}/lvm/${entry.thinpool ?? entry.storage}`;
     const path = entry.path ?? `/${entry.storage}`;
@@ -223,10 +225,12 @@ export class Domain {
 
   /** Whether the storage answers on the node: an export that nobody offers does not. */
   active(entry: StorageEntry, node: string): boolean {
-    return entry.disable !== "1" && this.onNode(entry, node) && !isMissingExport(this.world.topology, entry);
+    if (entry.disable === "1" || !this.onNode(entry, node)) return false;
+    return isPbs(entry) ? isPbsActive(this, node, entry) : !isMissingExport(this.world.topology, entry);
   }
 
   usage(entry: StorageEntry, node: string): StorageUsage {
+    if (isPbs(entry)) return pbsUsage(this, node, entry);
     const total = findStorageSize(this.world.topology, entry, node);
     const backing = this.backing(entry, node);
     const used = Math.min(total, usedBytes(this, backing, entry) + (this.state.filler[backing] ?? 0));

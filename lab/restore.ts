@@ -5,11 +5,13 @@ import { volumesNamed } from "./destroy";
 import type { Domain } from "./domain";
 import { fail, forbidden } from "./errors";
 import { refuseTaken, setPlainValues } from "./guest-values";
+import { linkSeconds, pbsPath, readPbsArchive } from "./pbs-backup";
+import { findPbsSnapshot, isPbs } from "./pbs-storage";
 import { powerOn } from "./power";
 import { hasPrivilege } from "./privileges";
 import { randomMac } from "./property-string";
 import { newIdentity, parseDrive, printDrive } from "./qemu-config";
-import type { Guest, GuestConfig, GuestType } from "./state";
+import type { Guest, GuestConfig, GuestType, StorageEntry } from "./state";
 import { startTask, type TaskHandle } from "./tasks";
 import {
   allocateDisk,
@@ -30,7 +32,11 @@ export interface Archive {
   disks: Record<string, { size: number; used: number; format: string; content: string; bytes: string }>;
 }
 
+/** @throws Error when it is not there, damaged, or needs another key */
 export function readArchive(domain: Domain, node: string, volid: string): Archive {
+  const { storage, name } = splitVolid(volid);
+  const entry = domain.state.storages[storage];
+  if (entry && isPbs(entry)) return readPbsArchive(domain, node, entry, name);
   const volume = findVolume(domain, node, volid);
   if (!volume) throw fail(`volume '${volid}' does not exist`);
   try {
@@ -38,6 +44,12 @@ export function readArchive(domain: Domain, node: string, volid: string): Archiv
   } catch {
     throw new Error(`restore failed: archive '${volid}' is damaged`);
   }
+}
+
+/** Whether the backup is there, as far as the node sees. */
+function hasArchive(domain: Domain, node: string, entry: StorageEntry, volid: string): boolean {
+  if (!isPbs(entry)) return findVolume(domain, node, volid) !== undefined;
+  return findPbsSnapshot(domain, node, entry, splitVolid(volid).name)?.snapshot.manifest !== undefined;
 }
 
 /** `POST /nodes/{node}/qemu` or `/lxc` with a backup: over an existing guest only with `force`. */
@@ -49,8 +61,7 @@ export function restoreGuest(call: Call, type: GuestType, vmid: number): string 
   if (existing && !force) refuseTaken(domain, vmid, "restore", type);
   if (existing && existing.node !== node) refuseTaken(domain, vmid, "restore", type);
   const { storage } = splitVolid(volid);
-  domain.storage(storage, node);
-  if (!findVolume(domain, node, volid)) throw fail(`volume '${volid}' does not exist`);
+  if (!hasArchive(domain, node, domain.storage(storage, node), volid)) throw fail(`volume '${volid}' does not exist`);
   if (
     !hasPrivilege(domain, identity, `/storage/${storage}`, "Datastore.AllocateSpace") &&
     !hasPrivilege(domain, identity, `/vms/${vmid}`, "VM.Backup")
@@ -84,7 +95,11 @@ async function restore(call: Call, guest: Guest, over: boolean, volid: string, h
   const archive = readArchive(domain, node, volid);
   const entry = domain.storage(splitVolid(volid).storage, node);
   const path = volumePath(entry, splitVolid(volid).name);
-  if (guest.type === "qemu") {
+  if (isPbs(entry)) {
+    handle.log(`restore proxmox backup image: ${pbsPath(entry, splitVolid(volid).name)}`);
+    const bytes = Object.values(archive.disks).reduce((sum, disk) => sum + disk.used, 0);
+    await handle.takes(linkSeconds(domain, node, entry, bytes));
+  } else if (guest.type === "qemu") {
     handle.log(
       `restore vma archive: zstd -q -d -c ${path} | vma extract -v -r /var/tmp/vzdumptmp.fifo - /var/tmp/vzdumptmp`,
     );

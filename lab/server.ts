@@ -3,7 +3,7 @@ import * as https from "node:https";
 import type { AddressInfo } from "node:net";
 import { authenticate } from "./authentication";
 import { type Body, readBody } from "./body";
-import { AnswerWith, type Call, type Identity, type Route } from "./call";
+import { AnswerBytes, AnswerWith, type Call, type Identity, type Route } from "./call";
 import type { Domain } from "./domain";
 import { ApiError, badParameters, fail } from "./errors";
 import { countVersion } from "./membership";
@@ -69,6 +69,7 @@ export class NodeServer {
     if (faults.latencyMs > 0) await new Promise((resolve) => setTimeout(resolve, faults.latencyMs));
     try {
       const answer = await this.answer(request);
+      if (answer instanceof AnswerBytes) return send(response, 200, "OK", answer.bytes);
       const body = answer instanceof AnswerWith ? { data: answer.data, ...answer.extra } : { data: answer ?? null };
       send(response, 200, "OK", JSON.stringify(body));
     } catch (error) {
@@ -165,13 +166,13 @@ const ROOT: Identity = { user: "root@pam", full: "root@pam", isRoot: true };
 const NOBODY: Identity = { user: "", full: "", isRoot: false };
 
 /** The reason phrase must be one line of printable characters. */
-function send(response: http.ServerResponse, status: number, reason: string, body: string): void {
+function send(response: http.ServerResponse, status: number, reason: string, body: string | Buffer): void {
   const phrase = reason
     .replace(/[\r\n]+/g, " ")
     .replace(/[^\x20-\x7e]/g, "?")
     .trim();
   response.writeHead(status, phrase, {
-    "Content-Type": "application/json;charset=UTF-8",
+    "Content-Type": typeof body === "string" ? "application/json;charset=UTF-8" : "application/octet-stream",
     "Content-Length": Buffer.byteLength(body),
     "Cache-Control": "max-age=0",
     Server: "pve-api-daemon/3.0",

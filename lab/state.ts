@@ -1,4 +1,5 @@
 import type { PbsState } from "./pbs/types";
+import type { StorageSecret } from "./pbs-storage";
 
 /** The lab's state: plain values only, so that it can be written to a file and read back. */
 
@@ -176,6 +177,8 @@ export interface DomainState {
   guests: Record<string, Guest>;
   volumes: Volume[];
   storages: Record<string, StorageEntry>;
+  /** What lies in `/etc/pve/priv/storage`, by storage. */
+  storageSecrets?: Record<string, StorageSecret>;
   tasks: Task[];
   pools: Record<string, { comment?: string; guests: number[]; storages: string[] }>;
   replication: Record<string, ReplicationJob>;

@@ -1,18 +1,29 @@
 import { type Call, flag, list, perm, type Route, route } from "./call";
 import { type Domain, digestOf } from "./domain";
 import { badParameters, fail } from "./errors";
+import { activatePbs, connectFrom, dropStorageSecret, isPbs, takeSecrets } from "./pbs-storage";
 import { exportsOf, isMissingExport } from "./places";
 import { hasPrivilege } from "./privileges";
 import type { StorageEntry } from "./state";
 
 const FILE = "file-storage_cfg";
-const NUMBERS = new Set(["shared", "disable", "create-base-path", "create-subdirs", "mkdir", "sparse", "maxfiles"]);
+const NUMBERS = new Set([
+  "shared",
+  "disable",
+  "create-base-path",
+  "create-subdirs",
+  "mkdir",
+  "sparse",
+  "maxfiles",
+  "port",
+]);
 const DEFAULT_CONTENT: Record<string, string> = {
   dir: "backup,images,iso,rootdir,snippets,vztmpl",
   nfs: "images",
   cifs: "images",
   zfspool: "images,rootdir",
   lvmthin: "images,rootdir",
+  pbs: "backup",
 };
 const POSSIBLE_CONTENT: Record<string, string[]> = {
   dir: ["images", "rootdir", "vztmpl", "iso", "backup", "snippets", "none", "import"],
@@ -20,6 +31,7 @@ const POSSIBLE_CONTENT: Record<string, string[]> = {
   cifs: ["images", "rootdir", "vztmpl", "iso", "backup", "snippets", "import"],
   zfspool: ["images", "rootdir"],
   lvmthin: ["images", "rootdir"],
+  pbs: ["backup", "none"],
 };
 
 /** A storage entry as the API answers it. */
@@ -44,11 +56,12 @@ const REQUIRED: Record<string, string[]> = {
   cifs: ["server", "share"],
   zfspool: ["pool"],
   lvmthin: ["vgname", "thinpool"],
+  pbs: ["server", "datastore"],
 };
 
 async function create(call: Call): Promise<Record<string, unknown>> {
   const { domain, params } = call;
-  const { storage: id = "", type = "", password: _password, username, ...values } = params;
+  const { storage: id = "", type = "", password: _password, "encryption-key": _key, username, ...values } = params;
   if (!REQUIRED[type])
     throw badParameters({
       type: `value '${type}' is no storage type of this lab (${Object.keys(REQUIRED).join(", ")})`,
@@ -79,8 +92,23 @@ async function create(call: Call): Promise<Record<string, unknown>> {
     throw fail(
       `create storage failed: could not activate storage '${id}', zfs error: cannot open '${entry.pool}': no such pool`,
     );
+  const secrets = isPbs(entry) ? await attachPbs(call, entry, here) : undefined;
   domain.state.storages[id] = entry;
-  return { storage: id, type };
+  return { storage: id, type, ...(secrets && Object.keys(secrets).length > 0 ? { config: secrets } : {}) };
+}
+
+/** Keeps password and key, and looks whether the server takes them: a storage that cannot be activated is not made. */
+async function attachPbs(call: Call, entry: StorageEntry, here: boolean): Promise<Record<string, string>> {
+  const { domain } = call;
+  try {
+    const secrets = takeSecrets(domain, entry, call.params);
+    if (here && entry.disable !== "1") activatePbs(domain, call.node, entry);
+    return secrets;
+  } catch (error) {
+    dropStorageSecret(domain, entry.storage);
+    await call.world.clock.sleep(1);
+    throw fail(`create storage failed: ${error instanceof Error ? error.message : String(error)}`);
+  }
 }
 
 async function update(call: Call): Promise<Record<string, unknown>> {
@@ -92,15 +120,25 @@ async function update(call: Call): Promise<Record<string, unknown>> {
   if (params.digest && params.digest !== digestOf(entry))
     throw fail("update storage failed: detected modified configuration - file changed by other user? Try again.");
   for (const key of list(params.delete)) delete entry[key];
-  const { delete: _delete, digest: _digest, storage: _storage, password: _password, ...values } = params;
-  for (const key of ["path", "pool", "server", "export", "share", "vgname", "thinpool"])
+  const { delete: _delete, digest: _digest, storage: _storage, password: _password, ...rest } = params;
+  const { "encryption-key": _key, ...values } = rest;
+  const secrets = isPbs(entry) ? changeSecrets(domain, entry, params) : {};
+  for (const key of ["path", "pool", "server", "export", "share", "vgname", "thinpool", "datastore"])
     if (values[key] !== undefined && values[key] !== entry[key])
       throw fail(`update storage failed: can't change value of fixed parameter '${key}'`);
   if (values.content !== undefined) values.content = checkContent(entry.type, values.content);
   if (values.nodes !== undefined) values.nodes = list(values.nodes).join(",");
   Object.assign(entry, values);
   for (const key of ["disable", "nodes"]) if (entry[key] === "0" || entry[key] === "") delete entry[key];
-  return { storage: id, type: entry.type };
+  return { storage: id, type: entry.type, ...(Object.keys(secrets).length > 0 ? { config: secrets } : {}) };
+}
+
+function changeSecrets(domain: Domain, entry: StorageEntry, params: Record<string, string>): Record<string, string> {
+  try {
+    return takeSecrets(domain, entry, params, list(params.delete));
+  } catch (error) {
+    throw fail(`update storage failed: ${error instanceof Error ? error.message : String(error)}`);
+  }
 }
 
 async function remove(call: Call): Promise<null> {
@@ -109,6 +147,7 @@ async function remove(call: Call): Promise<null> {
   await domain.requireClusterFile(call.node, FILE);
   if (!domain.state.storages[id]) throw fail(`delete storage failed: storage '${id}' does not exist`);
   delete domain.state.storages[id];
+  dropStorageSecret(domain, id);
   for (const pool of Object.values(domain.state.pools)) pool.storages = pool.storages.filter((other) => other !== id);
   return null;
 }
@@ -171,12 +210,28 @@ export const storageRoutes: Route[] = [
   route("DELETE", "/storage/{storage}", ALLOCATE, remove),
   route("GET", "/nodes/{node}/storage", undefined, listOnNode),
   route("GET", "/nodes/{node}/storage/{storage}", AUDIT, () =>
-    ["content", "status", "upload", "download-url", "prunebackups"].map((subdir) => ({ subdir })),
+    ["content", "status", "upload", "download-url", "prunebackups", "file-restore"].map((subdir) => ({ subdir })),
   ),
   route("GET", "/nodes/{node}/storage/{storage}/status", AUDIT, status),
   route("GET", "/nodes/{node}/scan/nfs", perm("/storage", "Datastore.Allocate"), (call) =>
     exportsOf(call.world.topology, call.params.server ?? "").map((entry) => ({ path: entry.path, options: "*" })),
   ),
+  route("GET", "/nodes/{node}/scan/pbs", perm("/storage", "Datastore.Allocate"), (call) => {
+    const { server = "", username = "", password = "", fingerprint, port } = call.params;
+    try {
+      return connectFrom(call.domain, call.node, {
+        host: server,
+        auth: username,
+        secret: password,
+        ...(fingerprint ? { fingerprint } : {}),
+        ...(port ? { port: Number(port) } : {}),
+      })
+        .datastores()
+        .map((store) => ({ store: store.name, ...(store.section.comment ? { comment: store.section.comment } : {}) }));
+    } catch (error) {
+      throw fail(`error fetching datastores - ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }),
   route("GET", "/nodes/{node}/scan/zfs", perm("/storage", "Datastore.Allocate"), (call) =>
     call.domain
       .hardware(call.node)

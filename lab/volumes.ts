@@ -63,6 +63,7 @@ export function findVolume(domain: Domain, node: string, volid: string): Volume 
 
 /** The path that PVE prints for a volume. */
 export function volumePath(entry: StorageEntry, name: string): string {
+  if (entry.type === "pbs") return name.replace(/^backup\//, "");
   const last = name.split("/").pop()!;
   if (entry.type === "zfspool")
     return name.startsWith("subvol") ? `/${entry.pool}/${last}` : `/dev/zvol/${entry.pool ?? entry.storage}/${last}`;

@@ -5,6 +5,8 @@ import type { Domain } from "./domain";
 import { badParameters } from "./errors";
 import { nameOf } from "./guest-status";
 import { runHook } from "./hooks";
+import { backUpToPbs, prunePbs } from "./pbs-backup";
+import { activatePbs, isPbs, volumeNameOf } from "./pbs-storage";
 import { bootSeconds } from "./power";
 import { isDisk, parseDrive } from "./qemu-config";
 import type { Archive } from "./restore";
@@ -93,8 +95,9 @@ async function backUpGuest(
   const disks = backedUpDisks(domain, guest);
   for (const { key, volume } of disks)
     handle.log(`INFO: include disk '${key}' '${parseDrive(guest.config[key]!).file}' ${formatSize(volume.size)}`);
-  const { name, format } = archiveName(begun, guest, options.compress ?? "0");
-  handle.log(`INFO: creating vzdump archive '${volumePath(entry, name)}'`);
+  const { name, format } = isPbs(entry) ? pbsName(begun, guest) : archiveName(begun, guest, options.compress ?? "0");
+  const what = isPbs(entry) ? "Proxmox Backup Server" : "vzdump";
+  handle.log(`INFO: creating ${what} archive '${volumePath(entry, name)}'`);
   if (!domain.quorate(guest.node))
     throw new Error(
       `unable to open file '/etc/pve/nodes/${guest.node}/${guest.type === "qemu" ? "qemu-server" : "lxc"}/${guest.vmid}.conf.tmp.102' - Permission denied`,
@@ -108,35 +111,14 @@ async function backUpGuest(
     if (!wasRunning && guest.type === "qemu") await runHook(domain, guest, "pre-start", handle);
     if (!wasRunning && guest.type === "qemu") await runHook(domain, guest, "post-start", handle);
     if (wasRunning && mode === "stop") await handle.takes(bootSeconds(guest) / 2);
-    await handle.takes(3 + used / BACKUP_RATE);
-    if (!domain.state.nodes[guest.node]?.up) throw new Error("interrupted by signal");
-    const compressed = options.compress && options.compress !== "0" ? Math.ceil(used / 2) : used;
-    const size = Math.max(SMALLEST_ARCHIVE, compressed);
     const notes = noteOf(domain, guest, options["notes-template"]);
-    if (domain.usage(entry, guest.node).avail < size)
-      throw new Error("vma_queue_write: write error - No space left on device");
-    addVolume(
-      domain,
-      guest.node,
-      entry,
-      {
-        name,
-        content: "backup",
-        format,
-        size,
-        used: size,
-        vmid: guest.vmid,
-        // As the archive's name says it: when the backup began.
-        ctime: Math.floor(begun),
-        ...(notes ? { notes } : {}),
-        ...(flag(options.protected) ? { protected: true } : {}),
-      },
-      JSON.stringify(archive),
-    );
+    if (isPbs(entry)) {
+      await handle.takes(3);
+      const rate = rateOf(options);
+      const isProtected = flag(options.protected);
+      await backUpToPbs(domain, entry, { archive, node: guest.node, begun, rate, notes, isProtected }, handle);
+    } else await storeArchive(domain, guest, entry, options, { archive, name, format, begun, used, notes }, handle);
     if (!wasRunning && guest.type === "qemu") await runHook(domain, guest, "post-stop", handle);
-    handle.log(`INFO: transferred ${(used / 1024 ** 3).toFixed(2)} GiB in ${Math.round(clock.now() - begun)} seconds`);
-    handle.log(`INFO: archive file size: ${Math.round(size / 1024)}KB`);
-    if (notes) handle.log("INFO: adding notes to backup");
     prune(domain, guest, entry, options, (line) => handle.log(line));
   } finally {
     // The lock of a backup that died with its node stays until somebody unlocks the guest.
@@ -147,6 +129,60 @@ async function backUpGuest(
     `INFO: Finished Backup of ${kind} ${guest.vmid} (${duration(clock.now() - begun)})`,
     `INFO: Backup finished at ${timeText()}`,
   );
+}
+
+function pbsName(begun: number, guest: Guest): { name: string; format: string } {
+  const type = guest.type === "qemu" ? "vm" : "ct";
+  return {
+    name: volumeNameOf({ ns: "", type, id: String(guest.vmid), time: Math.floor(begun) }),
+    format: `pbs-${type}`,
+  };
+}
+
+/** Bytes per second that a backup reads: `bwlimit` is in KiB/s, 0 means none. */
+function rateOf(options: BackupOptions): number {
+  const limit = Number(options.bwlimit ?? 0) * 1024;
+  return limit > 0 ? Math.min(limit, BACKUP_RATE) : BACKUP_RATE;
+}
+
+/** Writes the archive as one file on the storage. */
+async function storeArchive(
+  domain: Domain,
+  guest: Guest,
+  entry: StorageEntry,
+  options: BackupOptions,
+  made: { archive: Archive; name: string; format: string; begun: number; used: number; notes: string | undefined },
+  handle: TaskHandle,
+): Promise<void> {
+  const { archive, name, format, begun, used, notes } = made;
+  const { clock } = domain.world;
+  await handle.takes(3 + used / rateOf(options));
+  if (!domain.state.nodes[guest.node]?.up) throw new Error("interrupted by signal");
+  const compressed = options.compress && options.compress !== "0" ? Math.ceil(used / 2) : used;
+  const size = Math.max(SMALLEST_ARCHIVE, compressed);
+  if (domain.usage(entry, guest.node).avail < size)
+    throw new Error("vma_queue_write: write error - No space left on device");
+  addVolume(
+    domain,
+    guest.node,
+    entry,
+    {
+      name,
+      content: "backup",
+      format,
+      size,
+      used: size,
+      vmid: guest.vmid,
+      // As the archive's name says it: when the backup began.
+      ctime: Math.floor(begun),
+      ...(notes ? { notes } : {}),
+      ...(flag(options.protected) ? { protected: true } : {}),
+    },
+    JSON.stringify(archive),
+  );
+  handle.log(`INFO: transferred ${(used / 1024 ** 3).toFixed(2)} GiB in ${Math.round(clock.now() - begun)} seconds`);
+  handle.log(`INFO: archive file size: ${Math.round(size / 1024)}KB`);
+  if (notes) handle.log("INFO: adding notes to backup");
 }
 
 function makeArchive(domain: Domain, guest: Guest, disks: { key: string; volume: Volume }[]): Archive {
@@ -209,6 +245,10 @@ function prune(
 ): void {
   const rule = options["prune-backups"] ?? entry["prune-backups"];
   if (!rule || options.remove === "0") return;
+  if (isPbs(entry)) {
+    pruneOnPbs(domain, guest, entry, rule, log);
+    return;
+  }
   const backing = domain.backing(entry, guest.node);
   const archives = domain.state.volumes.filter(
     (volume) =>
@@ -220,6 +260,20 @@ function prune(
     log(`INFO: removing backup '${entry.storage}:${volume.name}'`);
     removeVolume(domain, volume);
   }
+}
+
+function pruneOnPbs(
+  domain: Domain,
+  guest: Guest,
+  entry: StorageEntry,
+  rule: string,
+  log: (line: string) => void,
+): void {
+  const group = { type: guest.type === "qemu" ? ("vm" as const) : ("ct" as const), id: String(guest.vmid) };
+  log(`INFO: prune older backups with retention: ${rule.replaceAll(",", ", ")}`);
+  log(`INFO: running 'proxmox-backup-client prune' for '${group.type}/${group.id}'`);
+  const removed = prunePbs(domain, guest.node, entry, group, rule, false).filter(({ mark }) => mark === "remove");
+  log(`INFO: pruned ${removed.length} backup(s) not covered by keep-retention policy`);
 }
 
 /** Runs a backup of a node's guests as one task. Returns its UPID. */
@@ -248,7 +302,8 @@ export function startBackup(
         throw new Error(
           `could not get storage information for '${entry.storage}': storage '${entry.storage}' does not support backups`,
         );
-      if (!domain.active(entry, node))
+      if (isPbs(entry)) activateForBackup(domain, node, entry);
+      else if (!domain.active(entry, node))
         throw new Error(`could not activate storage '${entry.storage}': storage '${entry.storage}' is not online`);
       const { guests, unknown } = chosenGuests(domain, node, options);
       let errors = unknown.length;
@@ -266,6 +321,15 @@ export function startBackup(
       if (errors > 0) throw new Error("job errors");
     },
   });
+}
+
+/** The word that PVE has for a server that does not answer, refuses or is another one than it was. */
+function activateForBackup(domain: Domain, node: string, entry: StorageEntry): void {
+  try {
+    activatePbs(domain, node, entry);
+  } catch (error) {
+    throw new Error(`could not activate storage '${entry.storage}': ${error instanceof Error ? error.message : error}`);
+  }
 }
 
 /** `POST /nodes/{node}/vzdump`. */
