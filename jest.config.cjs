@@ -25,10 +25,16 @@ module.exports = {
       ...common,
       displayName: "unit",
       testMatch: ["<rootDir>/tests/**/*.test.ts"],
-      testPathIgnorePatterns: ["<rootDir>/tests/engine/", "<rootDir>/tests/hosts/", "<rootDir>/tests/guard/"],
+      testPathIgnorePatterns: [
+        "<rootDir>/tests/engine/",
+        "<rootDir>/tests/hosts/",
+        "<rootDir>/tests/guard/",
+        "<rootDir>/tests/backup/",
+      ],
     },
     { ...common, displayName: "engine", testMatch: ["<rootDir>/tests/engine/**/*.test.ts"] },
     { ...common, displayName: "guard", testMatch: ["<rootDir>/tests/guard/**/*.test.ts"] },
+    { ...common, displayName: "backup", testMatch: ["<rootDir>/tests/backup/**/*.test.ts"] },
     { ...common, displayName: "hosts", testMatch: ["<rootDir>/tests/hosts/**/*.test.ts"] },
   ],
 };

@@ -6,12 +6,12 @@ import { ROOT } from "./survey";
 /** A step on a server that did not work, in words. */
 export type Problem = string;
 
-const END = "EOF-coldspare";
+export const END = "EOF-coldspare";
 /** The agent looks at its configuration every second. */
 const NOTICE_SECONDS = 5;
 
 /** A file is written beside its place and then renamed, so that a reader never sees half of one. */
-const PRELUDE = `set -eu
+export const PRELUDE = `set -eu
 ${ROOT}
 umask 022
 t=
@@ -29,19 +29,18 @@ put() {
 `;
 
 /** Puts the lines of `$f` that match nothing given into `$kept`; a file that cannot be read is an error, not an empty one. */
-const KEEP = `keep() {
+export const KEEP = `keep() {
   kept=$(grep -v "$@" "$f") || [ $? -eq 1 ]
   [ -z "$kept" ] || kept="$kept
 "
 }`;
 
 /**
- * In Perl, which the guard needs anyway, as it is one process for all files. It reads `path mode length`, a line break and so
- * many bytes, again and again. Base modules only.
+ * In Perl, which the programs need anyway, as it is one process for all files. It reads `path mode length`, a line break and so
+ * many bytes, again and again; a path that ends in a slash is a folder. Base modules only.
  */
-const INSTALLER = `
+const WRITER = `
 use strict; use warnings; use IO::Handle;
-my ($server, $number, $hash) = @ARGV;
 my $root = $ENV{COLDSPARE_ROOT} // '';
 my $conf = "$root${CONF_FOLDER}";
 binmode STDIN;
@@ -51,7 +50,7 @@ sub put {
   my ($folder) = $path =~ m{^(.*)/}; made($folder);
   my $new = "$folder/.coldspare.$$";
   my $out;
-  my $ok = open($out, '>', $new) && print({$out} $text) && $out->flush && chmod($mode, $new) && $out->sync && close($out) && rename($new, $path);
+  my $ok = open($out, '>', $new) && chmod($mode, $new) && print({$out} $text) && $out->flush && $out->sync && close($out) && rename($new, $path);
   my $why = $!; unlink $new unless $ok; die "$path: $why\\n" unless $ok;
 }
 sub got { my ($path) = @_; open(my $in, '<', $path) or return ''; local $/; return scalar(<$in>) // '' }
@@ -62,8 +61,14 @@ made("$root/var/lib/coldspare", 0700);
 while (defined(my $line = <STDIN>)) {
   my ($path, $mode, $length) = split ' ', $line;
   read(STDIN, my $text, $length) == $length or die "$path: the input ended\\n";
-  put("$root$path", oct $mode, $text);
+  if ($path =~ m{/$}) { made("$root$path", oct $mode); chmod(oct $mode, "$root$path") or die "$path: $!\\n" }
+  else { put("$root$path", oct $mode, $text) }
 }
+`;
+
+/** Beside the files: the server's own key where there is none, and the generation. */
+const INSTALLER = `${WRITER}
+my ($server, $number, $hash) = @ARGV;
 if (!-s "$conf/id_ed25519") {
   unlink "$conf/.id", "$conf/.id.pub";
   run('ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-C', "coldspare\\@$server", '-f', "$conf/.id");
@@ -80,6 +85,15 @@ if ($before ne $now) {
 unlink "$conf/retired";
 `;
 
+/** Writes files, each whole or not at all; what is in them travels by standard input. A path that ends in a slash is a folder. */
+export async function writeFiles(ssh: SshRunner, server: string, files: readonly InstalledFile[]): Promise<void> {
+  answered(await ssh.run(server, ["perl", "-e", WRITER], { input: filesInput(files) }), server, "write its files");
+}
+
+function filesInput(files: readonly InstalledFile[]): string {
+  return files.map(({ path, mode, text }) => `${path} ${mode} ${Buffer.byteLength(text)}\n${text}`).join("");
+}
+
 /** Writes files, makes the server's own key where there is none, and notes the generation. */
 export async function installFiles(
   ssh: SshRunner,
@@ -87,9 +101,8 @@ export async function installFiles(
   files: readonly InstalledFile[],
   generation: { number: number; hash: string },
 ): Promise<void> {
-  const input = files.map(({ path, mode, text }) => `${path} ${mode} ${Buffer.byteLength(text)}\n${text}`).join("");
   const argv = ["perl", "-e", INSTALLER, server, String(generation.number), generation.hash];
-  answered(await ssh.run(server, argv, { input }), server, "write its files");
+  answered(await ssh.run(server, argv, { input: filesInput(files) }), server, "write its files");
 }
 
 /**
@@ -214,7 +227,7 @@ function tool(kind: "qemu" | "lxc"): string {
   return kind === "qemu" ? "qm" : "pct";
 }
 
-async function runEach(ssh: SshRunner, server: string, commands: readonly string[][]): Promise<Problem[]> {
+export async function runEach(ssh: SshRunner, server: string, commands: readonly string[][]): Promise<Problem[]> {
   return (await tryEach(ssh, server, commands)).map(({ text }) => text);
 }
 
@@ -267,7 +280,7 @@ main </dev/null
 }
 
 /** @throws InstallError with what the server said */
-async function must(ssh: SshRunner, server: string, script: string, doing: string): Promise<void> {
+export async function must(ssh: SshRunner, server: string, script: string, doing: string): Promise<void> {
   answered(await ssh.run(server, ["sh", "-s"], { input: script }), server, doing);
 }
 
@@ -290,7 +303,7 @@ export class InstallError extends Error {
 }
 
 /** Base64 in lines that any shell reads. */
-function lines(text: string): string {
+export function lines(text: string): string {
   return (
     Buffer.from(text)
       .toString("base64")

@@ -102,7 +102,8 @@ sub job {
     my $code = $result ? 0 : ref $@ && $@->{refused} ? 3 : 1;
     $error =~ s/\n+\z//;
     $result //= {};
-    my $newest = $result->{newest} // $job->{newest} // $before->{newest};
+    # A run that could look says which point is the newest good one, also that there is none; another one leaves what was known.
+    my ($newest) = map { $_->{newest} } grep { exists $_->{newest} } $result, $job, $before;
     my $ended = { %record, state => $code ? 'failed' : 'ok', at => iso(time), seconds => time - $began, bytes => $result->{bytes} // 0, newest => $newest, error => $error };
     eval { put_record($job->{name}, $ended); 1 } or $error ||= $@;
     tell_end($conf, $job, $ended, ($before->{state} // '') eq 'failed', $result->{note} // '');

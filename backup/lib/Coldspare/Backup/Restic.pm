@@ -10,7 +10,8 @@ use Coldspare::Backup::Process;
 
 our @EXPORT = qw(restic must_restic json json_lines snapshots snapshot_point last_words unlock_dead environment);
 
-my $JSON = JSON::PP->new->utf8;
+# Text stays the bytes it came as: names of files need not be UTF-8.
+my $JSON = JSON::PP->new;
 
 sub json { my ($text) = @_; return eval { $JSON->decode($text) } // die 'restic answered what is no JSON: ' . substr($text, 0, 200) . "\n" }
 
@@ -74,7 +75,7 @@ sub scrubbed {
     return $text;
 }
 
-# Options: lock, prune (its credentials), password_file, seconds, tries, ok (codes that are no failure), cwd-free. Returns as capture.
+# Options: lock, prune (its credentials), password_file, seconds, tries, ok (codes that are no failure). Returns as capture.
 sub restic {
     my ($conf, $target, $options, @words) = @_;
     my ($env, @hidden) = environment($target, $options);

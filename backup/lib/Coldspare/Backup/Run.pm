@@ -27,9 +27,14 @@ sub run_policy {
     my %job = (name => $name, describe($conf, $policy, $target, 'Backup'));
     return job($conf, \%job, sub {
         my ($lock, $job) = @_;
-        my $bytes = around($policy, sub { backup_all($conf, $policy, $target, $lock, $job) });
-        my $note = eval { retention($conf, $policy, $target, { lock => $lock }) } // die "the backup is made, but old ones could not be removed: $@";
-        return { bytes => $bytes, newest => newest(list_points($conf, $policy, $target, { lock => $lock })), note => $note };
+        my $made = around($policy, sub { backup_all($conf, $policy, $target, $lock) });
+        my @points = eval { list_points($conf, $policy, $target, { lock => $lock }, $made->{sizes}, $made->{incomplete}) };
+        my $unlisted = $@;
+        $job->{newest} = newest(@points) if @points;
+        die join("\n", @{ $made->{failed} }) . "\n" if @{ $made->{failed} };
+        die "the backup is made, but cannot be listed: $unlisted" unless @points;
+        my $note = eval { retention($conf, $policy, $target, { lock => $lock }, @points) } // die "the backup is made, but old ones could not be removed: $@";
+        return { bytes => $made->{bytes}, newest => $job->{newest}, note => $note };
     });
 }
 
@@ -63,22 +68,19 @@ sub hooks {
 
 # ---- backup -----------------------------------------------------------------------------------------------------------
 
+# One subject that fails keeps no other one back. Sizes and what is missing are by the short ids that restic gives.
 sub backup_all {
-    my ($conf, $policy, $target, $lock, $job) = @_;
-    my ($bytes, @failed) = (0);
+    my ($conf, $policy, $target, $lock) = @_;
+    my %made = (bytes => 0, sizes => {}, incomplete => {}, failed => []);
     for my $subject (@{ $policy->{subjects} }) {
-        my $made = eval { backup_one($conf, $policy, $target, $lock, $subject) };
-        if ($made) { $bytes += $made->{added}; push @failed, $made->{failed} if $made->{failed} }
-        else { push @failed, "$subject->{subject}: " . ($@ =~ s/\n+\z//r) }
+        eval { backup_one($conf, $policy, $target, $lock, $subject, \%made); 1 } or push @{ $made{failed} }, "$subject->{subject}: " . ($@ =~ s/\n+\z//r);
         last if stopping();
     }
-    return $bytes unless @failed;
-    eval { $job->{newest} = newest(list_points($conf, $policy, $target, { lock => $lock, tries => 1 })) };
-    die join("\n", @failed) . "\n";
+    return \%made;
 }
 
 sub backup_one {
-    my ($conf, $policy, $target, $lock, $subject) = @_;
+    my ($conf, $policy, $target, $lock, $subject, $made) = @_;
     my @paths = paths_of($subject);
     for my $path (@paths) { -e $path or die "$path cannot be read: $!\n" }
     my $tags = "coldspare,policy=$policy->{name},subject=" . encode($subject->{subject});
@@ -87,21 +89,15 @@ sub backup_one {
     my $result = restic($conf, $target, { lock => $lock, ok => [3] }, 'backup', '--json', @limit, '--host', $conf->{self}, '--tag', $tags, @excludes, '--', @paths);
     my ($summary) = grep { ($_->{message_type} // '') eq 'summary' } json_lines($result->{out});
     die last_words($result) . "\n" if !$summary || $result->{code} != 0 && $result->{code} != 3;
+    my $id = $summary->{snapshot_id};
+    $made->{bytes} += $summary->{data_added};
+    $made->{sizes}{$id} = $summary->{total_bytes_processed};
+    return unless $result->{code} == 3;
     my @unread = map { $_->{item} // () } grep { ($_->{message_type} // '') eq 'error' } json_lines($result->{err});
-    my $short = $summary->{snapshot_id};
-    my ($id) = map { $_->{id} } grep { index($_->{id}, $short) == 0 } snapshots($conf, $target, { lock => $lock }, $policy->{name});
-    die "restic says that it made $short, but does not list it\n" unless defined $id;
-    my $marks = marks($target);
-    $marks->{sizes}{$id} = $summary->{total_bytes_processed};
-    my %made = (added => $summary->{data_added});
-    if ($result->{code} == 3) {
-        my $files = join ', ', @unread[0 .. ($#unread > 9 ? 9 : $#unread)];
-        $files .= ' and ' . (@unread - 10) . ' more' if @unread > 10;
-        $made{failed} = "$subject->{subject}: could not be read: " . ($files || 'files that restic does not name') . "; point $short lacks them";
-        $marks->{bad}{$id} = { part => 'incomplete', at => iso(time), error => "lacks $files" };
-    }
-    put_marks($target, $marks);
-    return \%made;
+    my $files = join ', ', @unread[0 .. ($#unread > 9 ? 9 : $#unread)];
+    $files .= ' and ' . (@unread - 10) . ' more' if @unread > 10;
+    $made->{incomplete}{$id} = $files || 'files that restic does not name';
+    push @{ $made->{failed} }, "$subject->{subject}: could not be read: $made->{incomplete}{$id}; point $id lacks them";
 }
 
 sub paths_of {
@@ -127,11 +123,17 @@ sub volume_path {
 
 # ---- retention --------------------------------------------------------------------------------------------------------
 
-# The points of a policy with their marks, noted for when the repository cannot be reached. Forgets marks of points that are gone.
+# The points of a policy, and what a run just learned of them; noted for when the repository cannot be reached.
 sub list_points {
-    my ($conf, $policy, $target, $options) = @_;
+    my ($conf, $policy, $target, $options, $sizes, $incomplete) = @_;
     my @points = snapshots($conf, $target, $options, $policy->{name});
     my $marks = marks($target);
+    for my $short (keys %{ $sizes // {} }) {
+        my ($id) = map { $_->{id} } grep { index($_->{id}, $short) == 0 } @points or next;
+        $marks->{sizes}{$id} = $sizes->{$short};
+        $marks->{bad}{$id} = { part => 'incomplete', at => iso(time), error => "lacks $incomplete->{$short}" } if $incomplete->{$short};
+    }
+    put_marks($target, $marks) if %{ $sizes // {} };
     remember_points($policy->{name}, map { point_line($marks, $_) } @points);
     return @points;
 }
@@ -153,8 +155,9 @@ sub prune_policy {
     return job($conf, \%job, sub {
         my ($lock) = @_;
         die { refused => "$target->{name} is append-only and this server is not the one that prunes it (pruneOn)" } if $target->{append} && !$target->{prune};
-        my $note = retention($conf, $policy, $target, { lock => $lock, prune => $target->{append} ? 1 : 0 });
-        return { newest => newest(list_points($conf, $policy, $target, { lock => $lock })), note => $note };
+        my %options = (lock => $lock, prune => $target->{append} ? 1 : 0);
+        my @points = list_points($conf, $policy, $target, \%options);
+        return { newest => newest(@points), note => retention($conf, $policy, $target, \%options, @points) };
     });
 }
 
@@ -180,21 +183,23 @@ sub superfluous {
 
 # Names what it removes first; a run that is ended between removing points and freeing their room is finished by the next one.
 sub retention {
-    my ($conf, $policy, $target, $options) = @_;
+    my ($conf, $policy, $target, $options, @points) = @_;
     return '' if $target->{append} && !$options->{prune};
     my $marks = marks($target);
-    my @points = snapshots($conf, $target, $options, $policy->{name});
     my @packs = damaged_packs($marks);
     return "Nothing was removed: the repository is damaged (pack $packs[0]), and pruning would make it worse." if @packs;
     my @gone = superfluous($policy, $marks, time, @points);
+    my %gone = map { $_->{id} => 1 } @gone;
     my $marker = state_folder() . "/prune/$target->{name}";
     write_file($marker, "unfinished\n", 1) if @gone;
+    # What is listed can be restored: out of the list first.
+    remember_points($policy->{name}, map { point_line($marks, $_) } grep { !$gone{ $_->{id} } } @points) if @gone;
     while (my @some = splice @gone, 0, 100) {
         note('notice', "$policy->{name}: forgetting " . join ', ', map { "$_->{subject} of " . iso($_->{epoch}) } @some);
         must_restic($conf, $target, $options, 'forget', map { $_->{id} } @some);
-        delete @{ $marks->{$_} }{ map { $_->{id} } @some } for qw(bad sizes);
     }
     return '' unless -e $marker;
+    delete @{ $marks->{$_} }{ keys %gone } for qw(bad sizes);
     put_marks($target, $marks);
     must_restic($conf, $target, $options, 'prune');
     unlink $marker;
