@@ -12,9 +12,11 @@ import * as pulumi from "@pulumi/pulumi";
 
 /** Names of the handler modules; they occur in stored state and are never renamed. */
 export type HandlerModule =
+  | "registered-guest-handler"
   | "replication-pair-handler"
   | "server-guard-handler"
   | "standby-guest-handler"
+  | "backup-agent-handler"
   | "pbs/acl-handler"
   | "pbs/datastore-handler"
   | "pbs/namespace-handler"

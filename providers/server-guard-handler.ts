@@ -30,7 +30,7 @@ export interface ServerGuardState extends ServerGuardInputs {
 /** Makes what runs commands; a test puts something else there. */
 export type Connect = (targets: Record<string, SshTarget>, keyFile: string | undefined) => SshRunner;
 
-const overSsh: Connect = (targets, keyFile) =>
+export const overSsh: Connect = (targets, keyFile) =>
   new SshClient({ targets, ...(keyFile === undefined ? {} : { keyFile }) });
 
 export function serverGuardHandler(connect: Connect = overSsh): Handler<ServerGuardInputs, ServerGuardState> {
