@@ -13,7 +13,7 @@ export interface PbsUserInputs extends SectionInputs {
   comment?: string;
 }
 
-const USER: Section<PbsUserInputs> = {
+export const USER: Section<PbsUserInputs> = {
   noun: "user",
   path: "/access/users",
   key: "userId",
@@ -39,7 +39,7 @@ export function userHandler(): Handler<PbsUserInputs, PbsUserInputs, PbsContext>
         .pbs(server)
         .get<{ userid: string; tokens?: { tokenid: string }[] }[]>(
           "/access/users",
-          { "include-tokens": true },
+          { include_tokens: true },
           { doing: `look at the user '${userId}'` },
         );
       const tokens = users.find(({ userid }) => userid === userId)?.tokens ?? [];
@@ -72,7 +72,7 @@ export interface PbsRemoteState extends Omit<PbsRemoteInputs, "password"> {
 
 type RemoteEntry = Omit<PbsRemoteInputs, "passwordSecret">;
 
-const REMOTE: Section<RemoteEntry> = {
+export const REMOTE: Section<RemoteEntry> = {
   noun: "remote",
   path: "/config/remote",
   key: "name",

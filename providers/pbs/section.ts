@@ -155,10 +155,9 @@ class EntryAt<In extends SectionInputs> {
     const set: Record<string, PbsValue> = {};
     const gone: string[] = [];
     for (const [key, property] of differing) {
-      const value = toWire(
-        property,
-        settingIn(inputs, key) ?? (property.kind === "flag" ? property.initial : undefined),
-      );
+      // Not every flag and number can be deleted, but each can be set to what it is without.
+      const initial = property.kind === "text" ? undefined : property.initial;
+      const value = toWire(property, settingIn(inputs, key) ?? initial);
       if (value === undefined) gone.push(property.wire);
       else set[property.wire] = value;
     }

@@ -111,7 +111,7 @@ export class FakePbs {
   }
 
   private withTokens(section: string, row: Row, query: Record<string, string>): Row {
-    if (section !== "/access/users" || query["include-tokens"] !== "1") return row;
+    if (section !== "/access/users" || query.include_tokens !== "1") return row;
     const tokens = [...this.tokens.keys()].filter((id) => id.startsWith(`${row.userid}!`));
     return { ...row, tokens: tokens.map((tokenid) => ({ tokenid })) };
   }

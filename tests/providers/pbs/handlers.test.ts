@@ -239,6 +239,17 @@ describe("the resources of a backup server", () => {
     const acl = aclHandler();
     const pve = { server, userId: "coldspare@pbs", tokenName: "pve" };
 
+    test("what cannot be deleted is set to what it is without", async () => {
+      const limited = { server, userId: "coldspare@pbs", expire: 1_800_000_000, enable: false };
+      const { id, outs } = await user.create(pbs.context, limited);
+      pbs.changes();
+      expect(await user.update(pbs.context, id, outs, { server, userId: "coldspare@pbs" })).toEqual({
+        server,
+        userId: "coldspare@pbs",
+      });
+      expect(pbs.changes()).toEqual(["PUT /access/users/coldspare%40pbs enable=1&expire=0"]);
+    });
+
     test("a user stays while it has tokens that others made", async () => {
       const { id, outs } = await user.create(pbs.context, { server, userId: "coldspare@pbs" });
       pbs.tokens.set("coldspare@pbs!by-hand", {});
