@@ -72,7 +72,7 @@ sub remember_verified {
 sub tell_failure {
     my ($conf, $subject, $text) = @_;
     my $mail = $conf->{mail} or return;
-    my $waiting = eval { require Coldspare::Mail; Coldspare::Mail::tell({ %$mail, server => $mail->{host} }, $subject, $text) };
+    my $waiting = eval { require Coldspare::Mail; Coldspare::Mail::tell({ %$mail, server => $mail->{server} // $mail->{host} }, $subject, $text) };
     print STDERR "coldspare-zfs: the message could not be sent: $@\n" unless defined $waiting;
 }
 
