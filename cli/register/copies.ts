@@ -9,6 +9,7 @@ const collect = (value: string, previous: string[] = []): string[] => [...previo
 export function register(program: Command, io: Io, finish: (code: number) => void): void {
   addBackups(program, io, finish);
   addRestore(program, io, finish);
+  addMedia(program, io, finish);
 }
 
 const asks = (command: Command): Command =>
@@ -22,7 +23,6 @@ function addBackups(program: Command, io: Io, finish: (code: number) => void): v
   const command = withSiteOptions(
     program
       .command("backups")
-      .enablePositionalOptions()
       .summary("what copies there are, and whether they are as new as promised")
       .description(
         "Lists the copies of everything that a policy backs up, over all targets: storages of Proxmox VE, repositories, receivers, " +
@@ -92,15 +92,16 @@ Exit codes:
   1  one failed or could not be tried, which is named, and the others were done; or the question was answered with no
   2  wrong use: unknown option, no manifest, no credentials, nobody to ask`,
     )
-    .action(async (policy: string, options: import("../commands/backups-run").BackupsRunOptions) => {
+    .action(async (policy: string, _options: unknown, own: Command) => {
       const { runOrVerify } = require("../commands/backups-run") as typeof import("../commands/backups-run");
-      finish(await runOrVerify(kind, policy, options, io));
+      // What `backups` has as well, such as --json, it takes for itself.
+      finish(await runOrVerify(kind, policy, own.optsWithGlobals(), io));
     });
 }
 
-const seconds = (text: string): number => {
+const whole = (text: string): number => {
   const value = Number(text);
-  if (!Number.isInteger(value) || value <= 0) throw new InvalidArgumentError("write whole seconds.");
+  if (!Number.isInteger(value) || value <= 0) throw new InvalidArgumentError("write a whole number.");
   return value;
 };
 
@@ -140,7 +141,7 @@ function addRestore(program: Command, io: Io, finish: (code: number) => void): v
     .option("--no-start", "leave it powered off")
     .option("--files <path>", "only this file or folder; repeatable", collect)
     .option("--into <place>", "with --files, folders and volumes: a folder on the server; a data set: a new data set")
-    .option("--stop-seconds <seconds>", "for a guest that is written over to shut down", seconds, 300)
+    .option("--stop-seconds <seconds>", "for a guest that is written over to shut down", whole, 300)
     .option("--force-stop", "switch it off hard if it does not shut down in that time");
   asks(command)
     .addHelpText(
@@ -164,4 +165,87 @@ ${operationExits}`,
       const { restore } = require("../commands/restore") as typeof import("../commands/restore");
       finish(await restore(subject, options, io));
     });
+}
+
+type MediaOptions = import("../commands/media").MediaOptions;
+const mediaCommands = () => require("../commands/media") as typeof import("../commands/media");
+
+const mediaHelp = `Examples:
+  coldspare media                              which disk should hang where, which does, how old the others are
+  coldspare media swap shelf                   at the disk: unmount, carry, attach, check, write down
+  coldspare media record shelf attached B      the same, written down afterwards
+  coldspare media init shelf C                 a new, empty disk gets its label
+  coldspare media calendar shelf --ics swaps.ics
+
+Exit codes:
+  0  done (with --strict: and the right media are attached)
+  1  refused, with what to do; or the question was answered with no
+  2  wrong use: unknown rotation or medium, no manifest, nobody to ask`;
+
+function addMedia(program: Command, io: Io, finish: (code: number) => void): void {
+  const media = program
+    .command("media")
+    .summary("the disks that are carried: which should be attached, swaps, their calendar")
+    .description(
+      "Shows which medium of each rotation should be attached and which is, where the others are and how old what lies on them is: " +
+        "that is what the site loses at worst. Records swaps, labels new disks, writes the calendar.",
+    )
+    .addHelpText("after", () => `\n${mediaHelp}\n\n${siteHelp}`);
+  addMediaStatus(media, io, finish);
+  const sub = (name: string, summary: string) =>
+    withSiteOptions(
+      media
+        .command(name)
+        .summary(summary)
+        .description(`${summary[0]!.toUpperCase()}${summary.slice(1)}.`),
+    ).addHelpText("after", () => `\n${mediaHelp}`);
+  sub("swap", "unmount the attached medium, wait for the next one, check it and write it down")
+    .argument("<target>", "the rotation")
+    .option("-y, --yes", "do not ask before it is unmounted")
+    .action(async (target: string, options: MediaOptions) =>
+      finish(await mediaCommands().mediaSwap(target, options, io)),
+    );
+  sub("record", "write down a swap that somebody has made")
+    .argument("<target>", "the rotation")
+    .argument("<action>", "attached or detached")
+    .argument("<label>", "the medium")
+    .option("--by <who>", "who did it (default: you)")
+    .action(async (target: string, action: string, label: string, options: MediaOptions) =>
+      finish(await mediaCommands().mediaRecord(target, action, label, options, io)),
+    );
+  sub("eject", "unmount the attached medium, so that it can be taken away")
+    .argument("<target>", "the rotation")
+    .option("-y, --yes", "do not ask")
+    .action(async (target: string, options: MediaOptions) =>
+      finish(await mediaCommands().mediaEject(target, options, io)),
+    );
+  sub("init", "give an empty, mounted disk its label")
+    .argument("<target>", "the rotation")
+    .argument("<label>", "which of its media it becomes")
+    .option("--replace", "the disk with this label is lost: its copies are forgotten")
+    .option("-y, --yes", "do not ask")
+    .action(async (target: string, label: string, options: MediaOptions) =>
+      finish(await mediaCommands().mediaInit(target, label, options, io)),
+    );
+  sub("calendar", "write an iCalendar file of the swaps, for whoever carries the disks")
+    .argument("[target...]", "rotations (default: all)")
+    .option("--ics <file>", "write into a file (default, and -: print)")
+    .option("--days <days>", "how far ahead", whole, 365)
+    .action(async (targets: string[], options: MediaOptions) =>
+      finish(await mediaCommands().mediaCalendar(targets, options, io)),
+    );
+}
+
+/** What `coldspare media` alone does. */
+function addMediaStatus(media: Command, io: Io, finish: (code: number) => void): void {
+  withSiteOptions(
+    media
+      .command("status", { isDefault: true })
+      .summary("which medium should be attached, and which is")
+      .description("Shows which medium of each rotation should be attached and which is, and how old the others are."),
+  )
+    .option("--json", "print one JSON document")
+    .option("--strict", "exit code 1 when a medium is missing, wrong or overdue, for monitoring")
+    .option("--no-color", "no colours")
+    .action(async (options: MediaOptions) => finish(await mediaCommands().mediaStatus(options, io)));
 }
