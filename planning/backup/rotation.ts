@@ -60,7 +60,15 @@ export function rotationProblem({ sets }: Pick<Rotation, "sets">): string | unde
     const { problem } = parseCalendarEvent(swap);
     if (problem !== undefined) return `swap '${swap}' of set ${name}: ${problem}. Examples: ${CALENDAR_EXAMPLES}`;
   }
-  return undefined;
+  const idle = sets.findIndex((set, index) => overriding(sets, set, index) !== undefined);
+  if (idle === -1) return undefined;
+  const other = overriding(sets, sets[idle]!, idle)!;
+  return `set ${sets[idle]!.name} never gets its turn: set ${other.name} has the same calendar and goes before it`;
+}
+
+/** A later set with the same calendar, which is served in place of this one each time. */
+function overriding(sets: readonly MediaSet[], { swap }: MediaSet, index: number): MediaSet | undefined {
+  return sets.slice(index + 1).find((other) => other.swap.trim() === swap.trim());
 }
 
 interface Wheel {
@@ -83,7 +91,7 @@ function wheelsOf(rotation: Rotation): Wheel[] {
 
 const YEAR = 366 * 86_400;
 /** After so long without a swap none comes: one set of one medium overrides all others, or the calendars have ended. */
-const STANDSTILL = 10 * YEAR;
+const STANDSTILL = 5 * YEAR;
 
 /**
  * All swaps in order, without end unless the calendars name years. When two sets are due at the same instant, the one

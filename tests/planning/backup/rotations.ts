@@ -1,6 +1,6 @@
 /** Random rotations. */
 import fc from "fast-check";
-import type { MediaSet, Rotation } from "../../../planning/backup/rotation";
+import { type MediaSet, type Rotation, rotationProblem } from "../../../planning/backup/rotation";
 import { at, DAY, HOUR, zones } from "./histories";
 
 /** Weekly A and B, and one of two disks a month off the site. */
@@ -41,4 +41,4 @@ export const rotations: fc.Arbitrary<Rotation> = fc
       return { name: `set${set}`, media, swap, offSite };
     }),
   }))
-  .filter(({ sets }) => sets.flatMap(({ media }) => media).length > 1);
+  .filter((rotation) => rotationProblem(rotation) === undefined);
