@@ -11,7 +11,9 @@ import type {
   SiteSpecInput,
 } from "../planning";
 import { idsOf, parseSite, planSite, type SiteReport, siteManifest, siteReport } from "../planning";
+import type { BackupAgent } from "../providers/backup-agent";
 import { ServerGuard } from "../providers/server-guard";
+import { createBackupAgents } from "./backup-agents";
 import { BackupPolicy } from "./backup-policy";
 import { BackupTarget, provedTarget } from "./backup-target";
 import { Container } from "./container";
@@ -55,6 +57,8 @@ export interface SiteNodes {
   backups: Record<string, proxmoxve.backup.Job>;
   /** By server; of those that are reached over SSH. */
   guards: Record<string, ServerGuard>;
+  /** By server; of those that are reached over SSH and have something to copy. */
+  backupAgents: Record<string, BackupAgent>;
 }
 
 /**
@@ -91,7 +95,19 @@ export class Site extends pulumi.ComponentResource {
     const guests = this.createGuests(args, servers, shared);
     const policies = this.createPolicies(name, targets, [...shared, ...Object.values(guests)]);
     const guards = this.createGuards(guests);
-    this.nodes = { servers, storages, pools, guests, targets, policies, backups: jobsOf(policies), guards };
+    const secrets = args.secrets === undefined ? {} : { secrets: args.secrets };
+    const backupAgents = createBackupAgents(this.manifest, { guards, ...secrets, parent: this });
+    this.nodes = {
+      servers,
+      storages,
+      pools,
+      guests,
+      targets,
+      policies,
+      backups: jobsOf(policies),
+      guards,
+      backupAgents,
+    };
     logWarnings(plan.findings, this);
     this.registerOutputs({ guests: this.report.guests });
   }

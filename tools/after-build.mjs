@@ -36,7 +36,7 @@ function copyLayouts() {
 
 /** Programs for servers (and for the lab's hosts), which are no TypeScript and go along as they are. */
 function copyPrograms() {
-  cpSync(join(root, "guard"), join(dist, "guard"), { recursive: true });
+  for (const folder of ["guard", "backup"]) cpSync(join(root, folder), join(dist, folder), { recursive: true });
   cpSync(join(root, "lab", "hosts", "programs"), join(dist, "lab", "hosts", "programs"), { recursive: true });
 }
 
