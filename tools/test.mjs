@@ -106,12 +106,16 @@ async function withHosts({ schemas, args, why }) {
 
 /** The quick cut of the proofs: each counts its own claims. */
 async function quickProofs({ schemas, toolchain, why, args }) {
-  const reason = why ?? (toolchain?.ok ? undefined : "no engine");
   if (args.length > 0) return emptyTally();
-  if (reason) return { ...emptyTally(), skipped: [`the quick cut of the proofs (proofs/): ${reason}`] };
   const env = environmentOf({ checkout, ...schemas, toolchain });
-  const proof = createLog({ stream, prefix: "proof | " });
-  return runProof({ checkout, name: "failover", args: ["--quick"], env, log: proof });
+  const quick = (name, reason) => {
+    const skipped = [`the quick cut of the proof of ${name} (proofs/${name}): ${reason}`];
+    if (reason) return { ...emptyTally(), skipped };
+    const proof = createLog({ stream, prefix: "proof | " });
+    return runProof({ checkout, name, args: ["--quick"], env, log: proof });
+  };
+  const backup = await quick("backup", why);
+  return sum([backup, await quick("failover", why ?? (toolchain?.ok ? undefined : "no engine"))]);
 }
 
 async function main() {

@@ -2,5 +2,6 @@
 import type { Scenario } from "./scenario";
 import { mediaScenarios } from "./scenarios-media";
 import { resticScenarios } from "./scenarios-restic";
+import { zfsScenarios } from "./scenarios-zfs";
 
-export const scenarios: readonly Scenario[] = [...resticScenarios, ...mediaScenarios];
+export const scenarios: readonly Scenario[] = [...resticScenarios, ...mediaScenarios, ...zfsScenarios];

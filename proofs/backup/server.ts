@@ -66,7 +66,8 @@ export class Server {
   }
 }
 
-function endOf(child: ChildProcess): Promise<Run> {
+/** What a process says, and how it ends. */
+export function endOf(child: ChildProcess): Promise<Run> {
   let [out, err] = ["", ""];
   child.stdout?.on("data", (chunk: Buffer) => {
     out += chunk.toString();
