@@ -336,6 +336,8 @@ describe("Site", () => {
     it("gives each server that has one a guard, and no other server", () => {
       const added = guarded.recorder.identities().filter((name) => !built.recorder.identities().includes(name));
       expect(added).toEqual([
+        // Its medium is attached there.
+        "pulumi-nodejs:dynamic/coldspare:BackupAgent::backup-1-backups",
         "pulumi-nodejs:dynamic/coldspare:ServerGuard::backup-1-guard",
         "pulumi-nodejs:dynamic/coldspare:ServerGuard::srv1-guard",
       ]);
