@@ -8,6 +8,8 @@ export interface BackupPolicyArgs {
   site: SitePlan;
   /** What the job's name begins with, here and on the hypervisors. Default: the site's name. */
   prefix?: string;
+  /** Of hypervisors without a cluster, each one's own provider, by server: each gets a job for the guests that run there. */
+  serverProviders?: Record<string, proxmoxve.Provider>;
   /** What the policy's storage and guests must exist before. */
   dependsOn?: pulumi.Resource[];
   /** Changes the job's inputs or options before it is made. */
@@ -16,8 +18,10 @@ export interface BackupPolicyArgs {
 
 /** The resources of a policy. */
 export interface BackupPolicyNodes {
-  /** Proxmox VE's backup job; absent in a policy without guests. */
+  /** The cluster's backup job; absent in a policy without guests. */
   job?: proxmoxve.backup.Job;
+  /** Backup jobs of hypervisors without a cluster, by server. */
+  serverJobs: Record<string, proxmoxve.backup.Job>;
 }
 
 /**
@@ -40,23 +44,46 @@ export class BackupPolicy extends pulumi.ComponentResource {
     if (plan === undefined) throw unknownPolicy(name, args.site);
     super("coldspare:index:BackupPolicy", name, {}, opts);
     this.plan = plan;
-    const job = this.createJob(name, args, opts);
-    this.nodes = job === undefined ? {} : { job };
+    const { serverProviders } = args;
+    if (serverProviders === undefined) {
+      // Before there were policies the job was the site's own.
+      const aliases = opts?.parent === undefined ? {} : { aliases: [{ parent: opts.parent }] };
+      const job = this.createJob(name, args, plan, aliases);
+      this.nodes = { ...(job === undefined ? {} : { job }), serverJobs: {} };
+    } else {
+      this.nodes = { serverJobs: this.createServerJobs(name, args, serverProviders) };
+    }
     this.registerOutputs({ recoveryPointSeconds: plan.recoveryPointSeconds });
+  }
+
+  /** A guest has the same id on its spare: only where it runs is it backed up. */
+  private createServerJobs(
+    name: string,
+    args: BackupPolicyArgs,
+    providers: Record<string, proxmoxve.Provider>,
+  ): BackupPolicyNodes["serverJobs"] {
+    const { guests } = args.site;
+    const jobs: BackupPolicyNodes["serverJobs"] = {};
+    for (const [server, provider] of Object.entries(providers)) {
+      const subjects = this.plan.subjects.filter(({ subject }) => guests[subject]?.activeServer === server);
+      const job = this.createJob(`${name}-${server}`, args, { ...this.plan, subjects }, { provider });
+      if (job !== undefined) jobs[server] = job;
+    }
+    return jobs;
   }
 
   private createJob(
     name: string,
     { site, prefix = site.site.name, dependsOn, transform }: BackupPolicyArgs,
-    opts: pulumi.ComponentResourceOptions | undefined,
+    plan: PolicyPlan,
+    more: pulumi.CustomResourceOptions,
   ): proxmoxve.backup.Job | undefined {
-    const inputs = jobInputs(`${prefix}-${name}`, this.plan, site);
+    const inputs = jobInputs(`${prefix}-${name}`, plan, site);
     if (inputs === undefined) return undefined;
     const options: pulumi.CustomResourceOptions = {
       parent: this,
       ...(dependsOn === undefined ? {} : { dependsOn }),
-      // Before there were policies the job was the site's own.
-      ...(opts?.parent === undefined ? {} : { aliases: [{ parent: opts.parent }] }),
+      ...more,
     };
     transform?.job?.(inputs, options);
     return new proxmoxve.backup.Job(`${prefix}-backup-${name}`, inputs, options);

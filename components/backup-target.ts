@@ -1,6 +1,6 @@
 import * as proxmoxve from "@pulumi/proxmoxve";
 import * as pulumi from "@pulumi/pulumi";
-import type { KeepSpec, PbsTargetSpec, SitePlan, TargetSpec } from "../planning";
+import { type KeepSpec, type PbsTargetSpec, type SitePlan, storageOf, type TargetSpec } from "../planning";
 import {
   PbsAcl,
   PbsDatastore,
@@ -32,6 +32,8 @@ export interface BackupTargetArgs {
   secrets?: Record<string, pulumi.Input<string>>;
   /** Deny removal of datastore and namespace by the engine until they are unprotected. Default: true. */
   protect?: boolean;
+  /** Of hypervisors without a cluster, each one's own provider, by server: each gets a storage entry of its own. */
+  serverProviders?: Record<string, proxmoxve.Provider>;
   /** Changes a child's inputs or options before it is made, by the child's role: `storage`, `datastore`, `token` … */
   transform?: Record<string, (inputs: pulumi.Inputs, options: pulumi.CustomResourceOptions) => void>;
 }
@@ -50,8 +52,10 @@ export interface BackupTargetNodes {
   /** The right to read the other datastore, and the token for it, where that server is managed, too. */
   remoteToken?: PbsToken;
   sync?: PbsSyncJob;
-  /** Storage entry on the hypervisors. */
+  /** Storage entry of the cluster. */
   storage?: proxmoxve.storage.Pbs;
+  /** Storage entries of hypervisors without a cluster, by server. */
+  serverStorages: Record<string, proxmoxve.storage.Pbs>;
 }
 
 /**
@@ -71,9 +75,9 @@ export interface BackupTargetNodes {
  */
 export class BackupTarget extends pulumi.ComponentResource {
   readonly spec: TargetSpec;
-  readonly nodes: BackupTargetNodes = { rights: {}, verify: {} };
+  readonly nodes: BackupTargetNodes = { rights: {}, verify: {}, serverStorages: {} };
   /** Id of the storage entry on the hypervisors, for a backup job; set when the target is one. */
-  readonly storageId: pulumi.Output<string> | undefined;
+  readonly storageId: string | undefined;
 
   constructor(
     private readonly targetName: string,
@@ -91,11 +95,9 @@ export class BackupTarget extends pulumi.ComponentResource {
         this.createVerification(spec);
         this.createSync(spec);
       }
-      this.nodes.storage = this.createStorage(spec);
-      this.storageId = this.nodes.storage.resourceId;
-    } else {
-      this.storageId = spec.kind === "vzdump" ? pulumi.output(spec.storage) : undefined;
+      this.createStorages(spec);
     }
+    this.storageId = storageOf(targetName, spec);
     this.registerOutputs({ kind: spec.kind, storageId: this.storageId });
   }
 
@@ -221,7 +223,7 @@ export class BackupTarget extends pulumi.ComponentResource {
     return { username: token.tokenId, password: token.secret };
   }
 
-  private createStorage(spec: PbsTargetSpec): proxmoxve.storage.Pbs {
+  private createStorages(spec: PbsTargetSpec): void {
     const { token } = this.nodes;
     const access =
       token === undefined
@@ -229,7 +231,23 @@ export class BackupTarget extends pulumi.ComponentResource {
         : { username: token.tokenId, password: token.secret };
     const inputs = { ...pbsArguments(this.targetName, spec, this.args.site), ...access };
     const dependsOn = [...this.place(), ...Object.values(this.nodes.rights)];
-    return this.make("storage", proxmoxve.storage.Pbs, inputs, { dependsOn });
+    const { serverProviders } = this.args;
+    if (serverProviders === undefined) {
+      this.nodes.storage = this.make("storage", proxmoxve.storage.Pbs, inputs, { dependsOn });
+      return;
+    }
+    let first: proxmoxve.storage.Pbs | undefined;
+    for (const [server, provider] of Object.entries(serverProviders)) {
+      const own: proxmoxve.storage.PbsArgs = { ...inputs, nodes: [server] };
+      // One key for all, or what one of them wrote none of the others could read.
+      if (first !== undefined && spec.encryption === "client") {
+        delete own.generateEncryptionKey;
+        own.encryptionKey = first.generatedEncryptionKey;
+      }
+      const entry = this.make(`storage-${server}`, proxmoxve.storage.Pbs, own, { dependsOn, provider });
+      this.nodes.serverStorages[server] = entry;
+      first ??= entry;
+    }
   }
 
   /** A child called after its role. */

@@ -1,3 +1,4 @@
+import * as proxmoxve from "@pulumi/proxmoxve";
 import * as pulumi from "@pulumi/pulumi";
 import { BackupPolicy, BackupTarget, PlanError, Site } from "../../components";
 import { jobName } from "../../components/backup-names";
@@ -279,7 +280,7 @@ describe("other kinds of targets", () => {
     const targets: Targets = { disk: { kind: "vzdump", storage: "backup-nfs", sizeGiB: 100 } };
     const { recorder, result } = await target("disk", plan(targets));
     expect(recorder.identities()).toEqual(["coldspare:index:BackupTarget::disk"]);
-    expect(await value(result.storageId!)).toBe("backup-nfs");
+    expect(result.storageId).toBe("backup-nfs");
   });
 });
 
@@ -380,6 +381,31 @@ describe("in a site", () => {
     const { targets } = result.nodes;
     expect(waits.get("office-backup-nightly")).toContain(targets.main!.nodes.storage);
     expect(waits.get("office-backup-nightly")).not.toContain(targets.other!.nodes.storage);
+  });
+
+  it("hypervisors without a cluster get an entry and a job each, with one token and one key, for what runs there", async () => {
+    const input = spec({ main: { ...main, encryption: "client" } }, { nightly });
+    delete input.site.cluster;
+    input.guests!.sql!.on = "srv2";
+    const site = planSite(input);
+    const { recorder } = await record(() => {
+      const provider = (name: string) =>
+        new proxmoxve.Provider(name, { endpoint: `https://${name}:8006`, apiToken: "t" });
+      const serverProviders = { srv1: provider("srv1"), srv2: provider("srv2") };
+      new BackupTarget("main", { site, serverProviders });
+      new BackupPolicy("nightly", { site, serverProviders });
+    });
+    const jobs = recorder.ofType("proxmoxve:backup/job:Job");
+    expect(jobs.map(({ name, inputs }) => [name, inputs.vmids])).toEqual([
+      ["office-backup-nightly-srv1", ["101"]],
+      ["office-backup-nightly-srv2", ["100"]],
+    ]);
+    const entries = recorder.ofType("proxmoxve:storage/pbs:Pbs").map(({ inputs }) => inputs);
+    expect(entries.map(({ nodes, generateEncryptionKey }) => [nodes, generateEncryptionKey])).toEqual([
+      [["srv1"], true],
+      [["srv2"], undefined],
+    ]);
+    expect(recorder.ofType(dynamic("PbsToken"))).toHaveLength(1);
   });
 
   it("a share is made with its user; without one it is there already", async () => {
