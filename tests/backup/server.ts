@@ -93,8 +93,13 @@ export class Server {
     return existsSync(this.path(file)) ? readFileSync(this.path(file), "utf8") : "";
   }
 
-  spawn(argv: readonly string[], env: Line = {}): { child: ChildProcess; end: Promise<Result> } {
-    const child = spawn(PROGRAM, argv, {
+  spawn(
+    argv: readonly string[],
+    env: Line = {},
+    before: readonly string[] = [],
+  ): { child: ChildProcess; end: Promise<Result> } {
+    const [program = PROGRAM, ...words] = [...before, PROGRAM, ...argv];
+    const child = spawn(program, words, {
       env: {
         PATH: process.env.PATH,
         COLDSPARE_ROOT: this.root,
