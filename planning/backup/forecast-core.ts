@@ -263,7 +263,9 @@ const LARGEST_FACTOR = 8;
 const FACTOR_STEP = 1 / 16;
 
 /**
- * The largest retention that fits: all retentions of the target times one factor, found by bisection.
+ * The largest retention that fits: all retentions of the target times one factor, found by bisection. What is returned
+ * was simulated and fits. With the rules of Proxmox Backup Server a still larger one may fit as well, as there a longer
+ * retention sometimes takes less space: what one rule covers another does not keep.
  * @returns undefined when not even one copy of each rule fits, or nothing limits the target
  */
 export function largestKeep(input: ForecastInput): LargestKeep | undefined {
