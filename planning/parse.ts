@@ -67,6 +67,7 @@ function fromIssue(issue: Issue, input: unknown): Finding[] {
     const options = optionsOf(issue).length > 0 ? ` (${list(optionsOf(issue), "or")})` : "";
     return [makeFinding("SPEC-MISSING", subject, `${subject} is missing${options || expected}.`, `Add ${subject}.`)];
   }
+  if (typeof value === "string" && /Secret$/.test(String(issue.path.at(-1)))) return [secretInClear(subject, [])];
   return [
     makeFinding("SPEC-INVALID", subject, `${subject} is ${show(value)}: ${explain(issue)}.`, fixFor(issue, subject)),
   ];
@@ -127,9 +128,26 @@ function fixFor(issue: Issue, subject: string): string {
   return `Correct ${subject}.`;
 }
 
+/** Keys under which people write a secret itself. */
+const SECRET_KEY =
+  /(pass(word|wd|phrase)?|secret|token|credentials?|(access|secret|private|api|encryption)[_-]?key(id)?)$/i;
+
+/** A secret in the specification: it is named, never shown. */
+function secretInClear(subject: string, known: readonly string[]): Finding {
+  const names = known.filter((key) => key.endsWith("Secret"));
+  const where = names.length === 0 ? "" : ` (${list(names, "or")})`;
+  return makeFinding(
+    "SECRET-IN-CLEAR",
+    subject,
+    `${subject} contains what looks like a secret itself; the specification only says names of secrets.`,
+    `Write the name of a secret${where}, set its value with \`pulumi config set --secret coldspare:<name>\`, and change what was written here: it is known now.`,
+  );
+}
+
 function unknownKey(path: Path, key: string, input: unknown): Finding {
   const known = knownKeys(path, input);
   const subject = formatPath([...path, key]);
+  if (SECRET_KEY.test(key)) return secretInClear(subject, known);
   const where = path.length === 0 ? "the specification" : formatPath(path);
   const near = nearest(key, known);
   return makeFinding(

@@ -32,6 +32,8 @@ export interface PolicyPlan {
   /** Age of the newest copy at worst: the longest gap of the schedule and the time that a copy takes. */
   recoveryPointSeconds: number;
   promisedSeconds?: number;
+  /** What its copies take together; only with a quota of its own. */
+  forecast?: ForecastPlan;
   /** How long one run takes over the link, first and later. */
   firstRunSeconds: number;
   laterRunSeconds: number;

@@ -1,5 +1,6 @@
 /** Every finding there is: docs/findings.md is generated from here. */
 import { addressFindings } from "./addresses";
+import { backupFindings } from "./backups";
 import { capacityFindings } from "./capacity";
 import { placementFindings } from "./placement";
 import { protectionFindings } from "./protection";
@@ -16,6 +17,7 @@ export const findingChapters = {
   "What runs and lies where": placementFindings,
   "Room and votes": capacityFindings,
   "Replicas, backups and recovery": protectionFindings,
+  "Targets, policies and media": backupFindings,
   "Changing sides": switchingFindings,
 } as const satisfies Record<string, Record<string, CatalogueEntry>>;
 
@@ -25,6 +27,7 @@ const catalogue = {
   ...placementFindings,
   ...capacityFindings,
   ...protectionFindings,
+  ...backupFindings,
   ...switchingFindings,
 } as const;
 

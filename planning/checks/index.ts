@@ -2,6 +2,10 @@
 import type { Context } from "../context";
 import type { SitePlan } from "../plan";
 import { checkAddresses } from "./addresses";
+import { checkCopies } from "./backup-copies";
+import { checkPlaces } from "./backup-places";
+import { checkTargets } from "./backup-targets";
+import { checkBackups } from "./backups";
 import { checkCapacity } from "./capacity";
 import { checkDeployed } from "./deployed";
 import { checkImages } from "./images";
@@ -9,6 +13,7 @@ import { checkPlacement } from "./placement";
 import { checkProtection } from "./protection";
 import { checkRecovery } from "./recovery";
 import { checkReplicas } from "./replicas";
+import { checkRotations } from "./rotations";
 import { checkSecrets } from "./secrets";
 import { checkSpareNetworks } from "./spare-networks";
 import { checkStorageDefinitions } from "./storages";
@@ -28,6 +33,11 @@ export function runChecks(context: Context, plan: SitePlan): void {
   checkCapacity(context, plan);
   checkRecovery(context, plan);
   checkProtection(context, plan);
+  checkBackups(context, plan);
+  checkTargets(context, plan);
+  checkPlaces(context, plan);
+  checkCopies(context, plan);
+  checkRotations(context, plan);
   checkSpareNetworks(context, plan);
   checkSwitching(context, plan);
 }

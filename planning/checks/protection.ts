@@ -1,10 +1,12 @@
 /** Spares, backups and media: what is protected, and by what. */
+import { KEEP_RULES } from "../backup/retention";
+import type { OfflineMediumSpec } from "../backup/schema";
 import { namedGuests, offlineMedia, policyStorage, policyTarget } from "../backup/subjects";
 import { type Context, own, type Placed, sorted } from "../context";
 import { nearest } from "../nearest";
 import type { SitePlan } from "../plan";
 import type { BackupPolicySpec } from "../schema";
-import { guestsOf, keptCopies } from "../storage";
+import { guestsOf } from "../storage";
 import { byName, formatGiB, list } from "../units";
 import { checkStorage, serverFix } from "./placement";
 
@@ -100,7 +102,8 @@ function checkPolicy(context: Context, name: string, policy: BackupPolicySpec): 
       `Backup policy ${name} names guest '${wrong}', which does not exist.`,
       `Did you mean ${nearest(wrong, known) ?? (list(known, "or") || "another one")}? Correct or remove '${wrong}'.`,
     );
-  if (keptCopies(policy.keep) === undefined)
+  // All of them 0 is another mistake, reported beside the other ones of policies.
+  if (KEEP_RULES.every((rule) => policy.keep[rule] === undefined))
     context.add(
       "BACKUP-KEEPS-ALL",
       `backups.${name}.keep`,
@@ -155,7 +158,11 @@ function checkLocation(context: Context, id: string): void {
 
 function checkMedia(context: Context, plan: SitePlan): void {
   const targets = offlineMedia(context.spec.targets);
-  if (targets.length === 0 && context.guests.length > 0)
+  // What lies on hosts elsewhere survives the site, too.
+  const elsewhere = Object.values(plan.backups.policies).some(
+    ({ target, subjects }) => subjects.length > 0 && plan.backups.targets[target]?.host !== undefined,
+  );
+  if (targets.length === 0 && context.guests.length > 0 && !elsewhere)
     context.add(
       "OFFLINE-MEDIUM-NONE",
       "targets",
@@ -172,8 +179,14 @@ function checkMedia(context: Context, plan: SitePlan): void {
         `Off-line medium ${name} is attached to '${target.on}', which does not exist.`,
         serverFix(context, on, target.on, servers),
       );
+    const copied = plan.backups.targets[target.copies];
+    if (copied !== undefined && copied.kind !== "vzdump") {
+      checkMediumSize(context, name, target, copied.forecast.peakGiB);
+      continue;
+    }
     const pool = plan.storages.find(
-      ({ storage, server }) => storage === target.copies && (server === "shared" || server === target.on),
+      ({ storage, server }) =>
+        storage === storageCopied(context, target) && (server === "shared" || server === target.on),
     );
     if (pool === undefined) {
       const ids = plan.storages
@@ -185,12 +198,22 @@ function checkMedia(context: Context, plan: SitePlan): void {
         `Off-line medium ${name} copies storage '${target.copies}', which does not exist.`,
         `Set targets.${name}.copies to ${nearest(target.copies, ids) ?? (list(ids, "or") || "a storage with backups")}.`,
       );
-    } else if (pool.totalGiB > target.sizeGiB)
-      context.add(
-        "OFFLINE-MEDIUM-TOO-SMALL",
-        `targets.${name}.sizeGiB`,
-        `Off-line medium ${name} has ${formatGiB(target.sizeGiB)}, and ${target.copies} is to hold ${formatGiB(pool.totalGiB)}.`,
-        `Take media of at least ${formatGiB(Math.ceil(pool.totalGiB))}, or keep fewer backups.`,
-      );
+    } else checkMediumSize(context, name, target, pool.totalGiB);
   }
+}
+
+/** The storage behind a vzdump target, or the storage itself. */
+function storageCopied(context: Context, { copies }: OfflineMediumSpec): string {
+  const target = own(context.spec.targets, copies);
+  return target?.kind === "vzdump" ? target.storage : copies;
+}
+
+function checkMediumSize(context: Context, name: string, { sizeGiB, copies }: OfflineMediumSpec, gib: number): void {
+  if (gib <= sizeGiB) return;
+  context.add(
+    "OFFLINE-MEDIUM-TOO-SMALL",
+    `targets.${name}.sizeGiB`,
+    `Off-line medium ${name} has ${formatGiB(sizeGiB)}, and ${copies} is to hold ${formatGiB(gib)}.`,
+    `Take media of at least ${formatGiB(Math.ceil(gib))}, or keep fewer backups.`,
+  );
 }

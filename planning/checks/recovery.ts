@@ -20,7 +20,8 @@ export function checkRecovery(context: Context, plan: SitePlan): void {
   }
 }
 
-function checkSchedule(context: Context, path: string, text: string, what: string): void {
+/** Checks that a text is a calendar event that comes round for ever. */
+export function checkSchedule(context: Context, path: string, text: string, what: string): void {
   const { event, problem } = parseCalendarEvent(text);
   if (problem !== undefined)
     context.add(

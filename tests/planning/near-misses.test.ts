@@ -63,6 +63,40 @@ test.each<[string, string[], PlanOptions?]>([
       'groups.office={"guests":["wiki"]}',
     ],
   ],
+  [
+    "a bucket elsewhere that takes additions only, for folders of a server",
+    [
+      'targets.cloud={"kind":"restic","quotaGiB":500,"location":"cloud","backend":{"type":"s3","endpoint":"https://s3.example.org:9000","bucket":"office","accessKeySecret":"s3-key","secretKeySecret":"cloud-secret-key-2"},"passwordSecret":"cloud-password","appendOnly":true}',
+      'backups.data={"target":"cloud","schedule":"02:00","folders":[{"server":"vault","paths":["/srv/scans"],"usedGiB":20}],"keep":{"daily":7},"recoveryPoint":"2d","verify":{"reread":"sun 06:00"}}',
+      'targets.house={"kind":"restic","sizeGiB":500,"backend":{"type":"sftp","on":"one","path":"/srv/restic"},"passwordSecret":"house-password"}',
+      'backups.house={"target":"house","schedule":"03:00","folders":[{"server":"vault","paths":["/srv/scans"],"usedGiB":20}]}',
+    ],
+  ],
+  [
+    "a Proxmox Backup Server, and a copy of it that fetches from it",
+    [
+      'targets.store={"kind":"pbs","on":"vault","datastore":"office","disks":{"layout":"mirror","count":2,"sizeTB":4}}',
+      'targets.copy={"kind":"pbs","host":"pbs.example.org","datastore":"office","sizeGiB":3000,"syncFrom":{"target":"store","schedule":"05:00"}}',
+      'backups.store={"target":"store","schedule":"21:00","keep":{"daily":7,"weekly":4},"immutableFor":"7d","recoveryPoint":"26h","verify":{"testRestore":{"schedule":"sun 04:00","guests":["mail"]}}}',
+    ],
+  ],
+  [
+    "weekly and monthly media, one set of them off site, written in the morning",
+    [
+      'targets.shelf.rotation=[{"name":"weekly","media":["a","b"],"swap":"mon 09:00"},{"name":"monthly","media":["m"],"swap":"*-01 09:00","offSite":true}]',
+      "targets.shelf.schedule=06:00",
+      "targets.shelf.grace=3d",
+      "site.timeZone=Europe/Berlin",
+    ],
+  ],
+  ["a retention with one rule of 0", ['backups.nightly.keep={"last":0,"daily":7}']],
+  [
+    "guests by a tag that one has",
+    [
+      'guests.mail.tags=["mail"]',
+      'backups.mail={"storage":"backups","schedule":"13:00","guests":{"tag":"mail"},"keep":{"daily":7,"weekly":4}}',
+    ],
+  ],
   ["the smallest guest, in a nested pool", ["guests.mail.memoryGiB=0.015625", "guests.mail.pool=office/mail"]],
 ])("%s", (...[, set, options]) => {
   expect(codes(set, options)).toEqual([]);

@@ -1,4 +1,5 @@
 import { addressesRows } from "./addresses";
+import { backupRows } from "./backups";
 import { capacityRows } from "./capacity";
 import { placementRows } from "./placement";
 import { protectionRows } from "./protection";
@@ -11,5 +12,6 @@ export const rows = [
   ...placementRows,
   ...capacityRows,
   ...protectionRows,
+  ...backupRows,
   ...switchingRows,
 ];
