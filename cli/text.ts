@@ -4,6 +4,7 @@ import type { Finding, GuestPlan, LossPlan, SitePlan, Usage } from "../planning/
 import { formatDuration, formatGiB, formatNumber, list } from "../planning/units";
 import type { ReportedFinding } from "./report";
 import { type Cell, type Column, type Paint, renderTable, type Style, severityStyle, wrapText } from "./table";
+import { backupsText } from "./text-backups";
 
 export interface TextOptions {
   paint: Paint;
@@ -22,6 +23,7 @@ export function planText(plan: SitePlan, findings: readonly ReportedFinding[], o
     recoveryText(plan, options),
     serversText(plan, options),
     storagesText(plan, options),
+    backupsText(plan, options),
     lossesText(plan, options),
     findingsText(findings, options),
   ];

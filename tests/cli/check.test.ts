@@ -23,6 +23,15 @@ describe("coldspare check smb-site", () => {
     expect(out).toMatch(/^Loss of the whole site$/m);
   });
 
+  test("says how full each target becomes, what 3-2-1-1-0 counts and how old the media are", async () => {
+    const { out } = await coldspare(["check", "smb-site"]);
+    expect(out).toMatch(/^backup-nfs +backup-1 +3465\.6 +3465\.6 +3898\.8 +4860 +no +1 d 2 h +2 h 41 min$/m);
+    expect(out).toMatch(/^3-2-1-1-0: three copies \d+ of \d+, two kinds of media /m);
+    expect(out).toMatch(/^Media of offline-disks \(weekly disk-a, disk-b; .*\): the newest on the/m);
+    const full = await coldspare(["check", "smb-site", "--set", "storages.backup-nfs.sizeGiB=1000"]);
+    expect(full.out).toMatch(/^backup-nfs .* day \d /m);
+  });
+
   test("fits 100 columns, and has no colours where nobody sees them", async () => {
     const { out } = await coldspare(["check", "smb-site-too-large"]);
     expect(Math.max(...out.split("\n").map((line) => line.length))).toBeLessThanOrEqual(100);
