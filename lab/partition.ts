@@ -6,7 +6,11 @@ export async function split(world: World, a: string[], b: string[]): Promise<voi
   const both = a.find((name) => b.includes(name));
   if (both) throw new Error(`'${both}' cannot be on both sides`);
   world.state.splits = [...(world.state.splits ?? []), { a, b }];
-  await world.hosts?.split(a, b);
+  // A backup server is no real host: only the simulator keeps it apart.
+  const { nodes, witnesses } = world.topology;
+  const hosts = new Set(["operator", ...nodes.map((node) => node.name), ...witnesses]);
+  const [first, second] = [a, b].map((side) => side.filter((name) => hosts.has(name))) as [string[], string[]];
+  if (first.length > 0 && second.length > 0) await world.hosts?.split(first, second);
   changed(world);
 }
 

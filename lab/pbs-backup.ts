@@ -87,8 +87,7 @@ export async function backUpToPbs(
   const result = await uploadBackup(server, { ...base, lab, ...(key ? { key } : {}) }).catch((error) => {
     throw new Error(clientError(messageOf(error), server.reachableFrom(node)));
   });
-  const isIncremental = result.newChunks < result.chunks;
-  if (isIncremental)
+  if (result.isIncremental)
     handle.log(
       `INFO: using fast incremental mode (dirty-bitmap), ${mib(result.uploaded)} dirty of ${mib(result.total)} total`,
       `INFO: backup was done incrementally, reused ${mib(result.total - result.uploaded)} (${percent(result.total - result.uploaded, result.total)}%)`,

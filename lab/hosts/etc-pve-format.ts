@@ -69,6 +69,10 @@ export function clusterFiles(state: DomainState): Map<string, string> {
     ["storage.cfg", storageFile(state.storages)],
     ["replication.cfg", replicationFile(state.replication)],
   ]);
+  for (const [id, { password, key }] of Object.entries(state.storageSecrets ?? {})) {
+    if (password) files.set(`priv/storage/${id}.pw`, `${password}\n`);
+    if (key) files.set(`priv/storage/${id}.enc`, `${key}\n`);
+  }
   for (const guest of Object.values(state.guests)) files.set(guestPath(guest.node, guest), guestFile(guest));
   return files;
 }

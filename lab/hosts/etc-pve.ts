@@ -118,7 +118,8 @@ export class EtcPve {
       if (known?.text === text && this.stamp(file) === known.stamp) continue;
       const place = path.join(this.folder, file);
       const temporary = path.join(this.folder, path.dirname(file), `.${path.basename(file)}.lab`);
-      fs.writeFileSync(temporary, text, { mode: 0o640 });
+      fs.mkdirSync(path.dirname(place), { recursive: true });
+      fs.writeFileSync(temporary, text, { mode: file.startsWith("priv/") ? 0o600 : 0o640 });
       fs.renameSync(temporary, place);
       this.written.set(file, { text, stamp: this.stamp(file) ?? "" });
     }

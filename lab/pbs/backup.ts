@@ -41,8 +41,8 @@ export interface UploadResult {
   total: number;
   /** What was new and went over the link. */
   uploaded: number;
-  chunks: number;
-  newChunks: number;
+  /** Whether an earlier snapshot spared the rest. */
+  isIncremental: boolean;
 }
 
 const PARTS = 16;
@@ -64,7 +64,7 @@ export async function uploadBackup(server: BackupServer, request: BackupRequest)
   if (!hasPrivilege(server, auth, path, "Datastore.Backup")) throw forbidden(`Datastore.Backup on ${path}`);
   if (!store.tree.hasNamespace(snapshot.ns)) throw refused(`namespace '${snapshot.ns}' not found`);
   prepareGroup(store, request);
-  const result: UploadResult = { total: 0, uploaded: 0, chunks: 0, newChunks: 0 };
+  const result: UploadResult = { total: 0, uploaded: 0, isIncremental: false };
   const task = startPbsTask(server, {
     type: "backup",
     id: `${name}:${groupText(snapshot)}`,
@@ -165,7 +165,9 @@ async function receiveFile(
     data,
     digest: key ? keyedDigest(key, data) : digestOfChunk(data),
   }));
-  const fresh = chunks.filter(({ digest }) => !known?.digests.has(digest));
+  // A chunk that occurs twice is sent once.
+  const unique = new Map(chunks.map((chunk) => [chunk.digest, chunk]));
+  const fresh = [...unique.values()].filter(({ digest }) => !known?.digests.has(digest));
   // The bytes that the disk has grown by since, or all of them, are spread over the chunks that were sent.
   const growth = known ? Math.max(0, file.used - known.used) : file.used;
   const weight = Math.max(CHUNK_BYTES, Math.ceil(growth / Math.max(1, fresh.length)));
@@ -181,8 +183,7 @@ async function receiveFile(
   }
   result.total += file.used;
   result.uploaded += uploaded;
-  result.chunks += chunks.length;
-  result.newChunks += fresh.length;
+  result.isIncremental ||= known !== undefined;
   handle.log(`Upload statistics for '${file.filename}'`);
   handle.log(
     `Size: ${file.size}\nChunk count: ${chunks.length}\nUpload size: ${uploaded}\nDuplicates: ${chunks.length - fresh.length}+0`,
