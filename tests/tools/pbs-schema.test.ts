@@ -1,12 +1,14 @@
+import { pbsRoutes } from "../../lab/pbs";
 import { createValidator } from "../../lab/schema";
 import { loadTool } from "./load";
 
 type Paths = Record<string, Record<string, { name: string; parameters: Record<string, Record<string, unknown>> }>>;
-const { normalizeClient, parseType, plainPattern } = loadTool<{
+const { normalizeClient, normalizePbsTree, parseType, plainPattern } = loadTool<{
   normalizeClient(files: Record<string, string>): Paths;
+  normalizePbsTree(tree: object[]): Paths;
   parseType(text: string): object;
   plainPattern(pattern: string): string;
-}>("pbs-schema-wheel.mjs");
+}>("pbs-schema.mjs");
 
 const API = `
 class ThingsApi:
@@ -132,6 +134,46 @@ test("parameters of a changing call are the fields of its model", () => {
   });
 });
 
+test("the publisher's own tree gives the same form", () => {
+  const parameters = {
+    type: "object",
+    additionalProperties: false,
+    properties: {
+      store: { type: "string", description: "Name.", pattern: "/^(?:[a-z]+)$/", minLength: 3 },
+      format: { type: "string", optional: 1 },
+      mode: {
+        type: "string",
+        optional: 1,
+        format: {
+          type: "object",
+          description: "Mode.",
+          default_key: "type",
+          properties: {
+            type: { type: "string", enum: ["offline", "read-only"] },
+            message: { type: "string", optional: 1, pattern: "/^[[:^cntrl:]]*$/" },
+          },
+        },
+      },
+    },
+  };
+  const tree = [{ path: "/things", children: [{ path: "/things/{store}", info: { PUT: { parameters } } }] }];
+  expect(normalizePbsTree(tree)["/things/{store}"]?.PUT).toMatchObject({
+    additionalProperties: false,
+    parameters: {
+      store: { type: "string", pattern: "(?:[a-z]+)", minLength: 3 },
+      format: { type: "string", optional: true },
+      mode: {
+        type: "string",
+        optional: true,
+        format: {
+          type: { type: "string", default_key: true, enum: ["offline", "read-only"] },
+          message: { type: "string", optional: true, pattern: "[^\\x00-\\x1f\\x7f]*" },
+        },
+      },
+    },
+  });
+});
+
 test.each([
   ["/^[a-f0-9]{64}$/", "[a-f0-9]{64}"],
   ["^a|b$", "(?:a|b)"],
@@ -140,8 +182,15 @@ test.each([
 
 const schemaFile = process.env.COLDSPARE_PBS_SCHEMA;
 const withSchema = schemaFile ? describe : describe.skip;
+if (!schemaFile)
+  process.stdout.write("SKIPPED: checks against the published API schema of PBS; run the setup to fetch it\n");
 
 withSchema("the published schema of Proxmox Backup Server (COLDSPARE_PBS_SCHEMA)", () => {
+  test("has every call that the lab answers", () => {
+    const schema = createValidator(schemaFile!);
+    expect(pbsRoutes.filter(({ method, template }) => !schema.has(method, template))).toEqual([]);
+  });
+
   test("knows the calls that backups need, and refuses what they do not take", () => {
     const schema = createValidator(schemaFile!);
     for (const call of [

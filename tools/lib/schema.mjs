@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { cacheRoot } from "./cache.mjs";
 import { fetchText } from "./download.mjs";
 import { run, which } from "./exec.mjs";
-import { normalizeClient, plainPattern } from "./pbs-schema-wheel.mjs";
+import { normalizeClient, normalizePbsTree } from "./pbs-schema.mjs";
 import { normalizeCapture, normalizeTree, parseApidoc } from "./schema-normalize.mjs";
 import { loadVersions } from "./versions.mjs";
 import { unzipEntry, unzipTexts } from "./zip.mjs";
@@ -28,23 +28,11 @@ const PRODUCTS = {
   pbs: {
     title: "PBS schema",
     leastPaths: 200,
-    ofTree: (tree) => withPlainPatterns(normalizeTree(tree)),
+    ofTree: normalizePbsTree,
     ofWheel: (archive, { entries }) =>
       normalizeClient(unzipTexts(archive, (name) => name.startsWith(entries) && name.endsWith(".py"))),
   },
 };
-
-/** PBS prints its patterns with slashes and anchors, PVE without. */
-function withPlainPatterns(value) {
-  if (Array.isArray(value)) return value.map(withPlainPatterns);
-  if (value === null || typeof value !== "object") return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([key, inner]) => [
-      key,
-      key === "pattern" && typeof inner === "string" ? plainPattern(inner) : withPlainPatterns(inner),
-    ]),
-  );
-}
 
 async function fromVendor({ official }, product, mode) {
   const text = await fetchText(official, { connectSeconds: mode === "official" ? 20 : 4 });

@@ -1,7 +1,9 @@
-// The API of Proxmox Backup Server as the Python client on PyPI describes it, in the form the lab validates with. Pure.
+// The published API of Proxmox Backup Server in the form the lab validates with, from either of two sources. Pure.
 //
-// The client is generated from PBS's own apidoc.js: for each call it holds method, `resource_path` and the parameters with
-// their limits; the parameters of a changing call are the fields of a model. Only this fixed form is read, no Python.
+// Its own apidoc.js has nearly the form of PVE's. The Python client on PyPI is generated from it: for each call it holds method,
+// `resource_path` and the parameters with their limits; the parameters of a changing call are the fields of a model. Only this
+// fixed form is read, no Python.
+import { normalizeTree } from "./schema-normalize.mjs";
 
 const SCALARS = {
   str: "string",
@@ -16,6 +18,34 @@ const SCALARS = {
   StrictBool: "boolean",
 };
 const LIMITS = { ge: "minimum", le: "maximum", min_length: "minLength", max_length: "maxLength" };
+
+/** The tree of PBS's apidoc.js, as normalizeTree does for PVE's. */
+export function normalizePbsTree(tree) {
+  return normalizeTree(inPveForm(tree));
+}
+
+/** PBS prints patterns with slashes and anchors, and a property string's format as the schema of the object that it stands for. */
+function inPveForm(value) {
+  if (Array.isArray(value)) return value.map(inPveForm);
+  if (value === null || typeof value !== "object") return value;
+  const { pattern, format, ...rest } = value;
+  const out = Object.fromEntries(Object.entries(rest).map(([key, inner]) => [key, inPveForm(inner)]));
+  // A parameter may be called `pattern` or `format`: then its value is a schema, which has a type and no properties.
+  if (typeof pattern === "string") out.pattern = plainPattern(pattern);
+  else if (pattern !== undefined) out.pattern = inPveForm(pattern);
+  if (format?.properties !== undefined) out.format = propertyString(format);
+  else if (format !== undefined && format.type !== "array") out.format = inPveForm(format);
+  return out;
+}
+
+function propertyString({ properties, default_key: first }) {
+  return Object.fromEntries(
+    Object.entries(properties).map(([key, schema]) => [
+      key,
+      { ...inPveForm(schema), ...(key === first ? { default_key: true } : {}) },
+    ]),
+  );
+}
 
 /**
  * Reads the client's sources.
