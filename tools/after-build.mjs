@@ -38,6 +38,7 @@ function copyLayouts() {
 function copyPrograms() {
   for (const folder of ["guard", "backup"]) cpSync(join(root, folder), join(dist, folder), { recursive: true });
   cpSync(join(root, "lab", "hosts", "programs"), join(dist, "lab", "hosts", "programs"), { recursive: true });
+  cpSync(join(root, "lab", "zfs"), join(dist, "lab", "zfs"), { recursive: true });
 }
 
 writeSiteSchema();

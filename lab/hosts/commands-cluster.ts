@@ -2,7 +2,7 @@ import * as fs from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 import { component, presentVotes, regroup } from "../membership";
 import { DEFAULT_SCHEDULE, nextSync, runJob, stateOf } from "../replication";
-import type { ReplicationJob, StorageEntry } from "../state";
+import type { ReplicationJob } from "../state";
 import { splitVolid, volumePath } from "../volumes";
 import { CommandFailed, follow, type HostCommand, readOptions } from "./commands-io";
 
@@ -206,25 +206,4 @@ export async function lxcInfo({ domain, node, out }: HostCommand, words: string[
     ?.split(/\s+/)
     .at(-1);
   out(words.includes("-H") ? `${inside}\n` : `PID:            ${inside}\n`);
-}
-
-/** `zfs list [-H] [-t snapshot] [-o name]`: the names of volumes or of their snapshots on this node. */
-export async function zfs({ domain, node, out }: HostCommand, words: string[]): Promise<void> {
-  if (words[0] !== "list") throw new CommandFailed(`unrecognized command '${words[0] ?? ""}'`, 2);
-  const isSnapshots = words.some((word, at) => word.startsWith("snap") && words[at - 1] === "-t");
-  const pools = Object.values(domain.state.storages).filter(
-    (entry): entry is StorageEntry => entry.type === "zfspool" && domain.onNode(entry, node),
-  );
-  const seen = new Set<string>();
-  for (const entry of pools) {
-    const backing = domain.backing(entry, node);
-    const pool = entry.pool ?? entry.storage;
-    if (seen.has(backing)) continue;
-    seen.add(backing);
-    if (!isSnapshots) out(`${pool}\n`);
-    for (const volume of domain.state.volumes.filter((each) => each.backing === backing)) {
-      if (!isSnapshots) out(`${pool}/${volume.name}\n`);
-      else for (const name of volume.snapshots) out(`${pool}/${volume.name}@${name}\n`);
-    }
-  }
 }

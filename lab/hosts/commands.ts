@@ -4,9 +4,10 @@ import * as path from "node:path";
 import { countVersion } from "../membership";
 import type { NodeServer } from "../server";
 import type { World } from "../world";
-import { lxcInfo, pvecm, pvesh, pvesm, pvesr, zfs } from "./commands-cluster";
+import { lxcInfo, pvecm, pvesh, pvesm, pvesr } from "./commands-cluster";
 import { guestCommand } from "./commands-guest";
 import { CommandFailed, errorText, type HostCommand } from "./commands-io";
+import { labZfs } from "./commands-zfs";
 
 /** Commands of the host that are answered by the lab. */
 export const HOST_COMMANDS: Record<string, (command: HostCommand, words: string[]) => Promise<void>> = {
@@ -16,8 +17,8 @@ export const HOST_COMMANDS: Record<string, (command: HostCommand, words: string[
   pvesr,
   pvecm,
   pvesm,
-  zfs,
   "lxc-info": lxcInfo,
+  "lab-zfs": labZfs,
 };
 
 /** Answers the host commands of one node over a Unix socket that the host sees; whoever reaches it is root there. */

@@ -10,6 +10,11 @@ export const PROGRAMS = path.join(__dirname, "programs");
 /** Where hosts see PROGRAMS. */
 export const PROGRAMS_INSIDE = "/run/lab/programs";
 
+/** The lab's zfs and zpool, and where they keep what they know. */
+export const ZFS = path.join(__dirname, "../zfs");
+export const ZFS_INSIDE = "/run/lab/zfs";
+export const ZFS_ROOT_INSIDE = "/var/lib/lab-zfs";
+
 /**
  * Folders that each host has for itself: nothing of the machine's own shows there, and they last across power cuts even
  * where the rest of the root file system cannot.
@@ -20,6 +25,7 @@ const PRIVATE = [
   "/etc/systemd/system",
   "/etc/coldspare",
   "/var/lib/coldspare",
+  ZFS_ROOT_INSIDE,
   "/var/lib/vz",
   "/var/log",
   "/usr/local/sbin",

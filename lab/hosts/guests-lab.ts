@@ -14,6 +14,7 @@ import { RealGuests, VOLUMES_INSIDE } from "./guests";
 import { RealPower } from "./guests-power";
 import { startHosts } from "./index";
 import type { HostBind, HostSpecification, HostsOptions, LabHosts } from "./types";
+import { zfsBinds } from "./zfs";
 
 const SOCKET_INSIDE = "/run/lab-pve";
 const DEFAULT_PREFIX = 24;
@@ -78,6 +79,7 @@ export async function makeReal(
         readOnly: true,
       });
   }
+  binds.push(...zfsBinds(specifications(world), sockets, SOCKET_INSIDE));
   const hosts = await startHosts({
     ...options,
     folder,

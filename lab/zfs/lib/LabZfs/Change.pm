@@ -29,9 +29,9 @@ sub make_bytes {
     my ($dataset) = @_;
     my $live = live_path($dataset);
     LabZfs::Store::make_folder($live =~ s{/[^/]+$}{}r);
-    if ($dataset->{type} eq 'filesystem' && !$dataset->{lab}) { LabZfs::Store::make_folder($live); return }
+    if ($dataset->{type} eq 'filesystem' && !is_guest($dataset)) { LabZfs::Store::make_folder($live); return }
     open(my $out, '>', $live) or fail("cannot make $live: $!");
-    truncate $out, $dataset->{volsize} unless $dataset->{lab};
+    truncate $out, $dataset->{volsize} unless is_guest($dataset);
 }
 
 sub require_parent {
@@ -78,7 +78,7 @@ sub resize_volume {
     fail("$no: size is greater than available space") if $dataset->{refreservation} && $size - $dataset->{volsize} > available(pool_of($dataset->{name}));
     $dataset->{refreservation} = $size if ($dataset->{refreservation} // 0) == $dataset->{volsize};
     $dataset->{volsize} = $size;
-    truncate live_path($dataset), $size unless $dataset->{lab};
+    truncate live_path($dataset), $size unless is_guest($dataset);
 }
 
 # All or none, as one transaction.

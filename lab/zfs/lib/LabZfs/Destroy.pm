@@ -175,8 +175,7 @@ sub moving {
     for my $object (@objects) {
         my $after = $place->($object);
         next if $after eq $before{ $object->{id} } || !-e $before{ $object->{id} };
-        LabZfs::Store::make_folder($after =~ s{/[^/]+$}{}r);
-        rename($before{ $object->{id} }, $after) or fail("cannot move $after: $!");
+        move_bytes($before{ $object->{id} }, $after);
     }
 }
 

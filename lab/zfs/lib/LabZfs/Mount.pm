@@ -14,6 +14,7 @@ sub mount_point { my ($dataset) = @_; return (value($dataset, 'mountpoint'))[0] 
 
 sub link_to {
     my ($target, $path) = @_;
+    return if (readlink($path) // '') eq $target;
     unlink $path if -l $path;
     rmdir $path if -d $path;
     LabZfs::Store::make_folder($path =~ s{/[^/]+$}{}r);
@@ -50,7 +51,7 @@ sub remount_below {
 
 sub appear {
     my ($dataset, $unmounted) = @_;
-    return link_to(live_path($dataset), device($dataset)) if $dataset->{type} eq 'volume' && $LabZfs::Store::CONF{mounts} ne '/';
+    return link_to(live_path($dataset), device($dataset)) if $dataset->{type} eq 'volume';
     mount($dataset) if $dataset->{type} eq 'filesystem' && !$unmounted && -d live_path($dataset);
 }
 

@@ -135,8 +135,6 @@ sub value {
 
 sub date_text { require POSIX; return POSIX::strftime('%a %b %e %H:%M %Y', localtime $_[0]) }
 
-sub date_text { require POSIX; return POSIX::strftime('%a %b %e %H:%M %Y', localtime $_[0]) }
-
 sub raw_value {
     my ($object, $property) = @_;
     my $dataset = $object->{dataset} ? $STATE->{datasets}{ $object->{dataset} } : $object;

@@ -12,12 +12,12 @@ use Fcntl qw(:flock O_RDWR O_CREAT);
 
 our @EXPORT = qw($ROOT $STATE fail usage with_state with_loaded new_id next_txg dataset dataset_or_fail snapshot snapshot_or_fail
     by_guid snapshots_of newest_snapshot bookmarks_of children descendants full_name pool_of pool_name parent_name
-    live_path snapshot_path copy_bytes remove_bytes encode decode words_text words_of open_name options);
+    live_path snapshot_path is_guest copy_bytes move_bytes remove_bytes encode decode words_text words_of open_name options);
 
 our $ROOT;
 our %CONF;
 our $STATE;
-our $HOOKS = { before => sub { }, after => sub { }, live => sub { }, snapshot => sub { } };
+our $HOOKS = { before => sub { }, after => sub { }, live => sub { return undef }, snapshot => sub { return undef }, guest => sub { return 0 } };
 
 package LabZfs::Failure { sub new { my ($class, $code, $text) = @_; return bless { code => $code, text => $text }, $class } }
 
@@ -141,6 +141,9 @@ sub snapshot_path {
     return $HOOKS->{snapshot}->($snapshot) // "$ROOT/data/$snapshot->{store}/$snapshot->{id}";
 }
 
+sub is_guest { return $HOOKS->{guest}->($_[0]) }
+
+sub move_bytes { my ($from, $to) = @_; make_folder($to =~ s{/[^/]+$}{}r); system('mv', '-T', '--', $from, $to) == 0 or fail("cannot move $from to $to") }
 sub copy_bytes {
     my ($from, $to) = @_;
     remove_bytes($to);
