@@ -3,7 +3,7 @@ import type { MediumView, RotationView } from "../operations/backups/media";
 import { siteLossNow } from "../operations/backups/media";
 import { formatDuration } from "../planning/units";
 import { type Cell, type Column, type Paint, renderTable, type Style, wrapText } from "./table";
-import { ageOf, formatBytes } from "./text-backups";
+import { ageOf, formatBytes } from "./text-copies";
 
 const stateStyle: Record<RotationView["state"], Style> = {
   right: "green",

@@ -3,7 +3,7 @@ import type { RestorePlan } from "../operations/backups/plan-restore";
 import type { Step } from "../operations/steps";
 import { formatDuration } from "../planning/units";
 import type { Paint } from "./table";
-import { ageOf, formatBytes } from "./text-backups";
+import { ageOf, formatBytes } from "./text-copies";
 import { operationFindingsText, stepsText } from "./text-failover";
 
 export function restorePlanText(

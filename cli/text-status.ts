@@ -2,7 +2,7 @@
 import type { GuestState, GuestStatus, ServerStatus, SiteStatus } from "../operations/status";
 import { formatDuration, formatGiB } from "../planning/units";
 import { type Cell, type Column, type Paint, renderTable, type Style, wrapText } from "./table";
-import { backupSections } from "./text-backups";
+import { backupSections } from "./text-copies";
 
 const stateStyle: Record<GuestState, Style> = {
   ready: "green",

@@ -10,7 +10,7 @@ import { openSite, type SiteOptions } from "../open-site";
 import { progressPrinter } from "../progress";
 import { painter } from "../table";
 import { findingsText } from "../text";
-import { runsTable } from "../text-backups";
+import { runsTable } from "../text-copies";
 import { requireBackups } from "./backups";
 
 export interface BackupsRunOptions extends SiteOptions {

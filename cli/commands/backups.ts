@@ -7,7 +7,7 @@ import { exitCode, type Io, textWidth, UsageError, wantsColor } from "../io";
 import { openSite, type SiteOptions } from "../open-site";
 import { didYouMean } from "../suggest";
 import { painter } from "../table";
-import { pointsTable, summaryTable, unaskedLines } from "../text-backups";
+import { pointsTable, summaryTable, unaskedLines } from "../text-copies";
 
 export interface BackupsOptions extends SiteOptions {
   target?: string[];
