@@ -144,4 +144,29 @@ export const backupFindings = {
       "backup-nfs:backup/vzdump-qemu-113-2026_11_21-21_00_00.vma.zst is a vzdump archive of a machine: Proxmox VE cannot read single files out of it",
     fix: "Restore it beside, powered off, and mount its disk.",
   },
+  "OPERATION-LIVE": {
+    severity: "error",
+    title: "The guest cannot be cloned as it is now",
+    explanation:
+      "A clone is made on the server where the guest is. Proxmox VE clones a machine while it runs, a container only while it is off.",
+    example: "web is a container that runs: Proxmox VE clones it only while it is off",
+    fix: "Leave `--live` out: then the newest copy comes back.",
+  },
+  "OPERATION-BRANCH-ROOM": {
+    severity: "error",
+    title: "A failover would not find room beside the branch",
+    explanation:
+      "A branch is for trying things out. It never takes the memory that guests need which stand by on the server, should another one be lost.",
+    example:
+      "sql-erp-branch needs 16.25 GiB on srv1, where 40 GiB of 60 GiB are taken, and the loss of srv2 would bring 16.25 GiB more",
+    fix: "Make it on another server with `--to`, or powered off with `--no-start`.",
+  },
+  "OPERATION-EXPIRES": {
+    severity: "error",
+    title: "How long the branch lives is not said",
+    explanation:
+      "Every branch has a day on which `coldspare branch expire` removes it: forgotten clones fill storages.",
+    example: "'next week' is no duration",
+    fix: "Write `--expires 7d`.",
+  },
 } as const satisfies Readonly<Record<string, CatalogueEntry>>;

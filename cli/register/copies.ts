@@ -9,6 +9,7 @@ const collect = (value: string, previous: string[] = []): string[] => [...previo
 export function register(program: Command, io: Io, finish: (code: number) => void): void {
   addBackups(program, io, finish);
   addRestore(program, io, finish);
+  addBranch(program, io, finish);
   addMedia(program, io, finish);
 }
 
@@ -165,6 +166,76 @@ ${operationExits}`,
       const { restore } = require("../commands/restore") as typeof import("../commands/restore");
       finish(await restore(subject, options, io));
     });
+}
+
+type BranchOptions = import("../commands/branch").BranchOptions;
+const branchCommands = () => require("../commands/branch") as typeof import("../commands/branch");
+
+const branchHelp = `A branch carries the tag coldspare-branch and its date in its notes; nothing else is ever removed. In isolation it keeps
+its addresses, on bridges without ports; these do not outlive a restart of the server.
+
+Examples:
+  coldspare branch sql-erp --dry-run
+  coldspare branch sql-erp --name erp-update --expires 3d --to srv1
+  coldspare branch sql-erp --live --network vmbr9
+  coldspare branch list
+  coldspare branch remove erp-update
+  coldspare branch expire --yes               in a timer, every night
+
+Exit codes:
+  0  done
+  1  refused, and nothing was changed; or it failed: the same command goes on from there; or a server could not be asked
+  2  wrong use: unknown guest or branch, no manifest, nobody to ask`;
+
+function addBranch(program: Command, io: Io, finish: (code: number) => void): void {
+  const command = withSiteOptions(
+    program
+      .command("branch")
+      .summary("a working copy of a guest, in isolation, with a date on which it goes")
+      .description(
+        "Makes a working copy of a guest for demonstrations and risky updates: from its newest copy, or as it is now, under an id of " +
+          "its own, in a network of its own, with a date on which it goes. Refused where a failover would not find room beside it.",
+      )
+      .argument("[guest]", "the guest"),
+  )
+    .option(
+      "--point <point>",
+      "latest, a time (the newest good copy not after it), or an id of coldspare backups",
+      "latest",
+    )
+    .option("--live", "a full clone of the guest as it is now, instead of a copy")
+    .option("--to <server>", "the server (default: where the guest is active)")
+    .option("--network <network>", "isolated, or a bridge of the server", "isolated")
+    .option("--expires <duration>", "how long it lives: 12h, 7d, 2w", "7d")
+    .option("--name <name>", "its name (default: GUEST-branch)")
+    .option("--storage <storage>", "for all disks (default: the storages that they had)")
+    .option("--no-start", "leave it powered off");
+  asks(command)
+    .addHelpText("after", () => `\n${branchHelp}\n\n${siteHelp}`)
+    .action(async (guest: string | undefined, options: BranchOptions) =>
+      finish(await branchCommands().branch(guest, options, io)),
+    );
+  const sub = (name: string, summary: string) =>
+    asks(
+      withSiteOptions(
+        command
+          .command(name)
+          .summary(summary)
+          .description(`${summary[0]!.toUpperCase()}${summary.slice(1)}.`),
+      ),
+    );
+  // What `branch` has as well, such as --json, it takes for itself.
+  sub("list", "all branches, and when they go").action(async (_options: unknown, own: Command) =>
+    finish(await branchCommands().branchList(own.optsWithGlobals(), io)),
+  );
+  sub("remove", "remove branches and their disks")
+    .argument("<name...>", "branches")
+    .action(async (names: string[], _options: unknown, own: Command) =>
+      finish(await branchCommands().branchRemove(names, own.optsWithGlobals(), io)),
+    );
+  sub("expire", "remove every branch that is past its date").action(async (_options: unknown, own: Command) =>
+    finish(await branchCommands().branchExpire(own.optsWithGlobals(), io)),
+  );
 }
 
 type MediaOptions = import("../commands/media").MediaOptions;

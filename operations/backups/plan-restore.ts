@@ -61,6 +61,10 @@ export interface RestorePlan {
   forceStop: boolean;
   memoryGiB: number;
   estimateSeconds: number;
+  /** Cloned from the guest itself, under this id on the same server, instead of a copy. */
+  live?: { vmid: number };
+  /** ISO time after which a branch may be removed. */
+  expires?: string;
   /** Where its network cards are put, with `beside`; absent: where the original has them. */
   bridges?: Record<number, string>;
   /** A network of bridges without ports, that is made for it on the server. */
@@ -200,7 +204,8 @@ function elsewhere(plan: RestorePlan, guest: ManifestGuest, live: LiveSite, to: 
   }
 }
 
-function takePoint(plan: RestorePlan, point: Point, now: string): void {
+/** Takes the copy into the plan: how old, how long, and whether the server sees it. */
+export function takePoint(plan: RestorePlan, point: Point, now: string): void {
   const { id, at, target, bytes, verified } = point;
   plan.point = { id, at, target, ...(bytes !== undefined && { bytes }), verified };
   plan.estimateSeconds = Math.round(30 + (bytes ?? 0) / RESTORE_RATE);

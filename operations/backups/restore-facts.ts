@@ -48,7 +48,15 @@ export async function planAndRoom(operator: Operator, request: RestoreRequest): 
 /** Findings about room go into the plan; where nothing can be restored anyway, none is looked for. */
 export async function addRoom(operator: Operator, { live }: RestoreFacts, plan: RestorePlan): Promise<void> {
   if (plan.refusals.length > 0) return;
-  const config = await configIn(operator, plan.server, plan.point.id);
+  const config =
+    plan.live === undefined
+      ? await configIn(operator, plan.server, plan.point.id)
+      : await configNow(operator, plan, plan.live.vmid);
   for (const finding of await roomFor(operator, live, plan, config))
     (finding.severity === "error" ? plan.refusals : plan.warnings).push(finding);
+}
+
+async function configNow(operator: Operator, plan: RestorePlan, vmid: number): Promise<Record<string, string>> {
+  const config = await configOf(operator, { guest: plan.guest, kind: plan.guestKind, server: plan.server, vmid });
+  return Object.fromEntries(Object.entries(config ?? {}).map(([key, value]) => [key, String(value)]));
 }

@@ -15,7 +15,7 @@ export function restoreSteps(operator: Operator, plan: RestorePlan): Step[] {
   const at: GuestAt = { guest: plan.guest, kind: plan.guestKind, server: plan.server, vmid: plan.vmid };
   return [
     ...(plan.existing === undefined ? [] : keepSteps(operator, plan, plan.existing, at)),
-    restoreStep(operator, plan, at),
+    plan.live === undefined ? restoreStep(operator, plan, at) : cloneLiveStep(operator, plan, at, plan.live.vmid),
     settleStep(operator, plan, at),
     ...(plan.network === undefined ? [] : [networkStep(operator, plan)]),
     ...(plan.start ? [startStep(operator, plan, at)] : []),
@@ -150,9 +150,40 @@ function restoreForm(plan: RestorePlan, force: boolean): Record<string, string |
     description: unchecked(plan),
     onboot: false,
     start: false,
-    unique: beside,
+    // In a network of its own a guest keeps its hardware addresses, or its system would not know its cards.
+    unique: beside && plan.network === undefined,
     force,
     ...(beside && { tags: plan.tags.join(";"), protection: false }),
+  };
+}
+
+/** Proxmox VE copies the disks of a machine while it runs, as of the end of the copy. */
+function cloneLiveStep(operator: Operator, plan: RestorePlan, at: GuestAt, source: number): Step {
+  const { guest, name, server, vmid, guestKind, storage } = plan;
+  return {
+    id: `restore-${guest}`,
+    guest,
+    title: `clone ${guest} (${source}) as it is now to ${vmid} '${name}' on ${server}`,
+    seconds: plan.estimateSeconds,
+    async run(note) {
+      const there = await configOf(operator, at);
+      if (there !== undefined && !(there.description ?? "").startsWith(unchecked(plan)))
+        throw new Error(`id ${vmid} on ${server} was taken meanwhile: begin anew`);
+      if (there !== undefined && (await isWhole(operator, at, there))) return note("an earlier run has cloned it");
+      if (there !== undefined) await remove(operator, at, "remove the half clone");
+      const named = guestKind === "qemu" ? { name } : { hostname: name };
+      const form = {
+        newid: vmid,
+        full: true,
+        ...named,
+        description: unchecked(plan),
+        ...(storage !== undefined && { storage }),
+      };
+      const path = `/nodes/${server}/${guestKind}/${source}/clone`;
+      await operator.pve.task(server, "POST", path, form, aboutIt("clone", { ...at, vmid: source }), {
+        onProgress: note,
+      });
+    },
   };
 }
 
@@ -190,7 +221,7 @@ function settleStep(operator: Operator, plan: RestorePlan, at: GuestAt): Step {
             startup: settings?.startup,
             onboot: settings?.onboot ?? operator.manifest.guests[guest]?.boot.atHostBoot ?? false,
           };
-      const cards = plan.bridges === undefined ? {} : await cardsOn(operator, at, plan.bridges);
+      const cards = plan.bridges === undefined ? {} : await cardsOn(operator, plan, at, plan.bridges);
       await operator.pve.put(
         `/nodes/${server}/${guestKind}/${vmid}/config`,
         { ...own, ...cards },
@@ -203,10 +234,13 @@ function settleStep(operator: Operator, plan: RestorePlan, at: GuestAt): Step {
 /** Network cards on other bridges, without the VLANs and firewalls of the original. */
 async function cardsOn(
   operator: Operator,
+  { live, network }: RestorePlan,
   at: GuestAt,
   bridges: Record<number, string>,
 ): Promise<Record<string, string>> {
-  const config = (await configOf(operator, at)) ?? {};
+  // A clone has new hardware addresses; in a network of its own it keeps the ones of its source.
+  const from = live !== undefined && network !== undefined ? { ...at, vmid: live.vmid } : at;
+  const config = (await configOf(operator, from)) ?? {};
   return Object.fromEntries(
     Object.entries(config).flatMap(([key, value]) => {
       const index = /^net(\d+)$/.exec(key)?.[1];
@@ -223,6 +257,8 @@ async function cardsOn(
   );
 }
 
+const DRILL_PROGRAM = "/usr/local/sbin/coldspare-drill";
+
 /** Bridges without ports, as drills use them. */
 function networkStep(operator: Operator, { guest, server, network }: RestorePlan): Step {
   const bridges = network!.bridges.map(({ bridge, addresses }) => `${bridge}=${addresses.join(",")}`);
@@ -231,8 +267,9 @@ function networkStep(operator: Operator, { guest, server, network }: RestorePlan
     guest,
     title: `make its network on ${server}: bridges without ports`,
     seconds: 2,
-    run: async () =>
-      void (await must(operator, server, ["/usr/local/sbin/coldspare-drill", "net-up", network!.name, ...bridges])),
+    // Making it anew would take the bridges from under a guest that runs.
+    isDone: async () => (await must(operator, server, [DRILL_PROGRAM, "list"])).split("\n").includes(network!.name),
+    run: async () => void (await must(operator, server, [DRILL_PROGRAM, "net-up", network!.name, ...bridges])),
   };
 }
 

@@ -224,3 +224,52 @@ describe("media", () => {
     expect((await coldspare("media calendar")).out).toContain("BEGIN:VCALENDAR");
   });
 });
+
+describe("branch", () => {
+  beforeEach(() => {
+    for (const server of Object.values(fake.site.manifest.servers)) server.memoryLimitGiB = 500;
+    fake.answers.set("srv2: coldspare-drill list", { code: 0, stdout: "", stderr: "" });
+  });
+
+  test("made, listed, expired by a timer: only what is past its date goes", async () => {
+    const made = await coldspare("branch sql-erp --name erp-update --expires 1d --yes");
+    expect(made).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/^branch: erp-update \(\d+\) on srv2, .*started$/m),
+    });
+    expect((await coldspare("branch sql-erp --name erp-demo --expires 9d --yes")).code).toBe(0);
+    expect((await coldspare("branch list")).out).toMatch(
+      /^erp-update +sql-erp +\d+ +srv2 +running .* in 23 h|^erp-update .* in 1 d/m,
+    );
+    expect((await coldspare("branch expire --yes")).out).toBe("nothing is to be removed\n");
+    fake.site.time += 2 * 86_400_000;
+    const gone = await coldspare("branch expire --yes --json");
+    expect(gone).toMatchObject({ code: 0, err: expect.stringContaining("erp-update") });
+    expect(gone.json()).toMatchObject({ ok: true, removed: [{ name: "erp-update", ok: true }] });
+    const left = (await coldspare("branch list --json")).json() as { branches: { name: string }[] };
+    expect(left.branches.map(({ name }) => name)).toEqual(["erp-demo"]);
+  });
+
+  test("remove asks, and knows the nearest name", async () => {
+    await coldspare("branch sql-erp --yes");
+    expect((await coldspare("branch remove sql-erp-branch", "no")).code).toBe(1);
+    expect(await coldspare("branch remove sql-erp-brnch --yes")).toMatchObject({
+      code: 2,
+      err: expect.stringContaining("did you mean"),
+    });
+    expect(await coldspare("branch remove sql-erp-branch --yes")).toMatchObject({ code: 0 });
+    expect((await coldspare("branch list")).out).toBe("there are no branches\n");
+    expect(await coldspare("branch")).toMatchObject({ code: 2 });
+  });
+
+  test("a dry run of it is one document", async () => {
+    const { code, json } = await coldspare("branch sql-erp --dry-run --json");
+    expect(code).toBe(0);
+    expect(json()).toMatchObject({
+      kind: "branch",
+      outcome: "planned",
+      plan: { network: { name: "branch-sql-erp-branch" } },
+    });
+    expect(fake.calls).toEqual([]);
+  });
+});
