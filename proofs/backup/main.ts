@@ -61,7 +61,9 @@ async function prove(scenario: Scenario, seed: number): Promise<Row> {
   try {
     const missing = scenario.whyNot?.();
     if (missing === undefined) await scenario.run({ check, chance: new Chance(seed), rounds, folder });
-    else check.that("it can be run here", false, missing);
+    // Nobody reads the log of a green run in continuous integration.
+    else if (process.env.CI) check.that("it can be run here", false, missing);
+    else say(`  NOT RUN: ${missing}`);
   } catch (error) {
     const seen = error instanceof Error ? (error.stack ?? error.message) : String(error);
     check.that("the scenario runs to its end", false, seen);

@@ -19,7 +19,7 @@ export interface Scenario {
   part: Part;
   /** In the cut that `npm test` runs. */
   quick: boolean;
-  /** Why it cannot run here; it is then named, and counted as failed in CI. */
+  /** Why it cannot run here; it is then named, and with CI set counted as failed. */
   whyNot?(): string | undefined;
   run(surroundings: Surroundings): Promise<void>;
 }
