@@ -150,8 +150,9 @@ function createNamespace(call: PbsCall): string {
   const { name = "", parent = "" } = call.params;
   if (!hasPrivilege(call.server, call.auth, datastorePath(store.name, parent), "Datastore.Modify")) throw forbidden();
   const ns = parent === "" ? name : `${parent}/${name}`;
-  if (!store.tree.hasNamespace(parent)) throw refused(`parent namespace '${parent}' doesn't exists.`);
-  if (store.tree.hasNamespace(ns)) throw refused(`namespace '${ns}' already exists.`);
+  if (!store.tree.hasNamespace(parent))
+    throw refused(`cannot create new namespace, parent ${parent} doesn't already exists`);
+  // One that is there already is no error for PBS.
   store.tree.createNamespace(ns);
   return ns;
 }

@@ -1,17 +1,23 @@
 import type { Datastore } from "./datastore";
 import { refused } from "./errors";
+import { timeText } from "./snapshots";
 import { type PbsTaskHandle, startPbsTask } from "./tasks";
 import type { GcStatus, PbsTask } from "./types";
 
-/** A chunk that nothing refers to stays for so long after its last use: a running backup may be about to refer to it. */
+/**
+ * A chunk that nothing refers to stays for so long after its last use: a running backup may be about to refer to it. The tuning
+ * option `gc-atime-cutoff` of a datastore sets another time, in minutes.
+ */
 export const GRACE_SECONDS = 24 * 3600 + 5 * 60;
+/** Before the beginning of the oldest writer, if that began earlier. */
+const WRITER_GAP_SECONDS = 5 * 60;
 const INDEX_SECONDS = 0.2;
 const SWEEP_SECONDS_PER_CHUNK = 0.002;
 
 /** Starts a garbage collection. @throws PbsError when one runs */
 export function startGarbageCollection(store: Datastore, auth: string): PbsTask {
   store.open("write");
-  if (store.collecting) throw refused("Start GC failed - (already running/locked)");
+  if (store.collecting) throw refused("garbage collection already running");
   store.collecting = true;
   return startPbsTask(store.server, {
     type: "garbage_collection",
@@ -33,11 +39,10 @@ export async function collect(store: Datastore, handle: PbsTaskHandle): Promise<
   handle.log(`starting garbage collection on store ${store.name}`);
   const began = clock.now();
   const oldestWriter = Math.min(began, ...store.writers);
+  const limit = oldestUse(store, began, oldestWriter, handle);
   handle.log("Start GC phase1 (mark used chunks)");
   const marked = await mark(store, handle);
   handle.log("Start GC phase2 (sweep unused chunks)");
-  // Whatever is younger than the oldest writer may belong to it.
-  const limit = Math.min(began - 24 * 3600, oldestWriter) - 5 * 60;
   const status: GcStatus = { upid: handle.task.upid, ...marked, ...NOTHING };
   const chunks = store.chunks.list();
   await handle.takes(chunks.length * SWEEP_SECONDS_PER_CHUNK);
@@ -51,15 +56,23 @@ export async function collect(store: Datastore, handle: PbsTaskHandle): Promise<
       status["removed-chunks"]++;
       status["removed-bytes"] += chunk.weight;
     } else {
-      status["disk-chunks"]++;
-      status["disk-bytes"] += chunk.weight;
-      if (chunk.usedAt >= oldestWriter) continue;
-      status["pending-chunks"]++;
-      status["pending-bytes"] += chunk.weight;
+      // What nothing refers to and is too young counts as pending, and no more as used.
+      const kind = chunk.usedAt < oldestWriter ? "pending" : "disk";
+      status[`${kind}-chunks`]++;
+      status[`${kind}-bytes`] += chunk.weight;
     }
   }
   report(status, handle);
   store.server.state.gc[store.name] = status;
+}
+
+/** Chunks whose last use is older than this may go. */
+function oldestUse(store: Datastore, began: number, oldestWriter: number, handle: PbsTaskHandle): number {
+  const minutes = /(?:^|,)gc-atime-cutoff=(\d+)/.exec(store.section.tuning ?? "")?.[1];
+  const cutoff = minutes === undefined ? GRACE_SECONDS : Number(minutes) * 60;
+  const limit = oldestWriter < began - cutoff ? oldestWriter - WRITER_GAP_SECONDS : began - cutoff;
+  handle.log(`Using access time cutoff ${cutoff / 60}m, minimum access time is ${timeText(Math.floor(limit))}`);
+  return limit;
 }
 
 const NOTHING = {
@@ -107,4 +120,6 @@ function report(status: GcStatus, handle: PbsTaskHandle): void {
   const percent = status["index-data-bytes"] === 0 ? 0 : (100 * status["disk-bytes"]) / status["index-data-bytes"];
   handle.log(`On-Disk usage: ${gib(status["disk-bytes"])} (${percent.toFixed(2)}%)`);
   handle.log(`On-Disk chunks: ${status["disk-chunks"]}`);
+  const factor = status["disk-bytes"] === 0 ? 1 : status["index-data-bytes"] / status["disk-bytes"];
+  handle.log(`Deduplication factor: ${factor.toFixed(2)}`);
 }

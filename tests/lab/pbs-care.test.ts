@@ -54,6 +54,20 @@ describe("garbage collection", () => {
     expect(await lab.disk(300)).toBe(await lab.disk(100));
   });
 
+  it("takes less or more time where the datastore is tuned so", async () => {
+    await write("third ".repeat(2000));
+    const gone = await backUp();
+    await write("fourth ".repeat(2000));
+    await backUp();
+    await lab.ask("pbs1", "DELETE", `${MAIN}/snapshots`, idOf(gone));
+    await lab.ask("pbs1", "PUT", "/config/datastore/main", { tuning: "gc-atime-cutoff=60" });
+    await lab.pass(1800);
+    expect((await collect())["removed-chunks"]).toBe(0);
+    await lab.pass(3600);
+    expect((await collect())["removed-chunks"]).toBeGreaterThan(0);
+    await lab.ask("pbs1", "PUT", "/config/datastore/main", { delete: ["tuning"] });
+  });
+
   it("never takes a chunk of a snapshot that is there, however old", async () => {
     const [kept] = await backups();
     await lab.pass(90 * 86400);
@@ -64,7 +78,7 @@ describe("garbage collection", () => {
   it("runs once at a time, and can be stopped", async () => {
     await lab.control("POST", "/faults", { slowdown: 2000 });
     const upid = await lab.ask("pbs1", "POST", `${MAIN}/gc`);
-    expect((await lab.call("pbs1", "POST", `${MAIN}/gc`)).text).toBe("Start GC failed - (already running/locked)");
+    expect((await lab.call("pbs1", "POST", `${MAIN}/gc`)).text).toBe("garbage collection already running");
     await lab.ask("pbs1", "DELETE", `/nodes/localhost/tasks/${encodeURIComponent(upid)}`);
     expect((await lab.ended("pbs1", upid)).exit).toBe("abort requested - aborting task");
     await lab.control("POST", "/faults/clear");
