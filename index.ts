@@ -22,6 +22,8 @@ export {
   type PbsUserArgs,
   PbsVerifyJob,
   type PbsVerifyJobArgs,
+  RegisteredGuest,
+  type RegisteredGuestArgs,
   ReplicationPair,
   type ReplicationPairArgs,
   StandbyGuest,

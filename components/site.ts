@@ -12,6 +12,7 @@ import type {
 } from "../planning";
 import { idsOf, parseSite, planSite, type SiteReport, siteManifest, siteReport } from "../planning";
 import type { BackupAgent } from "../providers/backup-agent";
+import { RegisteredGuest } from "../providers/registered-guest";
 import { ServerGuard } from "../providers/server-guard";
 import { createBackupAgents } from "./backup-agents";
 import { BackupPolicy } from "./backup-policy";
@@ -41,6 +42,11 @@ export interface SiteArgs extends PlanOptions {
    * running at once. Default: none, so that nothing is installed on any server.
    */
   access?: ManifestAccess;
+  /**
+   * Of hypervisors without a cluster, each one's own provider, by server: servers and guests are made with that of their (primary)
+   * server. Default: every resource is made with the provider of the component's options.
+   */
+  serverProviders?: Record<string, proxmoxve.Provider>;
 }
 
 /** The resources a site consists of, by name. */
@@ -53,7 +59,7 @@ export interface SiteNodes {
   targets: Record<string, BackupTarget>;
   /** What is copied, when and for how long. */
   policies: Record<string, BackupPolicy>;
-  /** The policies' backup jobs; those of folders, volumes and data sets have none. */
+  /** The policies' backup jobs, by policy, or by policy and server without a cluster; those of folders, volumes and data sets have none. */
   backups: Record<string, proxmoxve.backup.Job>;
   /** By server; of those that are reached over SSH. */
   guards: Record<string, ServerGuard>;
@@ -87,13 +93,13 @@ export class Site extends pulumi.ComponentResource {
     this.plan = plan;
     this.report = siteReport(plan);
     this.manifest = siteManifest(plan, args.access ?? { endpoints: {} });
-    const servers = this.createServers();
+    const servers = this.createServers(args);
     const storages = this.createStorages(name, args);
     const pools = this.createPools(name);
     const targets = this.createTargets(args);
     const shared = [...Object.values(storages), ...Object.values(pools)];
     const guests = this.createGuests(args, servers, shared);
-    const policies = this.createPolicies(name, targets, [...shared, ...Object.values(guests)]);
+    const policies = this.createPolicies(name, args, targets, [...shared, ...Object.values(guests)]);
     const guards = this.createGuards(guests);
     const secrets = args.secrets === undefined ? {} : { secrets: args.secrets };
     const backupAgents = createBackupAgents(this.manifest, { guards, ...secrets, parent: this });
@@ -112,11 +118,11 @@ export class Site extends pulumi.ComponentResource {
     this.registerOutputs({ guests: this.report.guests });
   }
 
-  private createServers(): SiteNodes["servers"] {
+  private createServers(site: SiteArgs): SiteNodes["servers"] {
     const clustered = this.plan.site.cluster !== undefined;
     return mapValues(this.plan.servers, (name, server) => {
       const args = { server: server.spec, images: this.imagesOf(name), storageEntries: !clustered };
-      return new PhysicalServer(name, args, { parent: this });
+      return new PhysicalServer(name, args, { parent: this, ...providerOf(site, name) });
     });
   }
 
@@ -171,7 +177,8 @@ export class Site extends pulumi.ComponentResource {
       const others = [guest.primary, guest.spare].filter((server) => server !== residence(guest).nodeName);
       const replicaDependsOn = made(others);
       const common = { ...this.guestArgs(guest, args), replicaDependsOn };
-      const options = { parent: this, dependsOn: [...made([residence(guest).nodeName]), ...shared] };
+      const { nodeName } = residence(guest);
+      const options = { parent: this, dependsOn: [...made([nodeName]), ...shared], ...providerOf(args, nodeName) };
       guests[guest.name] =
         guest.spec.kind === "vm"
           ? new VirtualMachine(guest.name, { ...guest.spec, ...common }, options)
@@ -191,8 +198,12 @@ export class Site extends pulumi.ComponentResource {
   }
 
   private createTargets(args: SiteArgs): SiteNodes["targets"] {
-    const { secrets, protect } = args;
-    const given = { ...(secrets === undefined ? {} : { secrets }), ...(protect === undefined ? {} : { protect }) };
+    const { secrets, protect, serverProviders } = args;
+    const given = {
+      ...(secrets === undefined ? {} : { secrets }),
+      ...(protect === undefined ? {} : { protect }),
+      ...(serverProviders === undefined ? {} : { serverProviders }),
+    };
     return mapValues(
       this.plan.spec.targets,
       (name) => new BackupTarget(name, { site: this.plan, ...given }, { parent: this }),
@@ -202,13 +213,16 @@ export class Site extends pulumi.ComponentResource {
   /** A policy waits for its own target only: a backup server that is down holds up nobody else's job. */
   private createPolicies(
     prefix: string,
+    { serverProviders }: SiteArgs,
     targets: SiteNodes["targets"],
     common: pulumi.Resource[],
   ): SiteNodes["policies"] {
     return mapValues(this.plan.backups.policies, (name, { target }) => {
-      const entry = targets[target]?.nodes.storage;
-      const dependsOn = entry === undefined ? common : [...common, entry];
-      return new BackupPolicy(name, { site: this.plan, prefix, dependsOn }, { parent: this });
+      const { storage, serverStorages = {} } = targets[target]?.nodes ?? {};
+      const entries = [...(storage === undefined ? [] : [storage]), ...Object.values(serverStorages)];
+      const providers = serverProviders === undefined ? {} : { serverProviders };
+      const policy = { site: this.plan, prefix, dependsOn: [...common, ...entries], ...providers };
+      return new BackupPolicy(name, policy, { parent: this });
     });
   }
 
@@ -224,12 +238,23 @@ export class Site extends pulumi.ComponentResource {
       const here = Object.values(this.manifest.guests).filter((guest) =>
         idsOf(guest).some((id) => id.server === server),
       );
-      const dependsOn = here.flatMap(({ name }) => guests[name]?.nodes.guest ?? []);
+      const dependsOn = here.flatMap(({ name }) => machinesOf(guests[name]));
       const args = { server, manifest: this.manifest };
       guards[server] = new ServerGuard(`${server}-guard`, args, { parent: this, dependsOn });
     }
     return guards;
   }
+}
+
+/** What a hook script is set at on some server: the guest, and its registered side. */
+function machinesOf(guest: VirtualMachine | Container | undefined): pulumi.Resource[] {
+  const { guest: machine, replica } = guest?.nodes ?? {};
+  return [...(machine ? [machine] : []), ...(replica instanceof RegisteredGuest ? [replica] : [])];
+}
+
+function providerOf({ serverProviders }: SiteArgs, server: string): Pick<pulumi.ComponentResourceOptions, "providers"> {
+  const provider = serverProviders?.[server];
+  return provider === undefined ? {} : { providers: { proxmoxve: provider } };
 }
 
 function provedPlan(name: string, args: SiteArgs): SitePlan {
@@ -263,7 +288,10 @@ function secretValue(args: SiteArgs, guest: string, secret: string): pulumi.Inpu
 
 function jobsOf(policies: SiteNodes["policies"]): SiteNodes["backups"] {
   const jobs: SiteNodes["backups"] = {};
-  for (const [name, { nodes }] of Object.entries(policies)) if (nodes.job !== undefined) jobs[name] = nodes.job;
+  for (const [name, { nodes }] of Object.entries(policies)) {
+    if (nodes.job !== undefined) jobs[name] = nodes.job;
+    for (const [server, job] of Object.entries(nodes.serverJobs)) jobs[`${name}-${server}`] = job;
+  }
   return jobs;
 }
 

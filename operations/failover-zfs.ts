@@ -1,7 +1,8 @@
 /** How a guest by `zfs-sync` changes sides: its volumes are put to a recovery point, and the registered guest gets them. */
 import type { ManifestGuest } from "../planning/manifest";
+import { detachedDisks, volumeOf } from "../providers/registered-config";
+import { disksOf } from "../providers/standby-inspect";
 import type { Operator } from "./context";
-import { dataDrives } from "./guest-conf";
 import { configOf } from "./guest-power";
 import type { FailoverPlan, GuestMove } from "./plan-failover";
 import type { Step } from "./steps";
@@ -62,23 +63,34 @@ function activateStep(operator: Operator, guest: ManifestGuest, move: GuestMove)
   };
 }
 
-/** A guest that lacks a disk would start with the rest of them, and write there. */
+/** A guest that lacks a disk would start with the rest of them, and write there. What its notes name is attached now. */
 function wholeStep(operator: Operator, guest: ManifestGuest, move: GuestMove): Step {
+  const at = { guest: move.guest, kind: move.kind, server: move.to, vmid: move.toId };
   return {
     id: `whole-${guest.name}`,
     guest: guest.name,
     title: `see that ${move.toId} on ${move.to} has all volumes of ${guest.name}`,
     seconds: 1,
-    async run() {
-      const config = await configOf(operator, { guest: move.guest, kind: move.kind, server: move.to, vmid: move.toId });
-      const texts = Object.fromEntries(Object.entries(config ?? {}).map(([key, value]) => [key, String(value)]));
-      const named = new Set(dataDrives(texts).map(({ volume }) => volume.split(":")[1]));
+    async run(note) {
+      const config = await configOf(operator, at);
+      if (config === undefined)
+        throw new Error(
+          `guest ${move.toId} is not registered on ${move.to}: \`pulumi up\` registers it; then run the same command again`,
+        );
+      const come = detachedDisks(config);
+      if (Object.keys(come).length > 0) {
+        const pve = operator.pveAt(move.to) ?? operator.pve;
+        const about = { guest: move.guest, doing: `attach the volumes of guest ${move.toId}` };
+        await pve.put(`/nodes/${move.to}/${move.kind}/${move.toId}/config`, come, about);
+        note(`attached ${Object.keys(come).sort().join(", ")}`);
+      }
+      const named = new Set(
+        [...disksOf(config), ...Object.values(come).map(volumeOf)].map((volume) => volume.split(":")[1]),
+      );
       const missing = (guest.zfs?.datasets ?? []).map(nameOf).filter((name) => !named.has(name));
-      if (config !== undefined && missing.length === 0) return;
+      if (missing.length === 0) return;
       throw new Error(
-        config === undefined
-          ? `guest ${move.toId} is not registered on ${move.to}: \`pulumi up\` registers it; then run the same command again`
-          : `guest ${move.toId} on ${move.to} lacks ${missing.join(", ")}: attach ${missing.length === 1 ? "it" : "them"} (\`qm set ${move.toId} --scsi0 <storage>:${missing[0]}\`, as on ${move.from}), then run the same command again`,
+        `guest ${move.toId} on ${move.to} lacks ${missing.join(", ")}: attach ${missing.length === 1 ? "it" : "them"} (\`qm set ${move.toId} --scsi0 <storage>:${missing[0]}\`, as on ${move.from}), then run the same command again`,
       );
     },
   };

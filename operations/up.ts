@@ -120,7 +120,7 @@ function whyLeftOut(
 
 /** Names of the resources that a guest consists of; see the components. */
 function childrenOf(guest: string): string[] {
-  return ["vm", "container", "replication", "standby"].map((role) => `${guest}-${role}`);
+  return ["vm", "container", "replication", "standby", "registered"].map((role) => `${guest}-${role}`);
 }
 
 function guestReason(
@@ -136,6 +136,10 @@ function guestReason(
   if (name.endsWith("-replication")) {
     return gone === undefined ? undefined : { server: gone, why: `the pair needs both ${primary} and ${spare}` };
   }
+  // Its settings are taken from the one and written on the other.
+  if (name.endsWith("-registered")) {
+    return gone === undefined ? undefined : { server: gone, why: `it is ${primary}'s guest, registered on ${spare}` };
+  }
   if (name.endsWith("-standby")) {
     return spare !== undefined && dead.has(spare)
       ? { server: spare, why: `${guest}'s standby is on ${spare}` }
@@ -147,6 +151,8 @@ function guestReason(
 
 /** Where the guest's own id is: it may have failed over since the state was written. */
 function seatOf(manifest: SiteManifest, guest: string, { seats }: UpFacts): string {
+  // On both servers, and the one that the program makes is the primary's.
+  if (manifest.guests[guest]!.method === "zfs-sync") return manifest.guests[guest]!.primary;
   return (Object.hasOwn(seats, guest) ? seats[guest] : undefined) ?? manifest.guests[guest]!.primary;
 }
 
@@ -188,6 +194,7 @@ function isMade(manifest: SiteManifest, guest: string, name: string): boolean {
     kind === "qemu" ? "vm" : "container",
     ...(method === "storage-replication" ? ["replication"] : []),
     ...(method === "restore" ? ["standby"] : []),
+    ...(method === "zfs-sync" ? ["registered"] : []),
   ];
   return roles.some((role) => name === `${guest}-${role}`);
 }

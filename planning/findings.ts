@@ -25,6 +25,16 @@ export function serverUnreachable(server: string, guests: readonly string[]): Fi
   );
 }
 
+/** A hypervisor in no cluster whose API the stack does not know. */
+export function serverNoEndpoint(server: string): Finding {
+  return makeFinding(
+    "SERVER-NO-ENDPOINT",
+    `servers.${server}`,
+    `${server} is in no cluster, and the stack does not know its API: no other server answers for it.`,
+    `\`pulumi config set --path 'coldspare:endpoints.${server}' https://<address>:8006\``,
+  );
+}
+
 /** The id of a guest belongs to somebody else's guest; `taken` is what the cluster says of it. */
 export function guestIdTaken(
   guest: { name: string; id: number },

@@ -34,6 +34,7 @@ export {
   guestIdTaken,
   makeFinding,
   orderFindings,
+  serverNoEndpoint,
   serverUnreachable,
   switchUnderWay,
   unguarded,

@@ -58,6 +58,7 @@ function idsOf({ id, replica }: GuestPlan): number[] {
 /** The side that the hypervisors show; undefined where they show neither. Containers are a finding of their own. */
 function seenSide(guest: GuestPlan, rows: readonly GuestRow[]): { side: Side; because: string } | undefined {
   const { id, primary, spare, replica } = guest;
+  if (replica?.method === "zfs-sync") return registeredSide(guest, rows);
   const own = rows.find(({ vmid }) => vmid === id);
   if (replica?.method !== "restore") {
     if (guest.kind === "container" || own === undefined) return undefined;
@@ -77,6 +78,20 @@ function seenSide(guest: GuestPlan, rows: readonly GuestRow[]): { side: Side; be
   return (
     marked && { side: "spare", because: `its standby, guest ${marked.vmid} on ${marked.node}, is marked as active` }
   );
+}
+
+/** The same id on both servers: what runs says where, and else the mark that a failover leaves on the side that it starts. */
+function registeredSide(
+  { id, primary, spare }: GuestPlan,
+  rows: readonly GuestRow[],
+): { side: Side; because: string } | undefined {
+  const at = (server: string | undefined) => rows.find(({ vmid, node }) => vmid === id && node === server);
+  const [home, away] = [at(primary), at(spare)];
+  if (away?.status === "running") return { side: "spare", because: `guest ${id} runs on ${spare}` };
+  if (home?.status === "running") return { side: "primary", because: `guest ${id} runs on ${primary}` };
+  return hasTag(away?.tags, "coldspare-active")
+    ? { side: "spare", because: `guest ${id} on ${spare} is marked as active` }
+    : undefined;
 }
 
 function hasTag(tags: string | undefined, wanted: string): boolean {

@@ -11,9 +11,11 @@ import {
   type SitePlan,
   type SiteReport,
   type SiteSpec,
+  serverNoEndpoint,
   siteManifest,
   unguarded,
 } from "../planning";
+import { targetSecrets } from "../planning/checks/secrets";
 import type { DrillResult } from "../providers/drill-results";
 import { accessOf } from "./access";
 import { type Deployed, readDeployed } from "./deployed";
@@ -39,11 +41,8 @@ export async function buildSite(input: unknown, settings: StackSettings): Promis
   const parsed = parseSite(input);
   if (!parsed.spec) throw new PlanError("The site", parsed.findings);
   const plan = await planAgainstDeployed(parsed.spec, parsed.findings, settings);
-  const provider = new proxmoxve.Provider("pve", {
-    endpoint: plan.endpoint,
-    apiToken: settings.apiToken,
-    insecure: false,
-  });
+  const provider = providerAt("pve", plan.endpoint, settings);
+  const serverProviders = independentProviders(plan.site, settings);
   const site = new Site(
     plan.site.site.name,
     {
@@ -51,11 +50,39 @@ export async function buildSite(input: unknown, settings: StackSettings): Promis
       protect: settings.protect,
       secrets: secretsOf(parsed.spec),
       access: accessOf(settings),
+      ...(serverProviders && { serverProviders }),
       ...(settings.refreshToken ? { refreshToken: settings.refreshToken } : {}),
     },
     { providers: { proxmoxve: provider } },
   );
   return { ...site.report, manifest: site.manifest, drills: plan.drills };
+}
+
+function providerAt(name: string, endpoint: string, { apiToken }: StackSettings): proxmoxve.Provider {
+  return new proxmoxve.Provider(name, { endpoint, apiToken, insecure: false });
+}
+
+/** Hypervisors that form no cluster: no other server answers for them. */
+function independentServers({ site, servers }: SitePlan): string[] {
+  const names = Object.values(servers).flatMap(({ name, roles }) => (roles.includes("hypervisor") ? [name] : []));
+  return site.cluster === undefined && names.length > 1 ? names : [];
+}
+
+/** Named by the server, so that its URN never changes; `undefined` where one provider serves all. */
+function independentProviders(plan: SitePlan, settings: StackSettings): Record<string, proxmoxve.Provider> | undefined {
+  const providers: Record<string, proxmoxve.Provider> = {};
+  for (const server of independentServers(plan)) {
+    const endpoint = settings.endpoints[server];
+    if (endpoint !== undefined) providers[server] = providerAt(`pve-${server}`, endpoint, settings);
+  }
+  return Object.keys(providers).length > 0 ? providers : undefined;
+}
+
+/** No other server answers for one that is in no cluster. */
+export function endpointFindings(plan: SitePlan, { endpoints }: Pick<StackSettings, "endpoints">): Finding[] {
+  return independentServers(plan)
+    .filter((server) => endpoints[server] === undefined)
+    .map(serverNoEndpoint);
 }
 
 /** The plan, proved with the sizes that disks have now: a disk that would shrink is refused at preview. */
@@ -67,7 +94,13 @@ async function planAgainstDeployed(
   const first = planSite(spec, { active: settings.active });
   const [deployed, drills] = await readServers(first, settings);
   const plan = planSite(spec, { active: settings.active, deployedDisks: deployed.disks });
-  const all = [...findings, ...plan.findings, ...deployed.findings, ...guardFindings(plan, settings)];
+  const all = [
+    ...findings,
+    ...plan.findings,
+    ...deployed.findings,
+    ...guardFindings(plan, settings),
+    ...endpointFindings(plan, settings),
+  ];
   if (all.some((finding) => finding.severity === "error")) throw new PlanError(`Site ${spec.site.name}`, all);
   return { site: { ...plan, findings: all }, endpoint: deployed.endpoint, drills };
 }
@@ -100,5 +133,19 @@ function secretsOf(spec: SiteSpec): Record<string, pulumi.Output<string>> {
   );
   const value = (name: string) =>
     secretFromConfig(name) ?? pulumi.secret(new random.RandomPassword(name, { length: 24 }).result);
-  return Object.fromEntries([...new Set(names)].sort().map((name) => [name, value(name)]));
+  const made = [...new Set(names)].sort().map((name) => [name, value(name)] as const);
+  return { ...secretsOfCopies(spec), ...Object.fromEntries(made) };
+}
+
+/** Passwords of backup servers, shares and repositories: others have set them, so none is made up. What has no value is refused where it is used. */
+function secretsOfCopies({ storages, targets }: SiteSpec): Record<string, pulumi.Output<string>> {
+  const names = [
+    ...Object.values(storages).flatMap(({ passwordSecret }) => passwordSecret ?? []),
+    ...Object.values(targets).flatMap((target) => targetSecrets(target).map(([, name]) => name)),
+  ];
+  const known = names.flatMap((name) => {
+    const value = secretFromConfig(name);
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  return Object.fromEntries(known);
 }

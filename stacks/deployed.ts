@@ -65,7 +65,8 @@ async function read(plan: SitePlan, settings: StackSettings, records: ReadRecord
   }
   const pve = client(settings.endpoints, apiToken);
   try {
-    return { endpoint: live.endpoint, ...(await readGuests(pve, plan, records)) };
+    const own = waysOf(plan, settings, (endpoints) => client(endpoints, apiToken), pve);
+    return { endpoint: live.endpoint, ...(await readGuests(pve, plan, records, own)) };
   } catch (error) {
     return { endpoint: live.endpoint, disks: {}, findings: [unreachable((error as Error).message)] };
   } finally {
@@ -112,6 +113,44 @@ function unreachable(reason: string): Finding {
   );
 }
 
+/** Ways by which the lists of guests are read: one for a cluster, one for each server that is in none. */
+type Ways = { server?: string; pve: PveClient; close(): void }[];
+
+function waysOf(
+  { site, servers }: SitePlan,
+  { endpoints }: StackSettings,
+  connect: (endpoints: Record<string, string>) => PveClient,
+  any: PveClient,
+): Ways {
+  const hypervisors = Object.values(servers).filter(({ roles }) => roles.includes("hypervisor"));
+  if (site.cluster !== undefined || hypervisors.length < 2) return [{ pve: any, close: () => undefined }];
+  return hypervisors.flatMap(({ name }) => {
+    const endpoint = endpoints[name];
+    if (endpoint === undefined) return [];
+    const pve = connect({ [name]: endpoint });
+    return [{ server: name, pve, close: () => pve.close() }];
+  });
+}
+
+/** All guests that are listed, and the servers of their own that do not answer. */
+async function guestRows(ways: Ways): Promise<{ rows: GuestResource[]; silent: string[] }> {
+  const rows: GuestResource[] = [];
+  const silent: string[] = [];
+  await Promise.all(
+    ways.map(async ({ server, pve, close }) => {
+      try {
+        rows.push(...(await pve.get<GuestResource[]>("/cluster/resources", { type: "vm" })));
+      } catch (error) {
+        if (server === undefined || !(error instanceof PveError) || !error.isServerDown) throw error;
+        silent.push(server);
+      } finally {
+        close();
+      }
+    }),
+  );
+  return { rows, silent };
+}
+
 interface GuestResource extends GuestRow {
   type: "qemu" | "lxc";
   name?: string;
@@ -122,14 +161,15 @@ async function readGuests(
   pve: PveClient,
   plan: SitePlan,
   records: ReadRecords | undefined,
+  own: Ways,
 ): Promise<Pick<Deployed, "disks" | "findings">> {
   const guests = Object.values(plan.guests);
-  const resources = await pve.get<GuestResource[]>("/cluster/resources", { type: "vm" });
+  const { rows: resources, silent } = await guestRows(own);
   const ours = resources.filter(
     (row) => !guests.some((guest) => row.vmid === guest.id && isForeign(row, guest, guests)),
   );
   const [{ disks, findings }, held] = await Promise.all([
-    readDisks(pve, guests, resources),
+    readDisks(pve, guests, resources, silent),
     records?.(guests.filter(({ spare }) => spare !== undefined)) ?? {},
   ]);
   const compare = (rows: readonly GuestRow[]) =>
@@ -169,13 +209,16 @@ async function readDisks(
   pve: PveClient,
   guests: GuestPlan[],
   resources: readonly GuestResource[],
+  silent: readonly string[],
 ): Promise<Pick<Deployed, "disks" | "findings">> {
   const disks: Deployed["disks"] = {};
   const findings: Finding[] = [];
-  const dead = new Map<string, string[]>((await serversOff(pve)).map((server) => [server, []]));
+  const dead = new Map<string, string[]>([...(await serversOff(pve)), ...silent].map((server) => [server, []]));
   await Promise.all(
     guests.map(async (guest) => {
-      const found = resources.find(({ vmid }) => vmid === guest.id);
+      const seen = resources.filter(({ vmid }) => vmid === guest.id);
+      // A guest by zfs-sync is on both servers; the one that the program makes is on its primary.
+      const found = seen.find(({ node }) => node === residence(guest).nodeName) ?? seen[0];
       if (found === undefined) return;
       if (isForeign(found, guest, guests)) return void findings.push(foreignGuest(found, guest));
       const { node } = found;

@@ -140,13 +140,22 @@ export const placementFindings = {
     fix: "Name username and passwordSecret of the storage; or set managed to false if the entry is there.",
   },
   "SITE-NO-CLUSTER-NOT-BUILT": {
-    severity: "warning",
-    title: "Several hypervisors without a cluster",
+    severity: "error",
+    title: "What this release makes in a cluster only",
     explanation:
-      "Each would need a connection of its own; `pulumi up` has one, and a server answers for its own cluster only.",
+      "Hypervisors without a cluster have an API each, and `pulumi up` speaks to each of them for its own guests. Shared storage entries, " +
+      "pools, backup jobs and standbys by restore stand once for all servers of a cluster; without one they would have to be made on each.",
     example:
-      "one and two are in no cluster: this release plans such a site, and builds one cluster or one server only.",
-    fix: "Join them to one cluster and name it in site.cluster.",
+      "one and two are in no cluster, and wiki is refreshed by restore: this release looks for standbys through one server of a cluster.",
+    fix: "Join them to one cluster and name it in site.cluster, or make that part by hand on each server.",
+  },
+  "SERVER-NO-ENDPOINT": {
+    severity: "error",
+    title: "A hypervisor of its own without an endpoint",
+    explanation:
+      "In a cluster any server answers for the others. A server in none is reached at its own API alone, which the stack has to know.",
+    example: "two is in no cluster, and the stack does not know its API: no other server answers for it.",
+    fix: "`pulumi config set --path 'coldspare:endpoints.<server>' https://<address>:8006`",
   },
   "REPLICATION-NEEDS-CLUSTER": {
     severity: "error",

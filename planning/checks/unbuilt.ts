@@ -1,4 +1,5 @@
 /** What a specification can say and this release does not carry out: said at once, not half-way through an update. */
+import { policyGuests, policyStorage } from "../backup/subjects";
 import { type Context, sorted } from "../context";
 import { list } from "../units";
 
@@ -12,13 +13,41 @@ export function checkUnbuilt(context: Context): void {
         `Storage ${id} is of type cifs and managed, and does not say who logs in to the share.`,
         `Name the user in storages.${id}.username and the secret with the password in storages.${id}.passwordSecret; or set storages.${id}.managed to false if the entry is there.`,
       );
-  const { cluster } = context.spec.site;
-  // The provider speaks to one endpoint, and no server answers for another one outside its cluster.
-  if (cluster === undefined && context.hypervisors.length > 1)
-    context.add(
-      "SITE-NO-CLUSTER-NOT-BUILT",
-      "site.cluster",
-      `${list(context.hypervisors)} are in no cluster: this release plans such a site, and builds one cluster or one server only.`,
-      "Join them to one cluster and name it at site.cluster.",
-    );
+  if (context.spec.site.cluster === undefined && context.hypervisors.length > 1) checkIndependent(context);
+}
+
+/** Each server of its own has its own API: what one entry of a cluster stands for would have to be made on each of them. */
+function checkIndependent(context: Context): void {
+  const { spec } = context;
+  const servers = list(context.hypervisors);
+  const report = (path: string, what: string, fix: string) =>
+    context.add("SITE-NO-CLUSTER-NOT-BUILT", path, `${servers} are in no cluster, and ${what}`, fix);
+  for (const [id, { managed }] of sorted(spec.storages))
+    if (managed)
+      report(
+        `storages.${id}.managed`,
+        `the entry of storage ${id} is to be made: this release makes shared storages in a cluster only.`,
+        `Make it on each server (\`pvesm add\`), and set storages.${id}.managed to false; or join the servers to one cluster.`,
+      );
+  for (const { name, spec: guest } of context.guests) {
+    if (guest.pool !== undefined)
+      report(
+        `guests.${name}.pool`,
+        `${name} is to be in pool ${guest.pool}: this release makes pools in a cluster only.`,
+        `Leave guests.${name}.pool out, or join the servers to one cluster.`,
+      );
+    if (guest.coldReplica?.method === "restore")
+      report(
+        `guests.${name}.coldReplica.method`,
+        `${name} is refreshed by restore: this release looks for standbys through one server of a cluster.`,
+        `Set guests.${name}.coldReplica.method to zfs-sync, or join the servers to one cluster.`,
+      );
+  }
+  for (const [name, policy] of sorted(spec.backups))
+    if (policyStorage(spec.targets, policy) !== undefined && policyGuests(context.guests, policy).length > 0)
+      report(
+        `backups.${name}`,
+        `policy ${name} backs guests up by jobs of Proxmox VE, which this release makes in a cluster only.`,
+        "Make the job on each server (Datacenter, Backup), or join the servers to one cluster.",
+      );
 }

@@ -122,11 +122,18 @@ describe("VirtualMachine on its own", () => {
     });
   });
 
-  it("refuses zfs-sync with the way out", () => {
+  it("registers a guest by zfs-sync on its spare, and leaves the primary's where it is", async () => {
     const zfs = { ...args, coldReplica: { ...args.coldReplica, method: "zfs-sync" as const } };
-    expect(() => new VirtualMachine("sql", zfs)).toThrow(
-      /zfs-sync is planned and proved, but this release cannot build it[\s\S]*use storage-replication/,
-    );
+    const { result, recorder } = await record(() => new VirtualMachine("sql", zfs));
+    const { id: vmid } = result.plan;
+    const found = recorder.identities().filter((each) => each.includes("RegisteredGuest"));
+    expect(found).toEqual(["pulumi-nodejs:dynamic/coldspare:RegisteredGuest::sql-registered"]);
+    expect(recorder.one("sql-registered").inputs).toMatchObject({
+      guest: "sql",
+      vmid,
+      source: args.on,
+      node: args.coldReplica.on,
+    });
   });
 
   it("lets a transform change what the arguments do not foresee", async () => {

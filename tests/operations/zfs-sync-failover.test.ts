@@ -7,6 +7,7 @@ import { type FailoverPlan, type FailoverRequest, planFailover } from "../../ope
 import { begin, openOperations, runOperation } from "../../operations/run-operation";
 import { siteStatus } from "../../operations/status";
 import { replicasIn } from "../../operations/zfs-replica";
+import { notesWithDisks } from "../../planning/registered-notes";
 import { GUEST, VMID, type ZfsSyncSite, zfsSyncSite } from "./zfs-sync-site";
 
 let at: ZfsSyncSite;
@@ -99,6 +100,13 @@ describe("the server dies", () => {
     delete spare().config.scsi0;
     await expect(failover()).rejects.toThrow(`lacks vm-${VMID}-disk-0`);
     expect(spare().running).toBe(false);
+  });
+
+  test("a disk that came after the registration is attached as the notes name it", async () => {
+    delete spare().config.scsi0;
+    spare().config.description = notesWithDisks("Spare.", { scsi0: `tank:vm-${VMID}-disk-0,discard=on` });
+    await failover();
+    expect(spare()).toMatchObject({ running: true, config: { scsi0: `tank:vm-${VMID}-disk-0,discard=on` } });
   });
 
   test.each<[string, () => void, () => void]>([

@@ -13,6 +13,7 @@ import {
   overrideSite,
   planGuestAlone,
   renderFindings,
+  serverNoEndpoint,
   serverUnreachable,
   unguarded,
 } from "../../planning";
@@ -29,6 +30,7 @@ const elsewhere: Partial<Record<FindingCode, () => string>> = {
     }
     return "nothing was refused";
   },
+  "SERVER-NO-ENDPOINT": () => serverNoEndpoint("two").message,
   "SITE-UNREACHABLE": () => serverUnreachable("one", ["mail", "wiki"]).message,
   "GUEST-ID-TAKEN": () =>
     guestIdTaken({ name: "mail", id: 101 }, { name: "old-files", kind: "vm", server: "two" }).message,

@@ -7,6 +7,8 @@ import { cleanSite, planWith } from "./sites";
 const INDEPENDENT = [
   "site.cluster=null",
   "guests.wiki=null",
+  "storages.backups.managed=false",
+  "backups.nightly=null",
   "guests.mail.coldReplica.method=zfs-sync",
   "guests.mail.coldReplica.schedule=*/15",
 ];

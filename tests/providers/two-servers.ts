@@ -19,7 +19,11 @@ export class TwoServers {
     readonly pve: PveClient,
   ) {}
 
-  static async start(names: readonly string[] = ["srv1", "srv2"]): Promise<TwoServers> {
+  /** @param cluster Default: `two`. `undefined`: each server is a host of its own. */
+  static async start(
+    names: readonly string[] = ["srv1", "srv2"],
+    { cluster }: { cluster: string | undefined } = { cluster: "two" },
+  ): Promise<TwoServers> {
     const folder = mkdtempSync(join(tmpdir(), "coldspare-providers-"));
     const schemaFile = process.env.COLDSPARE_PVE_SCHEMA;
     const node = (name: string) => ({
@@ -35,7 +39,7 @@ export class TwoServers {
     const lab = await startLab({
       folder,
       topology: {
-        cluster: "two",
+        ...(cluster === undefined ? {} : { cluster }),
         localContent: ["backup", "images", "vztmpl"],
         witnesses: ["backup-1"],
         nodes: names.map(node),

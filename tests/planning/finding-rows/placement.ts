@@ -175,9 +175,30 @@ export const placementRows: Row[] = [
   {
     code: "SITE-NO-CLUSTER-NOT-BUILT",
     set: ["site.cluster=null"],
-    subject: "site.cluster",
+    subject: "guests.wiki.coldReplica.method",
     message:
-      "one and two are in no cluster: this release plans such a site, and builds one cluster or one server only.",
+      "one and two are in no cluster, and wiki is refreshed by restore: this release looks for standbys through one server of a cluster.",
+  },
+  {
+    code: "SITE-NO-CLUSTER-NOT-BUILT",
+    set: ["site.cluster=null"],
+    subject: "storages.backups.managed",
+    message:
+      "one and two are in no cluster, and the entry of storage backups is to be made: this release makes shared storages in a cluster only.",
+  },
+  {
+    code: "SITE-NO-CLUSTER-NOT-BUILT",
+    set: ["site.cluster=null", "guests.mail.pool=office"],
+    subject: "guests.mail.pool",
+    message:
+      "one and two are in no cluster, and mail is to be in pool office: this release makes pools in a cluster only.",
+  },
+  {
+    code: "SITE-NO-CLUSTER-NOT-BUILT",
+    set: ["site.cluster=null"],
+    subject: "backups.nightly",
+    message:
+      "one and two are in no cluster, and policy nightly backs guests up by jobs of Proxmox VE, which this release makes in a cluster only.",
   },
   {
     code: "IMAGE-KIND",
