@@ -27,7 +27,7 @@ export interface CalendarEvent {
 export type ParsedCalendarEvent = { event: CalendarEvent; problem?: never } | { event?: never; problem: string };
 
 /** Examples to show next to a text that cannot be parsed. */
-export const CALENDAR_EXAMPLES = '"*/15" (every quarter of an hour), "22:30" (daily), "mon..fri 12:00,18:00"';
+export const CALENDAR_EXAMPLES = '"*/15" (every quarter of an hour), "22:30" (daily), "mon..fri 12,18:00"';
 
 const SHORTHANDS: Record<string, string> = {
   minutely: "*:*",

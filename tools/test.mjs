@@ -77,7 +77,14 @@ async function withoutEngine({ schemas, wantsEngine, args }) {
     log: createLog({ stream, prefix: "guard | " }),
     args,
   });
-  return { tally: sum([...checks, unit, guard]), toolchain: await setup };
+  const backup = await runJest({
+    checkout,
+    project: "backup",
+    env,
+    log: createLog({ stream, prefix: "backup| " }),
+    args,
+  });
+  return { tally: sum([...checks, unit, guard, backup]), toolchain: await setup };
 }
 
 async function withEngine({ schemas, toolchain, args }) {

@@ -9,7 +9,7 @@ export const protectionFindings = {
       "Schedules are Proxmox VE calendar events: [WEEKDAY] [[YEARS-]MONTHS-DAYS] [HOURS:]MINUTES. They are no cron lines.",
     example:
       "Proxmox VE cannot parse the schedule '*/15 * * * *' of the replica of mail: '* * * *' is left over after the time.",
-    fix: 'Write it like "*/15", "22:30" or "mon..fri 12:00,18:00".',
+    fix: 'Write it like "*/15", "22:30" or "mon..fri 12,18:00".',
   },
   "SCHEDULE-ENDS": {
     severity: "error",

@@ -7,15 +7,15 @@ import { nodeOf } from "./node.mjs";
 import { tallyJest } from "./tally.mjs";
 
 /**
- * @param {{ checkout: string, project: "unit" | "guard" | "engine" | "hosts", env: NodeJS.ProcessEnv, log: Function, args?: string[] }} options
+ * @param {{ checkout: string, project: "unit" | "guard" | "backup" | "engine" | "hosts", env: NodeJS.ProcessEnv, log: Function, args?: string[] }} options
  * @returns {Promise<import("./tally.mjs").Tally>}
  */
 export async function runJest({ checkout, project, env, log, args = [] }) {
   const folder = mkdtempSync(join(tmpdir(), "coldspare-jest-"));
   const report = join(folder, "report.json");
   const jest = join(checkout, "node_modules", "jest", "bin", "jest.js");
-  // Tests with an engine or with hosts share the machine with these: one file after the other.
-  const inBand = ["engine", "hosts"].includes(project) ? ["--runInBand"] : [];
+  // Tests with an engine, with hosts or with repositories share the machine with these: one file after the other.
+  const inBand = ["backup", "engine", "hosts"].includes(project) ? ["--runInBand"] : [];
   // What a failed test has left open (a host, a socket) must not keep the run from its end.
   const how = project === "hosts" ? [...inBand, "--forceExit"] : inBand;
   const all = [
