@@ -135,7 +135,7 @@ sub begin {
     my $token = $dataset ? token_of($dataset) : undef;
     fail("$what: dataset is busy") if $dataset && LabZfs::Destroy::is_received($dataset);
     if ($head->{skipped}) { LabZfs::Apply::check_resumed($dataset, $name, $head, $what) }
-    elsif (defined $token) { fail(qq{$what: destination $name contains partially-complete state from "zfs receive -s".}) }
+    elsif (defined $token && !($is_new && !$options->{F})) { fail(qq{$what: destination $name contains partially-complete state from "zfs receive -s".}) }
     elsif ($is_new) { $dataset = LabZfs::Apply::check_new($options, $dataset, $name, $head, $what) }
     else { LabZfs::Apply::check_incremental($options, $dataset, $target, $head, $what) }
     return {} if $options->{n};
