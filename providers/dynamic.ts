@@ -13,7 +13,6 @@ import * as pulumi from "@pulumi/pulumi";
 /** Names of the handler modules; they occur in stored state and are never renamed. */
 export type HandlerModule =
   | "registered-guest-handler"
-  | "registered-guest-handler"
   | "replication-pair-handler"
   | "server-guard-handler"
   | "standby-guest-handler"

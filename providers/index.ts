@@ -10,7 +10,6 @@ export {
 export * from "./pbs";
 export * from "./pve";
 export { RegisteredGuest, type RegisteredGuestArgs } from "./registered-guest";
-export { RegisteredGuest, type RegisteredGuestArgs } from "./registered-guest";
 export type { ReplicationHealth } from "./replication-health";
 export { ReplicationPair, type ReplicationPairArgs } from "./replication-pair";
 export { ServerGuard, type ServerGuardArgs } from "./server-guard";
