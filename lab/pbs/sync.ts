@@ -216,10 +216,8 @@ async function pullSnapshot(work: Pull, snapshot: Snapshot, id: SnapshotId): Pro
       if (filename.endsWith(".blob")) to.tree.writeFile(id, filename, from.store.tree.fileBytes(snapshot, filename));
       else await pullIndex(work, snapshot, id, filename);
     }
-    const manifest = snapshot.manifest!;
-    // Whether the copy is good nobody has checked yet.
-    const { verify_state: _verified, ...unprotected } = manifest.unprotected;
-    to.tree.writeManifest(id, { ...manifest, unprotected });
+    // The manifest comes as it is, the state of the source's verification with it: nobody has checked the copy yet.
+    to.tree.writeManifest(id, snapshot.manifest!);
   } catch (error) {
     // A server without power cleans nothing up.
     if (isNew && handle.task.exitstatus === undefined && to.tree.snapshot(id)) to.tree.removeSnapshot(id);

@@ -56,6 +56,14 @@ describe("a sync job", () => {
     await lab.ask("pbs2", "PUT", "/config/sync/pull-all", { delete: ["schedule"] });
   });
 
+  it("brings the source's verification along, which says nothing of the copy", async () => {
+    await lab.backup("srv1", 100, "vault");
+    await lab.task("pbs1", "POST", "/admin/datastore/main/verify");
+    await run("pull-all");
+    const copy = (await lab.snapshots("pbs2", "offsite")).at(-1);
+    expect(copy.verification).toMatchObject({ state: "ok", upid: expect.stringMatching(/^UPID:pbs1:/) });
+  });
+
   it("keeps what vanished unless it is told to remove it, and never what is protected", async () => {
     const [first] = await times("pbs1", "main");
     await forget(first);
@@ -109,7 +117,9 @@ describe("a sync job", () => {
     await lab.task("pbs1", "POST", "/admin/datastore/main/verify", { "ignore-verified": false });
     await lab.backup("srv1", 100, "vault");
     expect((await run("pull-all")).exit).toBe("OK");
-    expect((await lab.task("pbs2", "POST", "/admin/datastore/offsite/verify")).exit).toBe("OK");
+    expect((await lab.task("pbs2", "POST", "/admin/datastore/offsite/verify", { "ignore-verified": false })).exit).toBe(
+      "OK",
+    );
   });
 
   it("broken off by a power cut leaves an unfinished snapshot, and the next run goes on", async () => {
@@ -162,7 +172,9 @@ describe("a disk that is carried away", () => {
     const form = { name: "carried", path: "pbs", "backing-device": MEDIUM, "reuse-datastore": true };
     expect((await lab.task("pbs2", "POST", "/config/datastore", form)).exit).toBe("OK");
     expect(await times("pbs2", "carried")).toEqual(await times("pbs1", "main"));
-    expect((await lab.task("pbs2", "POST", "/admin/datastore/carried/verify")).exit).toBe("OK");
+    expect((await lab.task("pbs2", "POST", "/admin/datastore/carried/verify", { "ignore-verified": false })).exit).toBe(
+      "OK",
+    );
   });
 });
 
