@@ -14,6 +14,8 @@ export interface ZfsReplica {
   points: number;
   /** Calendar event of its timer, as the specification has it. */
   schedule: string;
+  /** MB/s. Absent: no limit. */
+  rateMBps?: number;
 }
 
 /** ZFS pool of a storage on a server: what stands at its entry, or its id. `undefined` when it is no ZFS there. */
@@ -52,6 +54,7 @@ export function zfsReplicaOf(spec: SiteSpec, guest: GuestSpec, id: number): ZfsR
     datasets: zfsDatasets(spec, guest, id),
     points: replica.recoveryPoints ?? DEFAULT_RECOVERY_POINTS,
     schedule: replica.schedule,
+    ...(replica.rateMBps !== undefined && { rateMBps: replica.rateMBps }),
   };
 }
 

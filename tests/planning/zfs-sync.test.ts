@@ -1,4 +1,6 @@
 import { manifestText, parseManifest, siteManifest } from "../../planning";
+import { replicaEnds, replicaJobs } from "../../planning/backup/replica-jobs";
+import { renderZfsConf, zfsServer, zfsUnits } from "../../planning/backup/zfs-conf";
 import { idsOf, renderNodeConf } from "../../planning/node-conf";
 import { zfsDatasets } from "../../planning/zfs-replica";
 import { cleanSite, planWith } from "./sites";
@@ -70,4 +72,24 @@ test.each<[string, string[], string[]]>([
 ])("data sets: %s", (_, set, datasets) => {
   const { spec, guests } = planWith(cleanSite(), [...INDEPENDENT, ...set]);
   expect(zfsDatasets(spec, guests.mail!.spec, 101)).toEqual(datasets);
+});
+
+describe("what coldspare-zfs is told", () => {
+  const plan = planWith(cleanSite(), [...INDEPENDENT, "guests.mail.coldReplica.rateMBps=50"]);
+  const manifest = siteManifest(plan, access);
+
+  test.each(["one", "two"])("%s has the replica, its partner and a timer", (server) => {
+    const zfs = zfsServer(server, [], replicaJobs(manifest, server), replicaEnds(manifest));
+    const partner = server === "one" ? "two 10.0.1.2" : "one 10.0.1.1";
+    expect(renderZfsConf(zfs)).toContain(`peer ${partner.replace(" ", " address=")}`);
+    expect(renderZfsConf(zfs)).toContain("replica mail sides=one,two volumes=tank%2Fvm-101-disk-0 keep=24 rate=50000000");
+    expect(zfsUnits(zfs, "UTC").map(({ name }) => name)).toEqual([
+      "coldspare-zfs-replica-mail.service",
+      "coldspare-zfs-replica-mail.timer",
+    ]);
+  });
+
+  test("a server without a side has none", () => {
+    expect(replicaJobs(manifest, "vault")).toEqual([]);
+  });
 });
