@@ -106,7 +106,7 @@ function jobInputs(resourceId: string, plan: PolicyPlan, site: SitePlan): proxmo
     enabled: true,
     repeatMissed: true,
     notesTemplate: `{{guestname}}, {{node}}, policy ${plan.name}`,
-    ...(kind === "pbs" ? {} : { pruneBackups: keepOptions(plan.keep) }),
+    ...(kind === "pbs" ? { remove: false } : { pruneBackups: keepOptions(plan.keep) }),
     ...(spec.bandwidthMBps === undefined ? {} : { bwlimit: kibibytes(spec.bandwidthMBps) }),
     ...(spec.fleecing === undefined ? {} : { fleecing: { enabled: true, storage: spec.fleecing.storage } }),
     ...mailInputs(spec.notify, site.spec.policies.mail),

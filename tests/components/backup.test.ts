@@ -302,6 +302,7 @@ describe("a backup policy", () => {
       enabled: true,
       repeatMissed: true,
       notesTemplate: "{{guestname}}, {{node}}, policy nightly",
+      remove: false,
     });
   });
 

@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse, stringify } from "yaml";
-import { type Lab, startLab } from "../../lab";
+import { type Lab, type LabTopology, startLab } from "../../lab";
 import { labTopology } from "../../lab/from-site";
 import { planSite, type SiteSpecInput } from "../../planning";
 import { PveClient } from "../../providers/pve/client";
@@ -24,14 +24,16 @@ export class SiteLab {
     private readonly siteFile: string,
   ) {}
 
-  static async start(site = smbSite()): Promise<SiteLab> {
+  /** @param more What the lab has beside what the plan says. */
+  static async start(site = smbSite(), more: Partial<LabTopology> = {}): Promise<SiteLab> {
     const toolchain = toolchainEnvironment() as NodeJS.ProcessEnv & { schema?: string };
     const stack = new EngineStack({}, toolchain);
     const lab = await startLab({
       folder: join(stack.folder, "lab"),
-      topology: labTopology(planSite(site)),
+      topology: { ...labTopology(planSite(site)), ...more },
       clock: { speed: SPEED },
       ...(process.env.COLDSPARE_PVE_SCHEMA ? { schemaFile: process.env.COLDSPARE_PVE_SCHEMA } : {}),
+      ...(process.env.COLDSPARE_PBS_SCHEMA ? { pbsSchemaFile: process.env.COLDSPARE_PBS_SCHEMA } : {}),
     });
     stack.trust(lab.caFile);
     const siteFile = join(stack.folder, "site.yaml");
