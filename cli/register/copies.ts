@@ -41,6 +41,8 @@ function addBackups(program: Command, io: Io, finish: (code: number) => void): v
       finish(await backups(subjects, options, io));
     });
   for (const kind of ["run", "verify"] as const) addRun(command, kind, io, finish);
+  addKeep(command, io, finish);
+  addTest(command, io, finish);
 }
 
 const backupsHelp = `A copy is good unless it was found to be broken. 'verified never' says that nobody has read it again yet.
@@ -52,11 +54,32 @@ Examples:
   coldspare backups --good                   for monitoring
   coldspare backups run nightly
   coldspare backups verify nightly
+  coldspare backups test nightly             is a copy one that starts?
 
 Exit codes:
   0  the copies were listed (with --good: and each subject has a good one as new as promised)
   1  with --good: a subject has none, or it cannot be seen
   2  wrong use: unknown subject or target, no manifest, a site without backup policies`;
+
+function addKeep(backups: Command, io: Io, finish: (code: number) => void): void {
+  withSiteOptions(
+    backups
+      .command("keep")
+      .summary("protect the last good copy where every newer one is broken")
+      .description(
+        "Protects the last good copy of each guest whose newer copies were all found to be broken: the schedules of Proxmox VE and " +
+          "of its backup server prune by age alone. Lets go what a newer good copy has made superfluous. For a timer after the " +
+          "verifications; `run` and `verify` do the same at their end.",
+      ),
+  )
+    .option("--json", "print one JSON document")
+    .addHelpText("after", () => `\nExamples:\n  coldspare backups keep\n\n${siteHelp}`)
+    .action(async (_options: unknown, own: Command) => {
+      const { backupsKeep } = require("../commands/backups-keep") as typeof import("../commands/backups-keep");
+      // What `backups` has as well, such as --json, it takes for itself.
+      finish(await backupsKeep(own.optsWithGlobals(), io));
+    });
+}
 
 function addRun(backups: Command, kind: "run" | "verify", io: Io, finish: (code: number) => void): void {
   const command =
@@ -105,6 +128,40 @@ const whole = (text: string): number => {
   if (!Number.isInteger(value) || value <= 0) throw new InvalidArgumentError("write a whole number.");
   return value;
 };
+
+function addTest(backups: Command, io: Io, finish: (code: number) => void): void {
+  asks(
+    withSiteOptions(
+      backups
+        .command("test")
+        .summary("start copies in isolation, probe them, throw them away")
+        .description(
+          "Restores the newest copy of each guest of a policy under an id of its own, starts it in a network of its own, asks its " +
+            "services, and removes it. Neither the guest nor its spare is touched. What was found is kept and shown by status.",
+        )
+        .argument("<policy>", "a policy of guests"),
+    ).option("--guest <name>", "only this guest; repeatable (default: those that the policy tests)", collect),
+  )
+    .addHelpText(
+      "after",
+      () => `
+Examples:
+  coldspare backups test nightly --dry-run
+  coldspare backups test nightly --guest sql-erp
+  coldspare backups test nightly --yes --json     in a timer, once a month
+
+${siteHelp}
+
+Exit codes:
+  0  every copy started and answered
+  1  one did not, or could not be tried, or the question was answered with no; nothing of it is left
+  2  wrong use: unknown option, no manifest, no credentials, nobody to ask`,
+    )
+    .action(async (policy: string, _options: unknown, own: Command) => {
+      const { backupsTest } = require("../commands/backups-test") as typeof import("../commands/backups-test");
+      finish(await backupsTest(policy, own.optsWithGlobals(), io));
+    });
+}
 
 const operationExits = `Exit codes:
   0  done

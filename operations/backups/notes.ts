@@ -32,6 +32,9 @@ export const BEFORE_RESTORE_TAG = "coldspare-before-restore";
 /** Tag of a branch; without it, and the line in the notes, nothing is ever removed as a branch. */
 export const BRANCH_TAG = "coldspare-branch";
 
+/** Tag of a copy that is started to see whether it starts, and thrown away. */
+export const TEST_TAG = "coldspare-restore-test";
+
 const BRANCH = /^Branch of (\S+), data of (\S+), expires (\S+), made by (\S+)\s*$/m;
 
 /** What a branch is. */

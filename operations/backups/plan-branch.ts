@@ -25,6 +25,8 @@ export interface BranchRequest {
   /** A full clone of the guest as it is now, instead of a copy that comes back. */
   live: boolean;
   start: boolean;
+  /** It is there for minutes: what a failover would need meanwhile is not asked. Default: false. */
+  brief?: boolean;
   by: string;
 }
 
@@ -50,7 +52,8 @@ export function planBranch({ manifest, live, copies }: RestoreFacts, request: Br
     plan.warnings.push(...chosen.warnings);
     if (chosen.point !== undefined) takePoint(plan, chosen.point, live.at);
   }
-  plan.refusals.push(...nameProblems(name, live), ...roomAfterLoss(manifest, live, plan));
+  plan.refusals.push(...nameProblems(name, live));
+  if (!request.brief) plan.refusals.push(...roomAfterLoss(manifest, live, plan));
   connect(plan, guest, live, request.network);
   expire(plan, live.at, request);
   return plan;

@@ -28,7 +28,11 @@ export async function readCopies(operator: Operator, { quick = false }: ReadOpti
   const jobs = [...storages.jobs, ...kept.flatMap((each) => each.jobs)];
   const policyOf = (point: Omit<Point, "policies">): string[] => {
     const job = jobs.find(({ name, policy }) => policy !== undefined && name === point.job);
-    return job?.policy === undefined ? policiesFor(manifest, point.subject, point.target) : [job.policy];
+    if (job?.policy !== undefined) return [job.policy];
+    const possible = policiesFor(manifest, point.subject, point.target);
+    // The notes of our jobs say which one it was, where several write a guest to the same place.
+    const noted = /policy (\S+)/.exec(point.notes ?? "")?.[1];
+    return noted !== undefined && possible.includes(noted) ? [noted] : possible;
   };
   return {
     at,

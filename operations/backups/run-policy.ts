@@ -122,9 +122,9 @@ function guestRun(
         {
           mode: "snapshot",
           compress: "zstd",
-          "notes-template": "{{guestname}}",
+          "notes-template": `{{guestname}}, {{node}}, policy ${name}`,
           ...limit,
-          ...(await jobOptions(operator, name, storage)),
+          ...(await jobOptions(operator, server, name)),
           vmid,
           storage,
           // The regular run prunes; one more by hand must not cost an older one.
@@ -137,13 +137,15 @@ function guestRun(
   };
 }
 
-/** What the job of this policy in Proxmox VE says; nothing where there is none, or where it may not be seen. */
-async function jobOptions(operator: Operator, policy: string, storage: string): Promise<Record<string, string>> {
+/** What the policy's job in Proxmox VE says; nothing where there is none, or where it may not be seen. */
+async function jobOptions(operator: Operator, server: string, policy: string): Promise<Record<string, string>> {
   type Job = Record<string, string | number | undefined>;
-  const jobs = await operator.pve.get<Job[]>("/cluster/backup").catch((): Job[] => []);
-  const own = jobs.find(
-    (job) => job.storage === storage && (job.id === policy || String(job.id).endsWith(`-${policy}`)),
-  );
+  const { site } = operator.manifest;
+  // Without a cluster each hypervisor has a job of its own.
+  const ids = [`${site}-${policy}-${server}`, `${site}-${policy}`];
+  const pve = operator.pveAt(server) ?? operator.pve;
+  const jobs = await pve.get<Job[]>("/cluster/backup").catch((): Job[] => []);
+  const own = jobs.find(({ id }) => ids.includes(String(id)));
   return Object.fromEntries(JOB_OPTIONS.flatMap((key) => (own?.[key] === undefined ? [] : [[key, String(own[key])]])));
 }
 
