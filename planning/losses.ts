@@ -1,5 +1,7 @@
 /** What the loss of each server means: who starts elsewhere, who stays off, what lapses, and the votes that are left. */
-import { offlineMedia, policyStorage } from "./backup/subjects";
+import { placeOf } from "./backup/places";
+import type { BackupPolicySpec } from "./backup/schema";
+import { offlineMedia, policyStorage, policyTarget } from "./backup/subjects";
 import { afterLoss, liesOn } from "./capacity";
 import type { Context, Placed } from "./context";
 import type { GuestPlan, LossPlan, QuorumPlan } from "./plan";
@@ -71,13 +73,12 @@ export function lapses(context: Context, server: string): string[] {
   const storages = new Set(exported.map(([id]) => id));
   const used = new Set<string>();
   for (const [name, policy] of Object.entries(spec.backups)) {
+    const target = policyTarget(spec.targets, policy);
+    if (target === undefined) continue;
     const storage = policyStorage(spec.targets, policy);
-    if (storage === undefined) continue;
-    used.add(storage);
-    if (storages.has(storage))
-      gone.push(
-        `backups '${name}' of ${list(guestsOf(context, policy)) || "no guest"} stop: ${storage} is on ${server}`,
-      );
+    if (storage !== undefined) used.add(storage);
+    if (placeOf(context, target.name, target.spec).server === server)
+      gone.push(`backups '${name}' of ${backedUp(context, policy)} stop: ${storage ?? target.name} is on ${server}`);
   }
   for (const id of storages) if (!used.has(id)) gone.push(`storage ${id} is away`);
 
@@ -108,6 +109,12 @@ export function lapses(context: Context, server: string): string[] {
   if (backupPoolsOn(context, server).length > 0 && storages.size === 0)
     gone.push(`backups on ${list(backupPoolsOn(context, server))} of ${server} are out of reach`);
   return gone.sort();
+}
+
+function backedUp(context: Context, policy: BackupPolicySpec): string {
+  const servers = [...policy.folders, ...policy.volumes, ...policy.datasets].map((source) => source.server);
+  const others = [...new Set(servers)].sort(byName).map((server) => `data on ${server}`);
+  return list([...guestsOf(context, policy), ...others]) || "no guest";
 }
 
 function otherSide({ activeSide }: Placed): Side {

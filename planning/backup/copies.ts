@@ -33,21 +33,29 @@ export function planCopies(
 }
 
 function copiesOf(context: Context, subject: SubjectPlan, policies: readonly PolicyPlan[]): Copy[] {
-  const copies = [production(context, subject), ...replica(context, subject)];
+  const copies = [production(context, subject), ...dumped(context, subject), ...replica(context, subject)];
   const targets = new Map<string, PolicyPlan[]>();
   for (const policy of policies) targets.set(policy.target, [...(targets.get(policy.target) ?? []), policy]);
   for (const [target, by] of targets) copies.push(...copiesAt(context, target, by, new Set()));
   return copies;
 }
 
-function production(context: Context, { server }: SubjectPlan): Copy {
-  const host = own(context.spec.guests, server)?.on ?? server;
-  return copy(host, context.server(host)?.location, "disk");
+/** Of a folder that a guest's data is dumped into, the guest is production, and the folder a copy. */
+function production(context: Context, { server, of }: SubjectPlan): Copy {
+  return onDisk(context, own(context.spec.guests, of ?? server)?.on ?? server);
+}
+
+function dumped(context: Context, { server, of }: SubjectPlan): Copy[] {
+  return of === undefined ? [] : [onDisk(context, server)];
+}
+
+function onDisk(context: Context, server: string): Copy {
+  return copy(server, context.server(server)?.location, "disk");
 }
 
 function replica(context: Context, { kind, subject }: SubjectPlan): Copy[] {
   const on = kind === "guest" ? own(context.spec.guests, subject)?.coldReplica?.on : undefined;
-  return on === undefined ? [] : [copy(on, context.server(on)?.location, "disk")];
+  return on === undefined ? [] : [onDisk(context, on)];
 }
 
 /** The copy on a target, and those that are made of it: by a sync job, or on rotated media. */

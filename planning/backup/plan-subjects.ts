@@ -11,7 +11,7 @@ import type { BackupPolicySpec, DataKind } from "./schema";
 import { policyGuests } from "./subjects";
 
 /** A source before its copies are sized. */
-interface Source extends Pick<SubjectPlan, "subject" | "kind" | "server" | "usedGiB" | "vmid"> {
+interface Source extends Pick<SubjectPlan, "subject" | "kind" | "server" | "usedGiB" | "vmid" | "of"> {
   data: DataKind;
   /** Share of the used size that changes in a day, where the source itself says it. */
   dailyChange?: number;
@@ -53,6 +53,7 @@ function otherSources({ folders, volumes, datasets, data }: BackupPolicySpec): S
         server,
         usedGiB,
         data: own.data ?? data,
+        ...(own.of !== undefined && { of: own.of }),
       }),
     ),
     ...volumes.map(

@@ -8,6 +8,8 @@ export interface SubjectPlan {
   kind: "guest" | "folder" | "volume" | "dataset";
   /** The server that reads it: a guest's primary. */
   server: string;
+  /** The guest whose data is dumped in this folder. */
+  of?: string;
   /** Guest id, guests only. */
   vmid?: number;
   usedGiB: number;

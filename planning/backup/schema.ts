@@ -236,6 +236,7 @@ export const folderSource = z.strictObject({
   server: name.describe("A physical server of this site that has the folders"),
   paths: z.array(path).min(1),
   exclude: z.array(z.string().min(1)).default([]).describe("Patterns as restic takes them"),
+  of: name.optional().describe("The guest whose data is dumped here: the folder is then a copy itself"),
   usedGiB,
   data: dataKind.optional(),
 });

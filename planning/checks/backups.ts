@@ -101,9 +101,23 @@ function checkSources(context: Context, name: string, policy: BackupPolicySpec):
       serverFix(context, `${at}.server`, server, known),
     );
   };
-  for (const [index, { server }] of policy.folders.entries()) check(`${path}.folders[${index}]`, server, servers);
+  for (const [index, { server, of }] of policy.folders.entries()) {
+    check(`${path}.folders[${index}]`, server, servers);
+    if (of !== undefined && own(context.spec.guests, of) === undefined)
+      unknownGuest(context, `${path}.folders[${index}].of`, `A folder of backup policy ${name} has data of`, of);
+  }
   for (const [index, { server }] of policy.volumes.entries()) check(`${path}.volumes[${index}]`, server, machines);
   for (const [index, { server }] of policy.datasets.entries()) check(`${path}.datasets[${index}]`, server, servers);
+}
+
+function unknownGuest(context: Context, path: string, what: string, wrong: string): void {
+  const known = context.guests.map((guest) => guest.name);
+  context.add(
+    "GUEST-UNKNOWN",
+    path,
+    `${what} guest '${wrong}', which does not exist.`,
+    `Did you mean ${nearest(wrong, known) ?? (list(known, "or") || "another one")}? Correct or remove '${wrong}'.`,
+  );
 }
 
 /** The kind of a policy's target; undefined when it has none. */
@@ -200,12 +214,7 @@ function checkVerification(context: Context, plan: SitePlan, name: string, { ver
   checkSchedule(context, `${path}.testRestore.schedule`, test.schedule, `test restore of backup policy ${name}`);
   const known = context.guests.map((guest) => guest.name);
   for (const wrong of (test.guests ?? []).filter((guest) => !known.includes(guest)))
-    context.add(
-      "GUEST-UNKNOWN",
-      `${path}.testRestore.guests`,
-      `The test restore of backup policy ${name} names guest '${wrong}', which does not exist.`,
-      `Did you mean ${nearest(wrong, known) ?? (list(known, "or") || "another one")}? Correct or remove '${wrong}'.`,
-    );
+    unknownGuest(context, `${path}.testRestore.guests`, `The test restore of backup policy ${name} names`, wrong);
   if (test.on !== undefined && !context.isHypervisor(test.on))
     context.add(
       "SERVER-UNKNOWN",

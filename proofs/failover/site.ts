@@ -28,8 +28,12 @@ export function proofSite(fencing: Fencing): SiteSpecInput {
     // Room for what is kept of an old side: a copy of everything.
     if (server.storages?.tank) server.storages.tank.sizeGiB = 4000;
   }
+  // Failover needs the backups that a standby is restored from; a bucket and its secrets are another proof's business.
+  const { nightly } = site.backups ?? {};
   return {
     ...site,
+    targets: {},
+    backups: nightly === undefined ? {} : { nightly },
     site: { ...site.site, fencing, lease: LEASE },
     guests: Object.fromEntries(guests),
     policies: { ...site.policies, confirmSeconds: 5 },

@@ -47,7 +47,12 @@ describe("Site", () => {
   it("registers the SMB site's resources, each guest with its replica", async () => {
     const { recorder } = built;
     expect(recorder.identities()).toEqual([
+      "coldspare:index:BackupPolicy::containers",
+      "coldspare:index:BackupPolicy::machines",
+      "coldspare:index:BackupPolicy::machines-away",
       "coldspare:index:BackupPolicy::nightly",
+      "coldspare:index:BackupTarget::archive",
+      "coldspare:index:BackupTarget::cloud",
       "coldspare:index:BackupTarget::offline-disks",
       "coldspare:index:PhysicalServer::backup-1",
       "coldspare:index:PhysicalServer::srv1",
@@ -336,8 +341,9 @@ describe("Site", () => {
     it("gives each server that has one a guard, and no other server", () => {
       const added = guarded.recorder.identities().filter((name) => !built.recorder.identities().includes(name));
       expect(added).toEqual([
-        // Its medium is attached there.
+        // Its medium is attached there, and both have folders to copy.
         "pulumi-nodejs:dynamic/coldspare:BackupAgent::backup-1-backups",
+        "pulumi-nodejs:dynamic/coldspare:BackupAgent::srv1-backups",
         "pulumi-nodejs:dynamic/coldspare:ServerGuard::backup-1-guard",
         "pulumi-nodejs:dynamic/coldspare:ServerGuard::srv1-guard",
       ]);

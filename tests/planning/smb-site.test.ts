@@ -101,6 +101,7 @@ test("the loss of the backup server stops nothing, but what lapses is listed", (
   expect(survives).toBe(true);
   expect(restarts).toEqual([]);
   expect(lapses).toEqual([
+    "backups 'machines' of data on srv1 and data on srv2 stop: archive is on backup-1",
     "backups 'nightly' of dc-1, docker-1, files-1, remote-app and sql-erp stop: backup-nfs is on backup-1",
     "off-line medium 'offline-disks' is neither written nor swapped: it is attached to backup-1",
     "the spare of remote-app is not refreshed: it is restored from backup-nfs",
@@ -114,8 +115,32 @@ test("the loss of the whole site leaves the off-line medium, and its age is said
     // In the week in which the clock is put back there is an hour more between two Mondays at 09:00.
     worstCaseLossSeconds: 7 * 86_400 + 3600 + 10.5 * 3600,
     worstCaseOffSiteSeconds: 35 * 86_400 + 10.5 * 3600,
-    text: "If everything at this site is lost at once, off-line medium 'offline-disks' is left: at worst 7 d 11 h old (7 d 1 h from the detachment of a medium to that of the next one + up to 10 h 30 min that its content is old when it is detached: backups at '22:30' to backup-nfs, copied to the medium at '05:00'; a swap that is late adds its delay). Of its 5 media the one attached to backup-1 burns too, and those on the shelf survive only where that is not in the building. Off site are the media of monthly: the newest of them is at worst 35 d 10 h old.",
+    text: "If everything at this site is lost at once, off-line medium 'offline-disks' is left: at worst 7 d 11 h old (7 d 1 h from the detachment of a medium to that of the next one + up to 10 h 30 min that its content is old when it is detached: backups at '22:30' to backup-nfs, copied to the medium at '05:00'; a swap that is late adds its delay). Of its 5 media the one attached to backup-1 burns too, and those on the shelf survive only where that is not in the building. Off site are the media of monthly: the newest of them is at worst 35 d 10 h old. Not on it: folder:backup-1:/srv/containers, folder:srv1:/etc and folder:srv2:/etc. On hosts elsewhere are folder:backup-1:/srv/containers on cloud (s3.example.org), at worst 1 d 55 s old; folder:srv1:/etc and folder:srv2:/etc on cloud (s3.example.org), at worst 1 d 2 s old.",
   });
+});
+
+test("3-2-1-1-0 is met by everything that is backed up, and every target holds it for a year", () => {
+  const { copies, targets } = plan.backups;
+  for (const { subject, copies: _, ...lines } of Object.values(copies))
+    expect([subject, ...Object.values(lines)]).toEqual([subject, true, true, true, true, true]);
+  expect(
+    Object.values(targets).map(({ name, fits, limitGiB, forecast }) => [
+      name,
+      fits,
+      limitGiB,
+      Math.round(forecast.peakGiB),
+    ]),
+  ).toEqual([
+    ["archive", true, 255, 1],
+    ["backup-nfs", true, 4860, 3899],
+    ["cloud", true, 200, 61],
+  ]);
+  // Dumps of a guest on another server are a copy themselves.
+  expect(copies["folder:backup-1:/srv/containers"]?.copies.map(({ where }) => where)).toEqual([
+    "srv2",
+    "backup-1",
+    "cloud",
+  ]);
 });
 
 test("physical devices are in the plan as they are", () => {
