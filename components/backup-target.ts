@@ -79,6 +79,12 @@ export class BackupTarget extends pulumi.ComponentResource {
   /** Id of the storage entry on the hypervisors, for a backup job; set when the target is one. */
   readonly storageId: string | undefined;
 
+  /**
+   * Key of a target with `encryption: client`, a secret: without it nothing there can be restored. The hypervisors have it, and the
+   * state of the stack; keep it in a third place.
+   */
+  readonly encryptionKey: pulumi.Output<string> | undefined;
+
   constructor(
     private readonly targetName: string,
     private readonly args: BackupTargetArgs,
@@ -98,6 +104,9 @@ export class BackupTarget extends pulumi.ComponentResource {
       this.createStorages(spec);
     }
     this.storageId = storageOf(targetName, spec);
+    const entry = this.nodes.storage ?? Object.values(this.nodes.serverStorages)[0];
+    this.encryptionKey =
+      spec.kind === "pbs" && spec.encryption === "client" ? entry?.generatedEncryptionKey : undefined;
     this.registerOutputs({ kind: spec.kind, storageId: this.storageId });
   }
 

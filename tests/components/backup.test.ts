@@ -158,11 +158,12 @@ describe("a backup target on Proxmox Backup Server", () => {
 
   it("leaves a datastore alone that the specification gives no folder of", async () => {
     const { path: _, namespace: __, ...there } = main;
-    const { recorder } = await target("main", plan({ main: { ...there, encryption: "client" } }, { nightly }));
+    const { recorder, result } = await target("main", plan({ main: { ...there, encryption: "client" } }, { nightly }));
     expect(recorder.ofType(dynamic("PbsDatastore"))).toEqual([]);
     expect(recorder.ofType(dynamic("PbsAcl"))).toHaveLength(2);
     expect(recorder.one("main-user-backup").inputs.path).toBe("/datastore/main");
     expect(recorder.one("main-storage").inputs).toMatchObject({ generateEncryptionKey: true });
+    expect(result.encryptionKey).toBe(result.nodes.storage!.generatedEncryptionKey);
     expect(recorder.one("main-prune").inputs).not.toHaveProperty("ns");
   });
 

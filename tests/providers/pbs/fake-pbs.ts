@@ -46,6 +46,14 @@ export class FakePbs {
     return pbs;
   }
 
+  get url(): string {
+    return this.fake.url;
+  }
+
+  get fingerprint(): string {
+    return this.fake.fingerprint;
+  }
+
   get context(): PbsContext {
     return {
       pbs: () => this.client,
