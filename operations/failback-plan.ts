@@ -25,7 +25,7 @@ export interface ReturnRequest {
 /** One guest that returns (or stays for good). Plain data: it is kept in the journal, so that it can be resumed. */
 export interface ReturnGuest {
   guest: string;
-  method: "storage-replication" | "restore";
+  method: "storage-replication" | "zfs-sync" | "restore";
   kind: "qemu" | "lxc";
   /** The old side's server, to which it comes home, and the one where it is active. */
   home: string;
@@ -186,16 +186,7 @@ function problemsOf(live: LiveSite, guest: ManifestGuest, state: LiveGuest, requ
   const { name, primary, spare, method } = guest;
   const found = [...serverProblems(live, guest, state, request), ...runningProblems(state)];
   const choice = needsChoice(guest, state, live);
-  if (method === "zfs-sync") {
-    found.push(
-      refusal(
-        "OPERATION-METHOD",
-        name,
-        `${name} is kept by zfs-sync, which is not built yet`,
-        "send it back by hand: `zfs send | zfs recv`",
-      ),
-    );
-  }
+  if (method === "zfs-sync") found.push(...zfsProblems(live, guest, state, request));
   if (method === "storage-replication" && state.job === undefined) {
     found.push(
       refusal(
@@ -220,6 +211,33 @@ function problemsOf(live: LiveSite, guest: ManifestGuest, state: LiveGuest, requ
   if (choice && request.diverged !== undefined && request.diverged !== "discard") {
     found.push(...keepProblems(guest, state));
   }
+  return found;
+}
+
+/** Each of the two servers is asked for its own volumes, over SSH. */
+function zfsProblems(live: LiveSite, guest: ManifestGuest, state: LiveGuest, { kind }: ReturnRequest): Finding[] {
+  const { name, primary, spare, vmid } = guest;
+  if (kind === "commit")
+    return [
+      refusal(
+        "OPERATION-METHOD",
+        name,
+        `${name} is kept by zfs-sync: ${primary} and ${spare} have an API each, and to the engine a guest cannot move from one to the other without being made anew`,
+        `take it home: \`coldspare failback ${name}\`. It may stay on ${spare} as long as you like: its replica is ${primary} then`,
+      ),
+    ];
+  const found =
+    live.servers[primary]?.ssh === "up" ? [] : [noSsh(name, primary, live, "its volumes are written there")];
+  const home = state.seats.find((seat) => seat.server === primary && seat.vmid === vmid);
+  if (home?.config === false)
+    found.push(
+      refusal(
+        "OPERATION-NOT-REGISTERED",
+        name,
+        `${primary} knows no guest ${vmid}: there is nothing of ${name} that could be started there`,
+        `if ${primary} was made anew: \`pulumi up --refresh\` makes the guest again, powered off; then run this again`,
+      ),
+    );
   return found;
 }
 
@@ -306,6 +324,7 @@ function isThere(live: LiveSite, { name, primary, vmid }: ManifestGuest): boolea
  */
 function needsChoice(guest: ManifestGuest, state: LiveGuest, live: LiveSite): boolean {
   if (guest.method === "restore") return isThere(live, guest);
+  if (guest.method === "zfs-sync") return state.diverged;
   return state.diverged || state.job?.disabled === true;
 }
 
@@ -313,11 +332,13 @@ function choiceMissing(guest: ManifestGuest, state: LiveGuest, { kind }: ReturnR
   const { name, method } = guest;
   const { old } = sidesOf(guest, state);
   const overwritten = method === "restore" ? "restored over" : "overwritten by the next synchronisation";
+  const copy =
+    method === "zfs-sync" ? "its volumes stay under another name" : `a powered-off copy '${name}-diverged' stays`;
   return refusal(
     "OPERATION-DIVERGED-CHOICE",
     name,
     `what was last written on ${old} before the switch is only there, and would be ${overwritten}`,
-    `say what becomes of it: \`coldspare ${kind} ${name} --diverged keep\` (a powered-off copy '${name}-diverged' stays), \`--diverged extract\` (the same, and how to get files out), or \`--diverged discard\` (it is gone)`,
+    `say what becomes of it: \`coldspare ${kind} ${name} --diverged keep\` (${copy}), \`--diverged extract\` (the same, and how to get files out), or \`--diverged discard\` (it is gone)`,
   );
 }
 
@@ -341,7 +362,7 @@ function returnOf(guest: ManifestGuest, state: LiveGuest, request: ReturnRequest
   const { name, kind, primary, vmid, backupStorage } = guest;
   const { old: home, active: away } = sidesOf(guest, state);
   const running = state.runningOn.find(({ server }) => server === away);
-  const method = guest.method === "restore" ? ("restore" as const) : ("storage-replication" as const);
+  const { method = "storage-replication" } = guest;
   const oldPrimary =
     method === "restore" &&
     state.seats.some((seat) => seat.server === primary && seat.vmid === vmid && seat.config === true);
@@ -359,7 +380,7 @@ function returnOf(guest: ManifestGuest, state: LiveGuest, request: ReturnRequest
     activeId: method === "restore" ? (running?.vmid ?? activeStandby(guest, state)) : vmid,
     wasRunning: running !== undefined,
     diverged,
-    ...(keeps && { divergedId: freeId(vmid, taken) }),
+    ...(keeps && method !== "zfs-sync" && { divergedId: freeId(vmid, taken) }),
     ...(state.job !== undefined && method === "storage-replication" && { jobId: state.job.id }),
     ...(method === "restore" && {
       backupStorage: backupStorage!,

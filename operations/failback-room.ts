@@ -37,7 +37,10 @@ function mountsOf(config: Readonly<Record<string, string>>): { volume: string; o
 /** Refusals where a storage reserves what it gives, warnings where it may still fit by what is really used. */
 export async function roomForOldData(operator: Operator, plan: ReturnPlan): Promise<Finding[]> {
   const needed = new Map<string, { home: string; storage: string; gib: number; guests: string[] }>();
-  for (const each of plan.guests.filter(({ diverged }) => diverged === "keep" || diverged === "extract")) {
+  const keeps = ({ diverged, method }: ReturnGuest) =>
+    // With zfs-sync what is kept stays where it is, under another name.
+    method !== "zfs-sync" && (diverged === "keep" || diverged === "extract");
+  for (const each of plan.guests.filter(keeps)) {
     for (const [storage, gib] of Object.entries(await sizesAt(operator, each))) {
       const key = `${each.home}/${storage}`;
       const known = needed.get(key) ?? { home: each.home, storage, gib: 0, guests: [] };

@@ -10,6 +10,7 @@ import type { ReturnGuest, ReturnPlan } from "./failback-plan";
 import { migrateStep, synchroniseSteps } from "./failback-replication";
 import { restoreSteps, standbyStep } from "./failback-restore";
 import { answersStep, commandsStep, networksStep, tidyStep } from "./failback-surroundings";
+import { activateHomeStep, lastSyncSteps, reverseStep, standbyAgainStep } from "./failback-zfs";
 import type { Operation, OperationHistory } from "./journal";
 import { startSteps } from "./power-order";
 import type { Step } from "./steps";
@@ -34,6 +35,8 @@ export function returnSteps(operator: Operator, operation: Operation | Operation
 
 /** Copies of the old data come before anything that writes over it. */
 function earlySteps(run: Return, each: ReturnGuest): Step[] {
+  // What is to be kept is set aside by the same command that makes the old side a copy again.
+  if (each.method === "zfs-sync") return [reverseStep(run, each)];
   const keep = divergedSteps(run, each);
   return each.method === "storage-replication" ? [...keep, ...synchroniseSteps(run, each)] : keep;
 }
@@ -77,6 +80,8 @@ function unitSteps(run: Return, unit: Unit): Step[] {
 /** The guest is off. It comes home as data first; only then may its home start it. */
 function overSteps(run: Return, each: ReturnGuest): Step[] {
   const { away, home } = each;
+  if (each.method === "zfs-sync")
+    return [...lastSyncSteps(run, each), handOverStep(run, each, away, home), activateHomeStep(run, each)];
   const over = each.method === "restore" ? restoreSteps(run, each, home) : [migrateStep(run, each, away, home)];
   return [...over, ...networksStep(run, each, home), handOverStep(run, each, away, home)];
 }
@@ -91,7 +96,12 @@ function upSteps(run: Return, each: ReturnGuest, { group, guests, waits }: Unit,
         answersStep(run, each, home),
       ]
     : [];
-  const after = each.method === "restore" ? [standbyStep(run, each)] : [];
+  const after =
+    each.method === "restore"
+      ? [standbyStep(run, each)]
+      : each.method === "zfs-sync"
+        ? [standbyAgainStep(run, each)]
+        : [];
   const next = guests.length > 1 || run.plan.guests.length > 1;
   const pause =
     each.wasRunning && next && waits[index]! > 0 && each !== run.plan.guests.at(-1)

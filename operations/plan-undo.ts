@@ -88,8 +88,13 @@ function moveOf(guest: ManifestGuest, seen: LiveGuest): Omit<UndoMove, "waitSeco
   const active = seen.standbys.find(({ tags }) => tags.includes(ACTIVE_TAG));
   const spareId = running?.vmid ?? active?.vmid ?? standbyIds?.[0] ?? vmid;
   // A spare that took over has its configuration there (by replication), or the mark of the active side.
+  const marked = seen.seats.some(({ server, tags }) => server === spare && tags.includes(ACTIVE_TAG));
   const took =
-    method === "restore" ? active !== undefined : seen.seats.some(({ server, config }) => server === spare && config);
+    method === "zfs-sync"
+      ? marked
+      : method === "restore"
+        ? active !== undefined
+        : seen.seats.some(({ server, config }) => server === spare && config);
   const was = running !== undefined || (seen.activeSide === "spare" && took);
   return {
     guest: name,
@@ -135,6 +140,15 @@ function checks(manifest: SiteManifest, live: LiveSite, move: UndoMove): Finding
         `take it home with its data: \`coldspare failback ${guest}\``,
       ),
     );
+  if (move.method === "zfs-sync" && isCopied(seen, spare))
+    found.push(
+      refusal(
+        "OPERATION-NOTHING-TO-UNDO",
+        guest,
+        `the old side of ${guest} on ${primary} is not kept: since the switch ${spare} sends to it what is written there`,
+        `take it home with its data: \`coldspare failback ${guest}\`; an earlier point is there, too: \`coldspare-zfs replica points ${guest}\` on ${primary}`,
+      ),
+    );
   const voters = manifest.guests[guest]!.voters;
   const answering = recordsOf(manifest.guests[guest]!, live.readings);
   if (answering.length < majorityOf(voters))
@@ -147,6 +161,12 @@ function checks(manifest: SiteManifest, live: LiveSite, move: UndoMove): Finding
       ),
     );
   return found;
+}
+
+/** A run since the switch that was good has made the old side a copy of the new one. */
+function isCopied({ zfs, record }: LiveGuest, active: string): boolean {
+  const { state, at } = zfs?.[active]?.sync ?? {};
+  return state === "ok" && at !== undefined && Date.parse(at) > Date.parse(record?.since ?? "");
 }
 
 function openFinding(operation: UndoFacts["open"][number]): Finding {

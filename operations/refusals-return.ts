@@ -74,10 +74,13 @@ export const returnFindings = {
   },
   "OPERATION-METHOD": {
     severity: "error",
-    title: "This method has no way back yet",
-    explanation: "zfs-sync is planned and proved, but this release does not build it.",
-    example: "files-1 is kept by zfs-sync, which is not built yet",
-    fix: "Send it back by hand: `zfs send | zfs recv`.",
+    title: "The guest's method does not allow this",
+    explanation:
+      "With zfs-sync each server has an API of its own, and the engine knows a guest by the one that it was made at: another home is another " +
+      "guest to it. Its copies are volumes that are received all the time, and this release has no command that drills them.",
+    example:
+      "files-1 is kept by zfs-sync: srv1 and srv2 have an API each, and to the engine a guest cannot move from one to the other without being made anew",
+    fix: "Take it home with failback; drill it as a planned failover.",
   },
   "OPERATION-COMMIT-SITE-FILE": {
     severity: "error",

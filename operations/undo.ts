@@ -16,6 +16,7 @@ import { mapNetworks } from "./network-change";
 import type { UndoMove, UndoPlan } from "./plan-undo";
 import { recordActive, recordLines } from "./stack-record";
 import type { Step } from "./steps";
+import { discardAwayStep, writableStep } from "./undo-zfs";
 import { type Claim, claimAt, claimText, highestEpoch, majorityOf, NOBODY, readVoters, recordsOf } from "./voters";
 
 export interface UndoOptions {
@@ -59,7 +60,7 @@ function returning({ guest, kind, method, primary, spare, vmid, spareId }: UndoM
   return {
     guest,
     kind,
-    method: method === "restore" ? "restore" : "storage-replication",
+    method,
     home: primary,
     away: spare,
     vmid,
@@ -159,6 +160,7 @@ function homeSteps(run: Return, move: UndoMove, isFollowed: boolean): Step[] {
   return [
     ...(replicated ? [take] : []),
     ...(move.networks && replicated ? [fit] : []),
+    ...(method === "zfs-sync" ? [writableStep(operator, spec)] : []),
     ...commands("before-start"),
     {
       id: `start-${guest}`,
@@ -171,6 +173,7 @@ function homeSteps(run: Return, move: UndoMove, isFollowed: boolean): Step[] {
     ...commands("after-start"),
     ...(replicated && job !== undefined ? [enableStep(operator, move, job)] : []),
     ...(method === "restore" && move.lostSince !== undefined ? [discardStep(operator, spec, move)] : []),
+    ...(method === "zfs-sync" ? [discardAwayStep(operator, spec)] : []),
     tidyStep(operator, spec, move),
     ...(isFollowed && move.waitSeconds > 0
       ? [
@@ -235,7 +238,7 @@ function tidyStep(operator: Operator, guest: ManifestGuest, move: UndoMove): Ste
     title: `take the marks of the switch off ${guest.name}`,
     optional: true,
     async run() {
-      if (move.method === "restore") await setTag(operator, away(move), ACTIVE_TAG, false);
+      if (move.method !== "storage-replication") await setTag(operator, away(move), ACTIVE_TAG, false);
       await takeMarksOff(operator, home(move));
     },
   };

@@ -239,6 +239,7 @@ export class FakeSite {
       if (words[1] !== "points" && words[1] !== "status") this.change(`zfs ${words.slice(1).join(" ")} on ${server}`);
       return this.zfs.run(server, words.slice(1), this.votes.get(server)!.get(words[2]!)?.server);
     }
+    if (program === "zfs" && this.zfs) return this.zfs.run(server, words, undefined);
     if (!program?.endsWith("coldspare-node")) return { code: 127, stdout: "", stderr: `${program}: not found` };
     if (words[0] === "journal") return ok(this.journalOf(server, words, options.input));
     if (words[0] === "take-config") return this.takeConfig(server, Number(words[1]));

@@ -41,6 +41,7 @@ export class Volumes implements FakeZfs {
 
   run(server: string, [command, guest, ...rest]: readonly string[], active: string | undefined): SshResult {
     const refused = (stderr: string): SshResult => ({ code: 3, stdout: "", stderr });
+    if (command === "get") return { code: 0, stdout: this.sides[server]!.readonly ? "on\n" : "off\n", stderr: "" };
     if (this.failOnce === command) {
       this.failOnce = undefined;
       return { code: 1, stdout: "", stderr: "the link broke" };
