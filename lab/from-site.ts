@@ -1,9 +1,10 @@
 import type { ServerPlan, SitePlan } from "../planning";
+import { backupServersOf } from "./backup-from-site";
 import type { LabExport, LabNode, LabTopology } from "./topology";
 
 /**
  * A lab that looks like the site of a plan on the day before the first `pulumi up`: its hypervisors with the pools and
- * bridges that are there already, the directories that other machines export, and its third votes. What the program
+ * bridges that are there already, the directories that other machines export, its backup servers, and its third votes. What the program
  * makes itself (guests, storage entries, jobs) is not there.
  */
 export function labTopology(plan: SitePlan): LabTopology {
@@ -47,6 +48,7 @@ export function labTopology(plan: SitePlan): LabTopology {
         .filter(([, { roles }]) => roles.includes("hypervisor") || roles.includes("witness"))
         .flatMap(([name, server]) => (server.address ? [[name, managementAddress(server)]] : [])),
     ),
+    ...backupServersOf(plan),
     gateways: gateways(plan),
     guestAddresses: Object.fromEntries(
       cards.flatMap(({ card }) => (card.address ? [[card.mac.toLowerCase(), card.address]] : [])),
