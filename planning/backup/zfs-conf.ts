@@ -71,7 +71,7 @@ export interface ZfsReplica {
   schedule: string;
 }
 
-const VERBS = ["list", "snapshot", "send", "receive", "hold", "destroy", "rename", "read"] as const;
+const VERBS = ["list", "snapshot", "send", "receive", "hold", "destroy", "rename", "rollback", "read"] as const;
 export type ZfsVerb = (typeof VERBS)[number];
 
 /** What the key of a peer may do on this server, and below which data sets. */

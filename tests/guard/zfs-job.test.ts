@@ -122,7 +122,10 @@ describe("a job of coldspare-zfs", () => {
     expect(site.snapshots("srv1", "tank/backup/srv2/data")).toEqual([old]);
     expect(site.run("srv2", "run", "nightly", "--full")).toMatchObject({ code: 0, stderr: "" });
     expect(copy()).toEqual(noise(400_000));
-    const kept = site.zfs("srv1", "list", "-H", "-o", "name").split("\n").find((name) => name.includes("coldspare-kept-"));
+    const kept = site
+      .zfs("srv1", "list", "-H", "-o", "name")
+      .split("\n")
+      .find((name) => name.includes("coldspare-kept-"));
     expect(site.snapshots("srv1", kept!)).toEqual([old]);
   });
 
@@ -161,7 +164,10 @@ describe("a job of coldspare-zfs", () => {
     bytes[100_000] = (bytes[100_000] ?? 0) ^ 1;
     site.put(block, bytes);
     const damaged = site.run("srv2", "verify", "nightly", "--bytes");
-    expect([damaged.code, damaged.stderr]).toEqual([1, expect.stringContaining("has other bytes than tank/data on srv2")]);
+    expect([damaged.code, damaged.stderr]).toEqual([
+      1,
+      expect.stringContaining("has other bytes than tank/data on srv2"),
+    ]);
     expect(points()[0]).toContain("verified=failed");
   });
 
@@ -171,7 +177,10 @@ describe("a job of coldspare-zfs", () => {
     site.run("srv2", "run", "nightly");
     const [old] = site.snapshots("srv1", "tank/backup/srv2/data");
     expect(site.run("srv2", "restore", "nightly", old!, "--to", "tank/data").code).toBe(3);
-    expect(site.run("srv2", "restore", "nightly", `tank/data@${old}`, "--to", "tank/back")).toMatchObject({ code: 0, stderr: "" });
+    expect(site.run("srv2", "restore", "nightly", `tank/data@${old}`, "--to", "tank/back")).toMatchObject({
+      code: 0,
+      stderr: "",
+    });
     site.zfs("srv2", "mount", "tank/back");
     expect(site.bytes("srv2/tank/back/file")).toEqual(noise(400_000));
     expect(site.read(data)).toBe("worse");
@@ -195,17 +204,40 @@ describe("a job of coldspare-zfs", () => {
 
   it("sends encrypted data sets raw: the receiver cannot read them, and refuses to send them in clear", () => {
     site.put("srv2/key", "a long pass phrase");
-    site.zfs("srv2", "create", "-o", "encryption=on", "-o", "keyformat=passphrase", "-o", "keylocation=file:///key", "tank/data/safe");
+    site.zfs(
+      "srv2",
+      "create",
+      "-o",
+      "encryption=on",
+      "-o",
+      "keyformat=passphrase",
+      "-o",
+      "keylocation=file:///key",
+      "tank/data/safe",
+    );
     site.put("srv2/tank/data/safe/letter", "dear reader");
     const clear = site.run("srv2", "run", "nightly");
     expect([clear.code, clear.stderr]).toEqual([3, expect.stringContaining("would arrive on srv1 in clear")]);
     site.conf("srv2", `${JOB} raw=1`);
     expect(site.run("srv2", "run", "nightly")).toMatchObject({ code: 0, stderr: "" });
     const sealed = "tank/backup/srv2/data/safe";
-    expect(site.zfs("srv1", "get", "-H", "-o", "value", "encryption,keystatus", sealed)).toBe("aes-256-gcm\nunavailable");
+    expect(site.zfs("srv1", "get", "-H", "-o", "value", "encryption,keystatus", sealed)).toBe(
+      "aes-256-gcm\nunavailable",
+    );
     expect(site.refused("srv1", "mount", sealed)).toBe(`cannot mount '${sealed}': encryption key not loaded`);
-    expect(site.run("srv2", "verify", "nightly", "--bytes").stdout).toContain("content not compared: its key is not loaded here");
-    expect(site.run("srv2", "restore", "nightly", `tank/data/safe@${site.snapshots("srv1", sealed).at(-1)}`, "--to", "tank/opened").code).toBe(0);
+    expect(site.run("srv2", "verify", "nightly", "--bytes").stdout).toContain(
+      "content not compared: its key is not loaded here",
+    );
+    expect(
+      site.run(
+        "srv2",
+        "restore",
+        "nightly",
+        `tank/data/safe@${site.snapshots("srv1", sealed).at(-1)}`,
+        "--to",
+        "tank/opened",
+      ).code,
+    ).toBe(0);
     const loaded = site.tool("srv2", "zfs", ["load-key", "tank/opened"], "a long pass phrase");
     expect(loaded.stderr.toString()).toBe("");
     site.zfs("srv2", "mount", "tank/opened");
@@ -224,13 +256,41 @@ describe("a job of coldspare-zfs", () => {
   it("does for a peer what its lines allow, and nothing else", () => {
     site.zfs("srv1", "create", "tank/private");
     site.zfs("srv1", "snapshot", "tank/private@x");
-    const ask = (request: string) => {
-      site.put("request", request);
-      return site.tool("srv1", "zfs", []).status === 2 ? request : "";
-    };
-    expect(ask("")).toBe("");
+    const serve = (...request: string[]) => site.asked("srv1", "srv2", ...request);
+    const said = (answer: string) => decodeURIComponent(/text=(\S+)/.exec(answer)?.[1] ?? "");
+    expect(said(serve("list", "tank/private"))).toContain("srv2 must not list tank/private here");
+    expect(said(serve("list", "tank/backup/srv2x"))).toContain("must not list");
+    expect(said(serve("destroy", "tank/backup/srv2/data@mine"))).toContain("is none of this program's snapshots");
+    expect(said(serve("release", "somebody", "tank/backup/srv2/data@x"))).toContain("is no hold of this program's");
+    expect(said(serve("rollback", "tank/backup/srv2/data", "x"))).toContain("must not rollback");
+    expect(said(serve("snapshot", "coldspare-nightly-20261122T000000Z", "tank/backup/srv2/data"))).toContain(
+      "must not snapshot",
+    );
+    expect(said(serve("hold", "-r", "tank/backup/srv2/data@x"))).toContain("is no word of a request");
+    expect(said(serve("list", "-r"))).toContain("is no name of a data set");
+    expect(said(serve("sh"))).toContain("there is no verb");
+    expect(serve("receive", "tank/private/new", "0")).toContain("must not receive");
+    expect(site.zfs("srv1", "list", "-H", "-o", "name", "-t", "all")).toBe("tank\ntank/private\ntank/private@x");
     site.conf("srv2", JOB.replace("into=tank/backup/srv2", "into=tank/private"));
     const refused = site.run("srv2", "run", "nightly");
-    expect([refused.code, refused.stderr]).toEqual([3, expect.stringContaining("srv2 must not list tank/private/data here")]);
+    expect([refused.code, refused.stderr]).toEqual([
+      3,
+      expect.stringContaining("srv2 must not list tank/private/data here"),
+    ]);
+  });
+
+  it("tells a person of a failure: target, newest good point, remedy", () => {
+    const mail = "mail server=127.0.0.1 port=9 tls=none from=coldspare@example.org to=anna@example.org";
+    site.conf("srv2", JOB, mail);
+    site.run("srv2", "run", "nightly");
+    const newest = /newest=(\S+)/.exec(site.run("srv2", "status", "--plain").stdout)?.[1];
+    site.mode("srv1", "fail");
+    expect(site.run("srv2", "run", "nightly").code).toBe(1);
+    const [message] = site.files("srv2/var/lib/coldspare/mail");
+    expect(message).toContain("Subject: coldspare: copy nightly to nas failed on srv2");
+    expect(message).toContain("Target:   nas, tank/backup/srv2 on srv1");
+    expect(message).toContain("No route to host");
+    expect(message).toContain(`The newest good point is of ${decodeURIComponent(newest ?? "")}`);
+    expect(message).toContain("To try now: coldspare-zfs run nightly");
   });
 });

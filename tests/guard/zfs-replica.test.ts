@@ -2,7 +2,7 @@ import { noise, ZfsServers } from "./zfs-servers";
 
 const DISKS = ["tank/vm-113-disk-0", "tank/vm-113-disk-1"] as const;
 const REPLICA = `replica sql-erp sides=srv2,srv1 volumes=${DISKS.join(",")} keep=3 retries=0`;
-const ALLOW = `below=${DISKS.join(",")} do=list,snapshot,send,receive,hold,destroy,rename,read`;
+const ALLOW = `below=${DISKS.join(",")} do=list,snapshot,send,receive,hold,destroy,rename,rollback,read`;
 
 describe("replicas of coldspare-zfs", () => {
   let site: ZfsServers;
@@ -21,7 +21,10 @@ describe("replicas of coldspare-zfs", () => {
   };
   const has = (server: string, seed: number) =>
     DISKS.every((disk, at) =>
-      site.bytes(device(server, disk)).subarray(65_536 * seed, 65_536 * seed + 40_000).equals(noise(40_000, seed * 10 + at)),
+      site
+        .bytes(device(server, disk))
+        .subarray(65_536 * seed, 65_536 * seed + 40_000)
+        .equals(noise(40_000, seed * 10 + at)),
     );
   const sync = (server: string) => {
     const ended = site.run(server, "replica", "sync", "sql-erp");
@@ -58,7 +61,9 @@ describe("replicas of coldspare-zfs", () => {
     for (const server of ["srv1", "srv2"]) {
       expect(points(server)).toHaveLength(3);
       expect(points(server)[0]).toMatch(
-        new RegExp(`^point=${newest} guest=sql-erp at=\\S+Z server=${server} volumes=2 of=2 complete=yes bytes=\\d+ common=yes$`),
+        new RegExp(
+          `^point=${newest} guest=sql-erp at=\\S+Z server=${server} volumes=2 of=2 complete=yes bytes=\\d+ common=yes$`,
+        ),
       );
       expect(points(server)[1]).toMatch(/ complete=yes bytes=\d+ common=no$/);
     }
@@ -92,7 +97,10 @@ describe("replicas of coldspare-zfs", () => {
     write("srv1", 3);
     write("srv2", 4);
     const refused = site.run("srv2", "replica", "sync", "sql-erp");
-    expect([refused.code, refused.stderr]).toEqual([3, expect.stringContaining("coldspare-zfs replica reverse sql-erp")]);
+    expect([refused.code, refused.stderr]).toEqual([
+      3,
+      expect.stringContaining("coldspare-zfs replica reverse sql-erp"),
+    ]);
     expect(has("srv1", 3)).toBe(true);
   });
 

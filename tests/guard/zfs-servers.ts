@@ -3,7 +3,17 @@
  * its own, which runs the peer's forced command and can be cut, or fail, when told so.
  */
 import { type SpawnSyncReturns, spawn, spawnSync } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 
@@ -90,7 +100,12 @@ export class ZfsServers {
   }
 
   /** The lab's zfs or zpool on a server, whatever comes of it. */
-  tool(server: string, program: "zfs" | "zpool", words: string[], input: string | Buffer = ""): SpawnSyncReturns<Buffer> {
+  tool(
+    server: string,
+    program: "zfs" | "zpool",
+    words: string[],
+    input: string | Buffer = "",
+  ): SpawnSyncReturns<Buffer> {
     const options = { env: this.environment(server), input, timeout: 50_000, maxBuffer: 256 * MIB };
     return spawnSync(join(LAB_ZFS, program), words, options);
   }
@@ -135,6 +150,20 @@ export class ZfsServers {
     spawnSync("pkill", ["-KILL", "-s", `${child.pid}`]);
     child.kill("SIGKILL");
     await over;
+  }
+
+  /** What a server's forced command answers to a request of a peer. */
+  asked(server: string, peer: string, ...request: string[]): string {
+    const words = request.map((word) => encodeURIComponent(word)).join(" ");
+    const env = { ...this.environment(server), SSH_ORIGINAL_COMMAND: `coldspare-zfs serve ${words}` };
+    const { stdout, stderr } = spawnSync(PROGRAM, ["serve", peer], { env, encoding: "utf8", input: "" });
+    return stdout + stderr;
+  }
+
+  /** Texts of the files in a folder. */
+  files(folder: string): string[] {
+    const place = join(this.folder, folder);
+    return existsSync(place) ? readdirSync(place).map((name) => readFileSync(join(place, name), "utf8")) : [];
   }
 
   remove(): void {

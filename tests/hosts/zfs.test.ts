@@ -138,7 +138,7 @@ async function install(hosts: LabHosts, server: string): Promise<void> {
     "format 1",
     `self ${server}`,
     `peer ${peer} address=${address}`,
-    `allow ${peer} below=${DISK} do=list,snapshot,send,receive,hold,destroy,rename,read`,
+    `allow ${peer} below=${DISK} do=list,snapshot,send,receive,hold,destroy,rename,rollback,read`,
     `replica sql-erp sides=srv1,srv2 volumes=${DISK} keep=5`,
     "",
   ].join("\n");

@@ -72,7 +72,7 @@ describe("zfs.conf", () => {
         "mail server=mail.example.org port=587 tls=starttls from=coldspare@example.org to=a@example.org,b@example.org",
         "peer backup-1 address=192.168.10.13 port=2222 user=backup",
         "peer srv1 address=192.168.10.11 port=22 user=root",
-        "allow srv1 below=tank%2Fvm-113-disk-0,tank%2Fvm-113-disk-1 do=list,snapshot,send,receive,hold,destroy,rename,read",
+        "allow srv1 below=tank%2Fvm-113-disk-0,tank%2Fvm-113-disk-1 do=list,snapshot,send,receive,hold,destroy,rename,rollback,read",
         "job data-srv2 policy=data target=nas direction=push peer=backup-1 datasets=tank%2Fdata,tank%2Fhome into=tank%2Fbackup%2Fsrv2 recursive=1 raw=1 keepsource=last:3 keeptarget=daily:14,monthly:12 rate=2500000 onfailure=1",
         "replica sql-erp sides=srv2,srv1 volumes=tank%2Fvm-113-disk-0,tank%2Fvm-113-disk-1 keep=12",
         "",
@@ -97,7 +97,7 @@ describe("zfs.conf", () => {
       print join "|", @{ $job->{datasets} }, $job->{into}, $job->{rate}, $job->{keeptarget}{monthly}, $job->{keepsource}{last}, $conf->{mail}{to},
       $conf->{replicas}{'sql-erp'}{volumes}[1], $conf->{peers}{'backup-1'}{user}, sort keys %{ $conf->{allow}[0]{do} }`;
     expect(parsed(program, renderZfsConf(zfsServer("srv2", [job], [replica], ENDS, MAIL)))).toBe(
-      "tank/data|tank/home|tank/backup/srv2|2500000|12|3|a@example.org,b@example.org|tank/vm-113-disk-1|backup|destroy|hold|list|read|receive|rename|send|snapshot",
+      "tank/data|tank/home|tank/backup/srv2|2500000|12|3|a@example.org,b@example.org|tank/vm-113-disk-1|backup|destroy|hold|list|read|receive|rename|rollback|send|snapshot",
     );
   });
 

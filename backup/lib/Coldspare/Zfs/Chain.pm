@@ -57,7 +57,7 @@ sub is_free { my ($snapshot) = @_; return $snapshot->{holds} eq '' && $snapshot-
 
 sub newest_name { my ($view) = @_; return @{ $view->{snapshots} } ? "$view->{name}\@$view->{snapshots}[-1]{name}" : "$view->{name} (no snapshot)" }
 
-# %link: from, to (sides), tag, prefix, raw, rate, retries, pause, way_out (what a person can do when there is no common snapshot).
+# %link: from, to (sides), tag, prefix, raw, properties (go along), rate, retries, pause, way_out (what a person can do when there is no common snapshot).
 # Sends everything of ours that the copy lacks. Returns the bytes that went.
 sub bring_up_to_date {
     my ($link, $dataset, $copy) = @_;
@@ -116,7 +116,7 @@ sub is_sealed { my ($view) = @_; return $view->{set}{encryption} ne 'off' && $vi
 sub send_one {
     my ($link, $source, $copy, $snapshot, $from) = @_;
     ask($link->{from}, 'hold', $link->{tag}, "$source->{name}\@$snapshot->{name}");
-    my @send = ('send', $source->{name}, $snapshot->{name}, $from // '', $link->{raw} && is_sealed($source) ? 1 : 0);
+    my @send = ('send', $source->{name}, $snapshot->{name}, $from // '', $link->{raw} && is_sealed($source) ? 1 : 0, $link->{properties} ? 1 : 0);
     my $bytes = eval { transfer($link->{from}, \@send, $link->{to}, ['receive', $copy, $link->{writable} ? 0 : 1], $link->{rate}) };
     explain($link, $source, $copy, $@) unless defined $bytes;
     say("$source->{name}\@$snapshot->{name}: $bytes bytes sent" . (defined $from ? '' : ', in full'));

@@ -76,7 +76,7 @@ sub restore {
     refuse("$into exists on $link->{from}{name}: a restore never overwrites. Name a data set that is not there") if !$there->{missing} && !$there->{begun};
     ask($link->{from}, 'parent', $into);
     my $bytes = $there->{begun} ? transfer($link->{to}, ['resume', $copy->{name}, $there->{set}{token}], $link->{from}, ['receive', $into, 0], $link->{rate})
-        : transfer($link->{to}, ['send', $copy->{name}, $snapshot, '', Coldspare::Zfs::Chain::is_sealed($copy)], $link->{from}, ['receive', $into, 0], $link->{rate});
+        : transfer($link->{to}, ['send', $copy->{name}, $snapshot, '', Coldspare::Zfs::Chain::is_sealed($copy), 0], $link->{from}, ['receive', $into, 0], $link->{rate});
     my ($here) = grep { $_->{guid} eq $found->{guid} } @{ look($link->{from}, $into)->{snapshots} };
     die "$into on $link->{from}{name} is not the snapshot that was asked for\n" unless $here;
     say("$into on $link->{from}{name} is $dataset\@$snapshot ($bytes bytes; guid $found->{guid}). 'zfs mount $into' shows a filesystem");

@@ -10,7 +10,7 @@ use Coldspare::Zfs::Keep;
 our $DATASET = qr{[A-Za-z][A-Za-z0-9_.:-]*(?:/[A-Za-z0-9_.:-]+)*};
 our @EXPORT = qw($DATASET conf job_of replica_of);
 
-my @VERBS = qw(list snapshot send receive hold destroy rename read);
+my @VERBS = qw(list snapshot send receive hold destroy rename rollback read);
 
 sub conf_file { return path('/etc/coldspare/zfs.conf') }
 

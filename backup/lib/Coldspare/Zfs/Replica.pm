@@ -22,9 +22,10 @@ sub replica {
 
 sub state_name { return "replica-$_[0]{name}" }
 
+# A container's quota and kind of access lists are properties, so they go along.
 sub link_of {
     my ($conf, $replica) = @_;
-    return { from => side($conf, '-'), to => side($conf, $replica->{other}), tag => "coldspare:" . state_name($replica), prefix => $PREFIX, raw => $replica->{raw},
+    return { from => side($conf, '-'), to => side($conf, $replica->{other}), tag => "coldspare:" . state_name($replica), prefix => $PREFIX, raw => $replica->{raw}, properties => 1,
         rate => $replica->{rate}, retries => $replica->{retries}, pause => $replica->{pause},
         way_out => "Decide which side is right; on that server: coldspare-zfs replica reverse $replica->{name} makes the other one a copy again and keeps what it has" };
 }

@@ -47,7 +47,7 @@ sub carry {
     my ($conf, $peer, $verb, @words) = @_;
     my ($dataset, @rest) = @words;
     require_allowed($conf, $peer, $STREAMS{$verb}, $dataset // ());
-    die "'$_' is no word of a request\n" for grep { !/^[\@#]?[A-Za-z0-9_.:-]*$/ } $verb eq 'send' ? @rest : ();
+    die "'$_' is no word of a request\n" for grep { !/^(?:[\@#]?[A-Za-z0-9_.:][A-Za-z0-9_.:-]*)?$/ } $verb eq 'send' ? @rest : ();
     require_allowed($conf, $peer, 'send', token_subject($rest[0])) if $verb eq 'resume';
     Coldspare::Zfs::Verbs::parent($dataset) if $verb eq 'receive';
     my @argv = streaming($verb, @words);
@@ -62,7 +62,7 @@ sub answer {
     my $entry = $VERBS{$verb} // die "there is no verb '" . readable($verb) . "'\n";
     my ($kind, $which) = @$entry;
     require_allowed($conf, $peer, $kind, subjects($which, @words));
-    die "'$_' is no word of a request\n" for grep { !/^[A-Za-z0-9_.:-]*$/ } $which eq 'first' ? @words[1 .. $#words] : $which eq 'rest' ? $words[0] : ();
+    die "'$_' is no word of a request\n" for grep { !/^(?:[A-Za-z0-9_.:][A-Za-z0-9_.:-]*)?$/ } $which eq 'first' ? @words[1 .. $#words] : $which eq 'rest' ? $words[0] : ();
     return verb($verb, @words);
 }
 

@@ -25,7 +25,7 @@ our %VERBS = (
     abort => ['receive', 'first', \&abort],
     aside => ['rename', 'first', \&aside],
     retire => ['rename', 'first', \&retire],
-    rollback => ['rename', 'first', \&rollback],
+    rollback => ['rollback', 'first', \&rollback],
     readonly => ['receive', 'first', \&readonly],
     content => ['read', 'first', \&content],
     parent => ['receive', 'first', \&parent],
@@ -78,7 +78,7 @@ sub children {
 
 sub snapshot { my ($name, @datasets) = @_; die "'$name' is no name of ours\n" unless $name =~ $OURS; zfs('snapshot', map { "$_\@$name" } @datasets); return }
 
-sub held { my ($tag, $snapshot) = @_; return grep { $_->[1] eq $tag } rows(zfs('holds', '-H', $snapshot)) }
+sub held { my ($tag, $snapshot) = @_; die "'$tag' is no hold of this program's\n" unless $tag =~ /^coldspare:[a-z0-9-]+$/; return grep { $_->[1] eq $tag } rows(zfs('holds', '-H', $snapshot)) }
 sub hold { my ($tag, @snapshots) = @_; for my $each (@snapshots) { zfs('hold', $tag, $each) unless held($tag, $each) } return }
 sub release { my ($tag, @snapshots) = @_; for my $each (@snapshots) { zfs('release', $tag, $each) if held($tag, $each) } return }
 
@@ -192,14 +192,14 @@ sub folder_sum {
         . 'find . -mindepth 1 -type d -printf "%m %P\0" | sort -z; find . -type f -print0 | sort -z | xargs -0r sha256sum -z --; } | sha256sum', $_[0]);
 }
 
-# argv of the verbs that carry a stream: `send DATASET TO FROM RAW`, `resume DATASET TOKEN`, `receive DATASET READONLY`.
+# argv of the verbs that carry a stream: `send DATASET TO FROM RAW PROPERTIES`, `resume DATASET TOKEN`, `receive DATASET READONLY`.
 sub streaming {
     my ($name, @words) = @_;
     if ($name eq 'receive') { my ($dataset, $readonly) = @words; return ('zfs', 'receive', '-s', '-u', $readonly ? ('-o', 'readonly=on') : (), $dataset) }
     if ($name eq 'resume') { return ('zfs', 'send', '-t', $words[1]) }
     if ($name eq 'send') {
-        my ($dataset, $to, $from, $raw) = @words;
-        return ('zfs', 'send', '-Lec', $raw ? '-w' : (), $from ne '' ? ('-i', $from) : (), "$dataset\@$to");
+        my ($dataset, $to, $from, $raw, $properties) = @words;
+        return ('zfs', 'send', '-Lec', $raw ? '-w' : (), $properties ? '-p' : (), $from ne '' ? ('-i', $from) : (), "$dataset\@$to");
     }
     return;
 }

@@ -114,7 +114,7 @@ sub receive_properties {
     my %excluded = map { $_ => 1 } @{ $options->{x} // [] };
     for my $key (grep { /^P:/ } keys %$head) {
         my $property = substr $key, 2;
-        $dataset->{"r:$property"} = $head->{$key} unless $excluded{$property};
+        $dataset->{"r:$property"} = $head->{$key} unless $excluded{$property} || $property eq 'refreservation';
     }
     if ($is_new || @{ $options->{o} // [] }) {
         for my $each (@{ $options->{o} // [] }) { my ($property, $value) = split /=/, $each, 2; set_property($dataset, $property, $value) unless $property eq 'origin' }

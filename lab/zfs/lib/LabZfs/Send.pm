@@ -158,7 +158,7 @@ sub emit_step {
         tree => $is_tree, raw => $step->{raw} // 0, skipped => $step->{skip} // 0, clone => $step->{clone} // 0,
         defined $to->{volsize} ? (volsize => $to->{volsize}, volblocksize => $dataset->{volblocksize}) : (), $is_tree ? () : (length => -s $path));
     if ($head{raw}) { my $root = root_of($dataset); @head{qw(encryption salt keycheck keyformat)} = ($dataset->{encryption}, $root->{salt}, $root->{keycheck}, $root->{keyformat}) }
-    if ($step->{properties}) { my $all = local_properties($dataset); $head{"P:$_"} = $all->{$_} for keys %$all; $all = local_properties($to); $head{"S:$_"} = $all->{$_} for keys %$all }
+    if ($step->{properties}) { my $all = local_properties($dataset); $head{'P:refreservation'} = $dataset->{refreservation} if $dataset->{refreservation}; $head{"P:$_"} = $all->{$_} for keys %$all; $all = local_properties($to); $head{"S:$_"} = $all->{$_} for keys %$all }
     $emit->('B', \%head);
     my $left = $step->{skip} // 0;
     my $key = $head{raw} && !is_locked($dataset) ? key_of_dataset($dataset) : undef;
