@@ -114,6 +114,23 @@ it("changes nothing when it is run again, and nothing with --refresh", async () 
   expect(changed(fine(await site.stack.up("--refresh")))).toEqual([]);
 });
 
+it("takes over a job of the time before there were policies, which was the site's own", async () => {
+  const { text } = await site.stack.state();
+  const exported = JSON.parse(text) as { deployment: { resources: { urn: string; type: string; parent?: string }[] } };
+  const policies = exported.deployment.resources.filter(({ type }) => type === "coldspare:index:BackupPolicy");
+  const owner = policies[0]!.parent!;
+  exported.deployment.resources = exported.deployment.resources.filter((resource) => !policies.includes(resource));
+  for (const resource of exported.deployment.resources) {
+    if (!policies.some(({ urn }) => urn === resource.parent)) continue;
+    resource.parent = owner;
+    resource.urn = resource.urn.replace("$coldspare:index:BackupPolicy$", "$");
+  }
+  await site.stack.pulumi(["stack", "import"], JSON.stringify(exported));
+  const run = fine(await site.stack.up());
+  expect(changed(run).filter((step) => !/^create (hourly|nightly)$/.test(step))).toEqual([]);
+  expect(changed(run)).toContain("create hourly");
+});
+
 it("repairs what somebody changed, after a refresh", async () => {
   await pbs.put("/config/prune/smb-vault-prune", { "keep-last": 2 });
   await pbs.put("/config/datastore/vault", { delete: ["gc-schedule"] });
