@@ -49,7 +49,11 @@ export function pbsActions(world: World): ControlAction[] {
       return { name, up: false };
     }),
     action("POST", "/backup-servers/{name}/revive", ([name]) => {
-      serverOf(world, name!).powerOn();
+      const server = serverOf(world, name!);
+      server.powerOn();
+      // At boot udev finds the disks that are plugged in.
+      for (const [uuid, holder] of Object.entries(world.state.media ?? {}))
+        if (holder === server.name) plug(world, uuid, server);
       return { name, up: true };
     }),
     action("POST", "/backup-servers/{name}/datastores/{store}/corrupt {group?, ns?, missing?}", ([name, store], body) =>

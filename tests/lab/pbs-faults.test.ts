@@ -138,6 +138,9 @@ describe("a removable datastore", () => {
     expect((await ended(upid)).log).toContain("Input/output error (os error 5)");
     expect((await lab.pve("srv1", "GET", "/nodes/srv1/storage", { storage: "stick" }))[0].active).toBe(0);
     await lab.control("POST", `/media/${MEDIUM}/plug`, { server: "pbs1" });
+    await lab.control("POST", "/backup-servers/pbs1/kill");
+    await lab.control("POST", "/backup-servers/pbs1/revive");
+    await alive();
     await lab.until(
       async () => (await lab.pve("srv1", "GET", "/nodes/srv1/storage", { storage: "stick" }))[0].active,
       (active) => active === 1,

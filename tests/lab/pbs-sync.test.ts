@@ -122,6 +122,15 @@ describe("a sync job", () => {
     );
   });
 
+  it("replaces a damaged copy when it is told to", async () => {
+    await lab.control("POST", "/backup-servers/pbs2/datastores/offsite/corrupt", { group: "vm/100" });
+    const verify = () => lab.task("pbs2", "POST", "/admin/datastore/offsite/verify", { "ignore-verified": false });
+    expect((await verify()).exit).toBe("verification failed - please check the log for details");
+    await lab.ask("pbs2", "PUT", "/config/sync/pull-all", { "resync-corrupt": true });
+    expect((await run("pull-all")).exit).toBe("OK");
+    expect((await verify()).exit).toBe("OK");
+  });
+
   it("broken off by a power cut leaves an unfinished snapshot, and the next run goes on", async () => {
     await lab.control("POST", "/guests/100/write", { text: "q".repeat(20_000), bytes: 200 * 1024 ** 2 });
     await lab.backup("srv1", 100, "vault");
