@@ -1,4 +1,5 @@
 /** `coldspare backups run` and `verify`: what a policy does by its schedule, now. */
+import { keepLastGood } from "../../operations/backups/last-good";
 import { readCopies } from "../../operations/backups/read-copies";
 import { carryOutRuns, planRun, type RunPlan, type RunResult } from "../../operations/backups/run-policy";
 import { planVerify } from "../../operations/backups/verify-policy";
@@ -58,6 +59,9 @@ export async function runOrVerify(
     if (options.dryRun) return end(plan.refusals.length > 0 ? "refused" : "planned");
     if (!(await confirmed(kind === "run" ? "Start these?" : "Read these again?", options, io))) return end("declined");
     const { results, interrupted } = await untilSignal((stopped) => carryOutRuns(operator, plan.runs, stopped), io);
+    // Schedules prune by age alone: what they must not remove is settled whenever something is known anew.
+    for (const { text } of await keepLastGood(operator, (await readCopies(operator)).points))
+      io.stderr.write(`${text}\n`);
     const failed = plan.refusals.length > 0 || results.some(({ ok }) => !ok);
     return end(interrupted ? "interrupted" : failed ? "failed" : "done", results);
   } finally {

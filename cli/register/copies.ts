@@ -205,8 +205,8 @@ function addRestore(program: Command, io: Io, finish: (code: number) => void): v
     .addHelpText(
       "after",
       () => `
-Single files come out of restic repositories and out of archives of containers. An archive of a machine gives
-whole disks only: restore it beside with --as, and mount its disk.
+Single files come out of restic repositories, archives of containers, and copies on a Proxmox Backup Server (these come
+to this machine). A vzdump archive of a machine gives whole disks only: restore it beside with --as, and mount its disk.
 
 Examples:
   coldspare restore sql-erp --dry-run

@@ -125,15 +125,22 @@ function addVolume(
     kind: target.kind === "pbs" ? "pbs" : "vzdump",
     at: isoOf(volume.ctime),
     ...(volume.size !== undefined && { bytes: volume.size }),
-    ...verificationOf(volume),
+    ...(isUnfinished(volume, target) ? UNFINISHED : verificationOf(volume)),
     ...(isOn(volume.protected) && { protected: true }),
     ...(isEncrypted(volume.encrypted) && { encrypted: true }),
-    ...(volume.notes !== undefined && volume.notes !== "" && { notes: volume.notes }),
+    ...(volume.notes !== undefined && volume.notes !== "" && !isUnfinished(volume, target) && { notes: volume.notes }),
     servers,
     vmid,
     guestKind: guest.kind,
   });
 }
+
+/** A backup that is being made, or whose end never came, has no index yet: Proxmox VE lists it with a size of 1. */
+function isUnfinished({ size }: BackupVolume, target: ManifestTarget): boolean {
+  return target.kind === "pbs" && (size ?? 0) <= 1;
+}
+
+const UNFINISHED = { verified: "failed", notes: "unfinished: it is being made, or was interrupted" } as const;
 
 /** `vzdump-qemu-113-…`, or `vm/113/…` on a backup server. */
 function kindIn(volid: string): string | undefined {

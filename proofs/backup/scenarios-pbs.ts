@@ -1,5 +1,5 @@
 /** Guests on a Proxmox Backup Server (lab): chunks that rot, servers that die, disks that fill, links that are lost. */
-import { PbsWorld, VAULT } from "./pbs-world";
+import { PbsWorld, VAULT, VMID } from "./pbs-world";
 import type { Scenario, Surroundings } from "./scenario";
 import { pause } from "./server";
 
@@ -61,6 +61,44 @@ export const pbsScenarios: Scenario[] = [
     },
   },
   {
+    name: "every newer copy rots: the last good one survives a retention of one",
+    part: "pbs",
+    quick: true,
+    whyNot: whyNoSchema,
+    async run(surroundings) {
+      const { check } = surroundings;
+      await inWorld(surroundings, async (world) => {
+        await world.backUp();
+        const [first] = await world.points();
+        await world.change();
+        await world.backUp();
+        // The newest part of the newest copy.
+        await world.lab.control("POST", `${STORE}/corrupt`);
+        await world.lab.task("pbs1", "POST", "/admin/datastore/main/verify", { "ignore-verified": false });
+        const states = (await world.points()).map(({ verified }) => verified);
+        check.equal("the newest is found to be broken, the first is good", states, ["failed", "ok"]);
+        const keep = await world.cold(["backups", "keep"]);
+        const said = `${keep.out}${keep.err}`;
+        check.that(
+          "the last good one is protected",
+          keep.code === 0 && /last good copy of erp/.test(said),
+          said.slice(-300),
+        );
+        await world.lab.task("pbs1", "POST", "/admin/datastore/main/prune-datastore", { "keep-last": 1 });
+        const left = await world.points();
+        check.that(
+          "a retention of one copy does not remove it",
+          left.some(({ id }) => id === first?.id),
+          JSON.stringify(left),
+        );
+        await world.allGood(check, "after the retention");
+        await world.change();
+        const next = await world.backUp();
+        check.that("the next good copy lets it go", /protected no longer/.test(next.err), next.err.slice(-300));
+      });
+    },
+  },
+  {
     name: "the backup server dies in the middle of backup, verification, garbage collection and restore",
     part: "pbs",
     quick: false,
@@ -69,22 +107,26 @@ export const pbsScenarios: Scenario[] = [
       const { check, chance, rounds } = surroundings;
       await inWorld(surroundings, async (world) => {
         await world.backUp();
+        // Long enough to die in.
+        await world.lab.control("POST", "/links/slow", { a: "srv1", b: "pbs1", bytesPerSecond: 2_000_000 });
         let failed = 0;
         for (let round = 0; round < rounds; round++) {
           await world.change();
           const work = chance.pick([
-            async () => (await world.cold(["backups", "run", "nightly", "--yes"])).code === 0,
-            async () => (await world.lab.task("pbs1", "POST", "/admin/datastore/main/verify", {})).exit === "OK",
-            async () => (await world.lab.task("pbs1", "POST", "/admin/datastore/main/gc", {})).exit === "OK",
+            async () => (await world.lab.backup("srv1", VMID, VAULT)).exit,
+            async () => (await world.lab.backup("srv1", VMID, VAULT)).exit,
+            async () => (await world.lab.task("pbs1", "POST", "/admin/datastore/main/verify", {})).exit,
+            async () => (await world.lab.task("pbs1", "POST", "/admin/datastore/main/gc", {})).exit,
           ]);
-          const running = work().catch(() => false);
-          await pause(chance.between(1500, 3500));
+          const running = work().catch((error: Error) => error.message);
+          await pause(chance.between(5, 250));
           await world.lab.control("POST", "/backup-servers/pbs1/kill");
           await pause(100);
           await world.lab.control("POST", "/backup-servers/pbs1/revive");
-          if (!(await running)) failed++;
+          if ((await running) !== "OK") failed++;
           await world.note();
         }
+        await world.lab.control("POST", "/faults/clear");
         await world.allGood(check, "after all deaths");
         await world.change();
         const last = await world.backUp();
