@@ -228,11 +228,15 @@ async function restoreData(
   io.stderr.write(`${[...shown, ...findings].join("\n")}\n`);
   if (plan.refusals.length > 0) return finish(command, { plan, steps }, "refused");
   if (options.dryRun) return finish(command, { plan, steps }, "planned");
-  if (!(await confirmed(`Restore it into ${plan.into} on ${plan.server}?`, options, io)))
+  if (!(await confirmed(`Restore it into ${plan.into} on ${placeOf(plan)}?`, options, io)))
     return finish(command, { plan, steps }, "declined");
   const failure = await tried(command, () => runData(operator, plan));
   if (failure !== undefined) return finish(command, { plan, steps }, failure.outcome, undefined, failure.error);
   if (!options.json)
-    io.stdout.write(`restored: ${subject} as of ${plan.point!.at} into ${plan.into} on ${plan.server}\n`);
+    io.stdout.write(`restored: ${subject} as of ${plan.point!.at} into ${plan.into} on ${placeOf(plan)}\n`);
   return finish(command, { plan, steps }, "done");
+}
+
+function placeOf({ downloads, server }: DataPlan): string {
+  return downloads.length > 0 ? "this machine" : server;
 }

@@ -7,6 +7,7 @@ import { begin, openOperations, runOperation } from "../run-operation";
 import type { Step } from "../steps";
 import { choosePoint } from "./choose-point";
 import type { Copies, Point } from "./copies";
+import { downloadFile, findFile } from "./file-restore";
 import { command } from "./run-policy";
 
 /** What a person asks for. */
@@ -29,6 +30,8 @@ export interface DataPlan {
   into: string;
   /** Command lines on the server, without the folder of the programs. */
   commands: string[][];
+  /** Paths that come to the operator's machine, into the folder there. */
+  downloads: string[];
   refusals: Finding[];
   warnings: Finding[];
 }
@@ -45,6 +48,7 @@ export function planData(manifest: SiteManifest, copies: Copies, request: DataRe
     server: point?.servers[0] ?? "",
     into,
     commands: [],
+    downloads: [],
     refusals: [...chosen.refusals],
     warnings: [...chosen.warnings],
   };
@@ -83,6 +87,20 @@ function archiveCommand(plan: DataPlan, point: Point, files: readonly string[]):
     plan.commands.push(["sh", "-c", EXTRACT, "sh", point.id, plan.into, ...members]);
     return;
   }
+  if (point.kind === "pbs" && point.encrypted !== true) {
+    plan.downloads.push(...files);
+    return;
+  }
+  if (point.kind === "pbs") {
+    plan.refusals.push(
+      filesRefused(
+        plan.subject,
+        `${point.id} is encrypted, and the key to it lies on the hypervisors`,
+        `on one of them, as root: \`proxmox-file-restore list\` and \`extract\` with --keyfile; or restore it beside with --as`,
+      ),
+    );
+    return;
+  }
   plan.refusals.push(
     filesRefused(
       plan.subject,
@@ -109,8 +127,22 @@ export function filesRefused(subject: string, message: string, fix: string): Fin
   return refusal("OPERATION-FILES", subject, message, fix);
 }
 
-/** One step for each command. */
+/** One step for each command, and for each file. */
 export function dataSteps(operator: Operator, plan: DataPlan): Step[] {
+  const fetched = plan.downloads.map(
+    (file, index): Step => ({
+      id: `fetch-${index + 1}`,
+      title: `fetch ${file} of ${plan.subject} (data of ${plan.point?.at}) into ${plan.into} on this machine`,
+      async run(note) {
+        const found = await findFile(operator, plan.point!, file);
+        note(await downloadFile(operator, plan.point!, found, plan.into));
+      },
+    }),
+  );
+  return [...commandSteps(operator, plan), ...fetched];
+}
+
+function commandSteps(operator: Operator, plan: DataPlan): Step[] {
   return plan.commands.map((words, index) => ({
     id: `restore-${index + 1}`,
     title: `restore ${plan.point?.id} of ${plan.subject} (data of ${plan.point?.at}) into ${plan.into} on ${plan.server}`,

@@ -1,5 +1,6 @@
 /** One endpoint of the API: a request and its answer, as bytes on a verified connection. */
 import * as https from "node:https";
+import { pipeline, type Writable } from "node:stream";
 import { type TrustOptions, trustFor } from "./tls";
 
 /** An answer of the API, whatever its status. */
@@ -23,6 +24,8 @@ export interface WireRequest {
   authorization: string;
   timeoutSeconds: number;
   signal: AbortSignal | undefined;
+  /** The body of an answer with status 200 goes here, byte by byte, and not into the answer. For as long as it takes. */
+  into?: Writable;
 }
 
 /** Connections to one server. Keep-alive for reads; a write gets its own, so that it never meets one that is being closed. */
@@ -95,6 +98,14 @@ export class Connection {
       });
       call.on("error", fail);
       call.on("response", (response) => {
+        if (request.into !== undefined && response.statusCode === 200) {
+          clearTimeout(connectTimer);
+          clearTimeout(answerTimer);
+          pipeline(response, request.into, (error) =>
+            error ? fail(error) : resolve({ status: 200, reason: response.statusMessage ?? "", body: "" }),
+          );
+          return;
+        }
         const chunks: Buffer[] = [];
         response.on("data", (chunk: Buffer) => chunks.push(chunk));
         response.on("error", fail);

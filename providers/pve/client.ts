@@ -1,4 +1,5 @@
 /** Client of the Proxmox VE API: API token, verified TLS, several endpoints, retries, tasks. */
+import type { Writable } from "node:stream";
 import { type Answer, type BrokenCall, Connection } from "../http/connection";
 import type { CallError } from "../http/errors";
 import { backoffSeconds, type RetryPolicy, sleep } from "../http/retry";
@@ -116,6 +117,33 @@ export class PveClient {
   /** Parameters of a DELETE go into the query: PVE reads no body there. */
   delete<T>(path: string, query?: Parameters, about: CallContext = {}): Promise<T> {
     return this.call<T>("DELETE", path, query, about);
+  }
+
+  /**
+   * Writes what a call answers, byte by byte. Asks one endpoint, once: half of it may be written when it fails.
+   *
+   * @throws PveError with the server's words
+   */
+  async download(path: string, query: Parameters, into: Writable, about: CallContext = {}): Promise<void> {
+    const encoded = encode(query);
+    const attempt: Attempt = { method: "GET", path, body: undefined, about };
+    const server = this.endpointsFor(path)[0]!;
+    let answer: Answer;
+    try {
+      answer = await this.#connections.get(server)!.send({
+        method: "GET",
+        path: `/api2/json${path}${encoded === "" ? "" : `?${encoded}`}`,
+        body: undefined,
+        authorization: this.#authorization,
+        timeoutSeconds: this.#timeoutSeconds,
+        signal: this.#signal,
+        into,
+      });
+    } catch (thrown) {
+      throw await this.connectionError(attempt, server, thrown as BrokenCall);
+    }
+    const read = this.read<unknown>(attempt, server, answer);
+    if ("error" in read) throw read.error;
   }
 
   /**

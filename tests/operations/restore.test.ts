@@ -221,6 +221,15 @@ describe("folders, data sets, files", () => {
     expect(refusals[0]!.fix).toMatch(/coldspare restore sql-erp --point backup-nfs:.* --as sql-erp-files/);
   });
 
+  test("a copy on a backup server has files, unless it is encrypted", async () => {
+    const wish = "2026-11-20T12:00:00Z";
+    expect(codes(await data("sql-erp", "/root/x", ["/etc/hosts"], wish))).toEqual(["OPERATION-FILES"]);
+    delete fake.storages.pbs!.volumes[0]!.encrypted;
+    const made = await data("sql-erp", "/root/x", ["/etc/hosts"], wish);
+    expect(made).toMatchObject({ refusals: [], commands: [], downloads: ["/etc/hosts"] });
+    expect(dataSteps(fake.operator(), made)[0]!.title).toMatch(/^fetch \/etc\/hosts of sql-erp .* on this machine$/);
+  });
+
   test("a container's archive is a tar", async () => {
     const { kind, vmid } = fake.site.manifest.guests["files-1"]!;
     Object.assign(fake.site.manifest.guests["files-1"]!, { kind: "lxc" });
