@@ -143,8 +143,8 @@ export const placementFindings = {
     severity: "error",
     title: "What this release makes in a cluster only",
     explanation:
-      "Hypervisors without a cluster have an API each, and `pulumi up` speaks to each of them for its own guests. Shared storage entries, " +
-      "pools, backup jobs and standbys by restore stand once for all servers of a cluster; without one they would have to be made on each.",
+      "Hypervisors without a cluster have an API each, and `pulumi up` speaks to each of them for its own guests and backup jobs. Shared storage entries, " +
+      "pools and standbys by restore stand once for all servers of a cluster; without one they would have to be made on each.",
     example:
       "one and two are in no cluster, and wiki is refreshed by restore: this release looks for standbys through one server of a cluster.",
     fix: "Join them to one cluster and name it in site.cluster, or make that part by hand on each server.",

@@ -1,5 +1,4 @@
 /** What a specification can say and this release does not carry out: said at once, not half-way through an update. */
-import { policyGuests, policyStorage } from "../backup/subjects";
 import { type Context, sorted } from "../context";
 import { list } from "../units";
 
@@ -43,11 +42,4 @@ function checkIndependent(context: Context): void {
         `Set guests.${name}.coldReplica.method to zfs-sync, or join the servers to one cluster.`,
       );
   }
-  for (const [name, policy] of sorted(spec.backups))
-    if (policyStorage(spec.targets, policy) !== undefined && policyGuests(context.guests, policy).length > 0)
-      report(
-        `backups.${name}`,
-        `policy ${name} backs guests up by jobs of Proxmox VE, which this release makes in a cluster only.`,
-        "Make the job on each server (Datacenter, Backup), or join the servers to one cluster.",
-      );
 }

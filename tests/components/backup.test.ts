@@ -389,14 +389,14 @@ describe("in a site", () => {
     const input = spec({ main: { ...main, encryption: "client" } }, { nightly });
     delete input.site.cluster;
     input.guests!.sql!.on = "srv2";
-    const site = planSite(input);
-    const { recorder } = await record(() => {
+    delete input.guests!.sql!.pool;
+    const { recorder, result } = await record(() => {
       const provider = (name: string) =>
         new proxmoxve.Provider(name, { endpoint: `https://${name}:8006`, apiToken: "t" });
       const serverProviders = { srv1: provider("srv1"), srv2: provider("srv2") };
-      new BackupTarget("main", { site, serverProviders });
-      new BackupPolicy("nightly", { site, serverProviders });
+      return new Site("office", { site: planSite(input), serverProviders });
     });
+    expect(Object.keys(result.nodes.backups)).toEqual(["nightly-srv1", "nightly-srv2"]);
     const jobs = recorder.ofType("proxmoxve:backup/job:Job");
     expect(jobs.map(({ name, inputs }) => [name, inputs.vmids])).toEqual([
       ["office-backup-nightly-srv1", ["101"]],

@@ -194,13 +194,6 @@ export const placementRows: Row[] = [
       "one and two are in no cluster, and mail is to be in pool office: this release makes pools in a cluster only.",
   },
   {
-    code: "SITE-NO-CLUSTER-NOT-BUILT",
-    set: ["site.cluster=null"],
-    subject: "backups.nightly",
-    message:
-      "one and two are in no cluster, and policy nightly backs guests up by jobs of Proxmox VE, which this release makes in a cluster only.",
-  },
-  {
     code: "IMAGE-KIND",
     set: ["images.debian.kind=container-template"],
     subject: "guests.mail.image",
