@@ -1,4 +1,6 @@
 /** Recovery points from schedules and transfer times, recovery times from boot order, delays and boot times. */
+import { feedOf } from "./backup/feeds";
+import { ratioOf } from "./backup/ratios";
 import { policyStorage } from "./backup/subjects";
 import { type CalendarEvent, longestGapSeconds, parseCalendarEvent } from "./calendar";
 import { afterLoss } from "./capacity";
@@ -145,7 +147,11 @@ function restorePoint(context: Context, guest: Placed, replica: ColdReplicaSpec,
       seconds: Number.POSITIVE_INFINITY,
       basis: `the restored standby is the active side, and no backup policy writes it`,
     };
-  const runs = backupRuns(context, guest, replica.backupStorage);
+  const { compression, dailyChange } = ratioOf("mixed");
+  // A sync job fetches the guests one after another: at worst this one comes last.
+  const perDay = sum(context.guests.map((other) => usedGiB(other.spec))) * compression * dailyChange;
+  const feed = feedOf(context, replica.backupStorage ?? "", perDay);
+  const runs = backupRuns(context, guest, feed.storage);
   if (runs.length === 0)
     return {
       seconds: Number.POSITIVE_INFINITY,
@@ -157,11 +163,11 @@ function restorePoint(context: Context, guest: Placed, replica: ColdReplicaSpec,
   const wait = waiting(context, guest);
   const schedules = runs.map((run) => `'${run.event.text}' (${formatDuration(run.seconds)} long)`).join(" and ");
   return {
-    seconds: worst.seconds + wait.seconds,
+    seconds: worst.seconds + feed.delaySeconds + wait.seconds,
     basis:
       `backups at ${schedules}, restored at '${replica.schedule}': at worst ${formatDuration(worst.gapSeconds)} from the ` +
       `backup that is restored to the restore after it + ${formatDuration(restoreSeconds)} to restore ` +
-      `${formatGiB(used)} at ${formatNumber(context.spec.policies.restoreMBps)} MB/s${wait.basis}`,
+      `${formatGiB(used)} at ${formatNumber(context.spec.policies.restoreMBps)} MB/s${feed.basis}${wait.basis}`,
   };
 }
 

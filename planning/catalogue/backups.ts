@@ -92,6 +92,14 @@ export const backupFindings = {
     example: "Backup policy nightly has folders, which a vzdump target cannot take.",
     fix: "Make a policy of its own for them, with a target of the kind that the message names.",
   },
+  "VOLUME-IN-GUEST-NOT-BUILT": {
+    severity: "error",
+    title: "A volume inside a guest",
+    explanation:
+      "Programs, timers and secrets are installed on servers of the site; this release installs none inside guests. A policy that nobody carries out would look like a backup.",
+    example: "Volume spool is inside guest mail, where this release installs no program that copies it.",
+    fix: "Let the guest dump its volumes to a folder on a server, and back that up (`folders`, with `of`).",
+  },
   "BACKUP-NOTHING": {
     severity: "error",
     title: "A policy that backs up nothing",

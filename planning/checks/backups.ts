@@ -107,6 +107,14 @@ function checkSources(context: Context, name: string, policy: BackupPolicySpec):
       unknownGuest(context, `${path}.folders[${index}].of`, `A folder of backup policy ${name} has data of`, of);
   }
   for (const [index, { server }] of policy.volumes.entries()) check(`${path}.volumes[${index}]`, server, machines);
+  for (const [index, { server, volume }] of policy.volumes.entries())
+    if (own(context.spec.guests, server) !== undefined && context.server(server) === undefined)
+      context.add(
+        "VOLUME-IN-GUEST-NOT-BUILT",
+        `${path}.volumes[${index}].server`,
+        `Volume ${volume} is inside guest ${server}, where this release installs no program that copies it.`,
+        `Let ${server} dump it to a folder on a server, and write that folder with \`of: ${server}\` to ${path}.folders.`,
+      );
   for (const [index, { server }] of policy.datasets.entries()) check(`${path}.datasets[${index}]`, server, servers);
 }
 

@@ -1,4 +1,5 @@
 /** What each way to make a cold replica needs. */
+import { feedOf, pbsStorage } from "../backup/feeds";
 import { policyStorage } from "../backup/subjects";
 import { type Context, own, type Placed } from "../context";
 import { nearest } from "../nearest";
@@ -97,6 +98,10 @@ function checkRestore(context: Context, guest: Placed, replica: ColdReplicaSpec)
     );
     return;
   }
+  if (pbsStorage(context, id) !== undefined) {
+    checkFed(context, name, path, id);
+    return;
+  }
   const storage = own(context.spec.storages, id);
   const sides = [...new Set([primary, on])].filter((server) => context.isHypervisor(server));
   const blind = sides.filter((server) => storage === undefined || !context.mounters(storage).includes(server));
@@ -145,6 +150,21 @@ const UNUSED = {
   "storage-replication": ["standbyIds", "backupStorage", "storage", "recoveryPoints"],
   "zfs-sync": ["standbyIds", "backupStorage", "storage"],
 } as const satisfies Record<ColdReplicaSpec["method"], (keyof ColdReplicaSpec)[]>;
+
+/** A storage on Proxmox Backup Server is on every hypervisor; the guest's backups have to arrive there. */
+function checkFed(context: Context, name: string, path: string, id: string): void {
+  const { storage } = feedOf(context, id, 0);
+  const covered = Object.values(context.spec.backups).some(
+    (policy) => policyStorage(context.spec.targets, policy) === storage && guestsOf(context, policy).includes(name),
+  );
+  if (covered) return;
+  context.add(
+    "RESTORE-NOT-BACKED-UP",
+    path,
+    `${name} is restored from ${id}, but no backup policy writes ${name} there${storage === id ? "" : `, nor to ${storage}, which ${id} is fed from`}.`,
+    `Add ${name} to the guests of a policy in the section backups whose target is ${storage}.`,
+  );
+}
 
 function checkUnused(context: Context, { name }: Placed, replica: ColdReplicaSpec): void {
   const foreign = UNUSED[replica.method];

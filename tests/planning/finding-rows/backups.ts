@@ -194,6 +194,24 @@ export const backupRows: Row[] = [
     message: "Target cloud is on 'valt', which does not exist.",
   },
   {
+    code: "VOLUME-IN-GUEST-NOT-BUILT",
+    set: [
+      'targets.cloud={"kind":"restic","quotaGiB":500,"location":"cloud","backend":{"type":"s3","endpoint":"https://s3.example.org","bucket":"office","accessKeySecret":"s3-key","secretKeySecret":"s3-secret"},"passwordSecret":"cloud-password","appendOnly":true}',
+      'backups.data={"target":"cloud","schedule":"02:00","folders":[{"server":"vault","paths":["/srv/scans"],"usedGiB":20}],"verify":{"reread":"sun"},"volumes":[{"server":"mail","volume":"spool","usedGiB":3}]}',
+    ],
+    subject: "backups.data.volumes[0].server",
+    message: "Volume spool is inside guest mail, where this release installs no program that copies it.",
+  },
+  {
+    code: "GUEST-UNKNOWN",
+    set: [
+      'targets.cloud={"kind":"restic","quotaGiB":500,"location":"cloud","backend":{"type":"s3","endpoint":"https://s3.example.org","bucket":"office","accessKeySecret":"s3-key","secretKeySecret":"s3-secret"},"passwordSecret":"cloud-password","appendOnly":true}',
+      'backups.data={"target":"cloud","schedule":"02:00","folders":[{"server":"vault","of":"mial","paths":["/srv/x"],"usedGiB":1}],"verify":{"reread":"sun"}}',
+    ],
+    subject: "backups.data.folders[0].of",
+    message: "A folder of backup policy data has data of guest 'mial', which does not exist.",
+  },
+  {
     code: "BACKUP-NOTHING",
     set: ['guests.mail.tags=["windows"]', 'backups.nightly.guests={"tag":"windos"}'],
     subject: "backups.nightly.guests",
