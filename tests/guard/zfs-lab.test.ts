@@ -1,6 +1,9 @@
 /** The lab's zfs by itself: what it promises to those who test against it. Texts of errors are those of libzfs 2.3. */
 import { noise, ZfsServers } from "./zfs-servers";
 
+// Hundreds of small programs: seconds here, minutes on a machine that others keep busy.
+jest.setTimeout(300_000);
+
 describe("the lab's zfs", () => {
   let site: ZfsServers;
   const zfs = (...words: string[]) => site.zfs("srv2", ...words);

@@ -4,6 +4,9 @@ const DISKS = ["tank/vm-113-disk-0", "tank/vm-113-disk-1"] as const;
 const REPLICA = `replica sql-erp sides=srv2,srv1 volumes=${DISKS.join(",")} keep=3 retries=0`;
 const ALLOW = `below=${DISKS.join(",")} do=list,snapshot,send,receive,hold,destroy,rename,rollback,read`;
 
+// Hundreds of small programs: seconds here, minutes on a machine that others keep busy.
+jest.setTimeout(300_000);
+
 describe("replicas of coldspare-zfs", () => {
   let site: ZfsServers;
   const device = (server: string, disk: string) => `${server}/dev/zvol/${disk}`;

@@ -106,7 +106,7 @@ export class ZfsServers {
     words: string[],
     input: string | Buffer = "",
   ): SpawnSyncReturns<Buffer> {
-    const options = { env: this.environment(server), input, timeout: 50_000, maxBuffer: 256 * MIB };
+    const options = { env: this.environment(server), input, timeout: 250_000, maxBuffer: 256 * MIB };
     return spawnSync(join(LAB_ZFS, program), words, options);
   }
 
@@ -136,7 +136,7 @@ export class ZfsServers {
   }
 
   run(server: string, ...argv: string[]): Ended {
-    const options = { env: this.environment(server), encoding: "utf8" as const, timeout: 55_000 };
+    const options = { env: this.environment(server), encoding: "utf8" as const, timeout: 250_000 };
     const { status, stdout, stderr } = spawnSync(PROGRAM, argv, options);
     return { code: status ?? 255, stdout, stderr };
   }

@@ -23,6 +23,9 @@ function findSanoid(folder: string): { programs: string; defaults: string } | { 
   return unpacked.status === 0 ? of(folder) : { why: "dpkg-deb could not unpack sanoid" };
 }
 
+// Hundreds of small programs: seconds here, minutes on a machine that others keep busy.
+jest.setTimeout(300_000);
+
 const folder = mkdtempSync(join(tmpdir(), "sanoid-"));
 const found = findSanoid(folder);
 if ("why" in found) process.stderr.write(`tests/guard/zfs-syncoid: SKIPPED: ${found.why}\n`);
@@ -39,7 +42,7 @@ withSanoid("the real syncoid and sanoid", () => {
   };
   const perl = (name: string, ...words: string[]) => {
     const env = { ...site.environment("srv2"), COLDSPARE_ROOT: join(site.folder, "srv2"), TZ: "UTC" };
-    const options = { env, encoding: "utf8" as const, timeout: 50_000 };
+    const options = { env, encoding: "utf8" as const, timeout: 250_000 };
     return spawnSync("perl", [program(name), ...words], options);
   };
   const syncoid = (...words: string[]) => {
