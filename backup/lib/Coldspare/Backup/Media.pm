@@ -44,7 +44,13 @@ sub media_job {
         note_attached($rotation, $attached);
         $job->{fix} = undef;
         $job->{where} = "medium $attached->{label} at $rotation->{mount}";
-        return $work->($attached, $job);
+        my $result = eval { $work->($attached, $job) };
+        my $error = $@;
+        return $result if $result;
+        my $now = attached($rotation);
+        die $error if $now->{state} eq 'ok' && $now->{id} eq $attached->{id};
+        $job->{fix} = "Attach medium $attached->{label} again and look at its cable, its power and dmesg; then run: coldspare-backup media run $target";
+        die "medium $attached->{label} is not attached any more: it went away while it was written. What was copied and read again before counts (" . ($error =~ s/\n+\z//r) . ")\n";
     });
 }
 

@@ -85,8 +85,10 @@ sub backup_one {
     for my $path (@paths) { -e $path or die "$path cannot be read: $!\n" }
     my $tags = "coldspare,policy=$policy->{name},subject=" . encode($subject->{subject});
     my @excludes = map { ('--exclude', $_) } @{ $subject->{exclude} };
+    # What a damaged pack held is stored again only if every file is read, not those alone that changed.
+    my @force = damaged_packs(marks($target)) ? ('--force') : ();
     my @limit = $policy->{rate} ? ('--limit-upload', int($policy->{rate} * 1000 / 1.024)) : ();
-    my $result = restic($conf, $target, { lock => $lock, ok => [3] }, 'backup', '--json', @limit, '--host', $conf->{self}, '--tag', $tags, @excludes, '--', @paths);
+    my $result = restic($conf, $target, { lock => $lock, ok => [3] }, 'backup', '--json', @force, @limit, '--host', $conf->{self}, '--tag', $tags, @excludes, '--', @paths);
     my ($summary) = grep { ($_->{message_type} // '') eq 'summary' } json_lines($result->{out});
     die last_words($result) . "\n" if !$summary || $result->{code} != 0 && $result->{code} != 3;
     my $id = $summary->{snapshot_id};

@@ -28,7 +28,7 @@ sub folder { my ($rotation) = @_; return path($rotation->{mount}) . "/$rotation-
 sub still_there {
     my ($rotation, $attached) = @_;
     my $now = attached($rotation);
-    die "medium $attached->{label} is not attached any more: it went away while it was written. What was copied and read again before counts\n"
+    die "medium $attached->{label} is gone\n"
         unless $now->{state} eq 'ok' && $now->{id} eq $attached->{id};
     die "stopped by SIG" . stopping() . "\n" if stopping();
     return $now;
