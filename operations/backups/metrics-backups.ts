@@ -14,7 +14,7 @@ export function backupFamilies(site: string, status: BackupStatus): Family[] {
   return [...subjectFamilies(site, status), ...targetFamilies(site, status), ...mediaFamilies(site, status)];
 }
 
-function subjectFamilies(site: string, { subjects, failed, verified, ok }: BackupStatus): Family[] {
+function subjectFamilies(site: string, { subjects, failed, verified, tests, ok }: BackupStatus): Family[] {
   const standings = subjects.flatMap(({ subject, policies }) =>
     Object.entries(policies).map(([policy, standing]) => ({ labels: { site, policy, subject }, standing })),
   );
@@ -62,6 +62,16 @@ function subjectFamilies(site: string, { subjects, failed, verified, ok }: Backu
       samples: Object.entries(verified).flatMap(([policy, at]) =>
         sample({ site, policy }, at === undefined ? undefined : Date.parse(at) / 1000),
       ),
+    },
+    {
+      name: "coldspare_backup_test_timestamp_seconds",
+      help: "When a copy of the guest was last started in isolation.",
+      samples: Object.values(tests).flatMap(({ guest, at }) => sample({ site, guest }, Date.parse(at) / 1000)),
+    },
+    {
+      name: "coldspare_backup_test_success",
+      help: "1 when that copy started and answered.",
+      samples: Object.values(tests).flatMap((test) => sample({ site, guest: test.guest }, Number(test.ok))),
     },
   ];
 }

@@ -3,12 +3,17 @@ import type { Operator } from "../context";
 import { type RotationView, readSwaps, rotationViews } from "./media";
 import { readCopies } from "./read-copies";
 import { type BackupStatus, backupStatus } from "./status-backups";
+import { readTests } from "./test-results";
 
 export async function readBackupStatus(operator: Operator): Promise<BackupStatus | undefined> {
   const { backups } = operator.manifest;
   if (backups === undefined) return undefined;
-  const [copies, swaps] = await Promise.all([readCopies(operator, { quick: true }), readSwaps(operator)]);
-  return backupStatus(operator.manifest, copies, rotationViews(backups, copies, swaps));
+  const [copies, swaps, tests] = await Promise.all([
+    readCopies(operator, { quick: true }),
+    readSwaps(operator),
+    readTests(operator, operator.clock.now().getTime()),
+  ]);
+  return backupStatus(operator.manifest, copies, rotationViews(backups, copies, swaps), tests);
 }
 
 /** Rotations alone. */

@@ -5,6 +5,7 @@ import { formatDuration, formatGiB } from "../../planning/units";
 import { type Copies, isGood, type JobState, type Point } from "./copies";
 import { type RotationView, siteLossNow } from "./media";
 import { type SubjectSummary, standingProblem, summarise } from "./summary";
+import { type LastTest, testProblems } from "./test-results";
 
 /** How full a target is, and when it will be. */
 export interface TargetStatus {
@@ -28,6 +29,8 @@ export interface BackupStatus {
   siteLoss?: { target: string; medium: string; ageSeconds: number };
   /** Copies of each policy that were read again last. */
   verified: Record<string, string | undefined>;
+  /** The last test restore of each guest that ever had one. */
+  tests: Record<string, LastTest>;
   /** What is to be looked at, in words. */
   problems: string[];
 }
@@ -35,7 +38,12 @@ export interface BackupStatus {
 const GIB = 1024 ** 3;
 const DAY = 86_400;
 
-export function backupStatus(manifest: SiteManifest, copies: Copies, rotations: RotationView[]): BackupStatus {
+export function backupStatus(
+  manifest: SiteManifest,
+  copies: Copies,
+  rotations: RotationView[],
+  tests: Record<string, LastTest> = {},
+): BackupStatus {
   const backups = manifest.backups!;
   const subjects = summarise(copies, manifest);
   const failed = copies.jobs.filter(({ state }) => state === "failed");
@@ -48,6 +56,7 @@ export function backupStatus(manifest: SiteManifest, copies: Copies, rotations: 
     ),
     ...targets.flatMap(targetProblems),
     ...rotations.flatMap(rotationProblems),
+    ...testProblems(manifest, tests),
     ...copies.unasked.map(({ reason, targets: names }) => `copies on ${names.join(", ")} are not seen: ${reason}`),
   ];
   return {
@@ -64,6 +73,7 @@ export function backupStatus(manifest: SiteManifest, copies: Copies, rotations: 
     rotations,
     ...(loss && { siteLoss: loss }),
     verified: Object.fromEntries(Object.keys(backups.policies).map((policy) => [policy, lastVerified(copies, policy)])),
+    tests,
     problems,
   };
 }

@@ -2,6 +2,7 @@ import { painter } from "../../cli/table";
 import { statusText } from "../../cli/text-status";
 import { rotationViews, siteLossNow, swapRecords } from "../../operations/backups/media";
 import { readBackupStatus, readRotations } from "../../operations/backups/read-status";
+import { testProblems } from "../../operations/backups/test-results";
 import { readLive } from "../../operations/live";
 import { siteStatus } from "../../operations/status";
 import { statusMetrics } from "../../operations/status-metrics";
@@ -145,6 +146,28 @@ describe("status", () => {
     expect(text).toMatch(/coldspare_media_site_loss_seconds\{site="smb"\} \d+\n/);
     const families = [...text.matchAll(/^# TYPE (\w+) gauge$/gm)].map(([, name]) => name);
     expect(new Set(families).size).toBe(families.length);
+  });
+
+  test("test restores that a policy promises: never made, failed, overdue", () => {
+    const manifest = structuredClone(fake.site.manifest);
+    manifest.backups!.policies.nightly!.testRestore = { schedule: "weekly", guests: ["sql-erp"] };
+    const test_ = (ok: boolean, days: number) => ({
+      "sql-erp": {
+        guest: "sql-erp",
+        policy: "nightly",
+        point: "p",
+        server: "srv1",
+        at: "2026-11-01T00:00:00Z",
+        ok,
+        ageSeconds: days * DAY,
+      },
+    });
+    expect(testProblems(manifest, {})).toEqual([
+      expect.stringContaining("coldspare backups test nightly --guest sql-erp"),
+    ]);
+    expect(testProblems(manifest, test_(true, 7))).toEqual([]);
+    expect(testProblems(manifest, test_(true, 9))).toEqual([expect.stringContaining("9 d ago, allowed are 8 d")]);
+    expect(testProblems(manifest, test_(false, 1))).toEqual([expect.stringContaining("the test restore of p failed")]);
   });
 
   test("the table for people has subjects, media and problems", async () => {
