@@ -182,6 +182,8 @@ export class RealGuests implements GuestRuntime {
 
   private find(vmid: number, node: string | undefined): { domain: Domain; guest: Guest } {
     for (const main of this.world.domains) {
+      // Hosts of their own may each have a guest of that id.
+      if (node !== undefined && main.state.nodes[node] === undefined) continue;
       const domain = node !== undefined && main.state.nodes[node] ? main.at(node) : main;
       const guest = domain.guest(vmid);
       if (guest) return { domain, guest };
