@@ -112,6 +112,7 @@ export class World {
       hosts: true,
       ports,
       ...(process.env.COLDSPARE_PVE_SCHEMA ? { schemaFile: process.env.COLDSPARE_PVE_SCHEMA } : {}),
+      ...(process.env.COLDSPARE_PBS_SCHEMA ? { pbsSchemaFile: process.env.COLDSPARE_PBS_SCHEMA } : {}),
     });
     if (!lab.hosts) throw new Error("the lab has no real hosts");
     const found = Object.entries(lab.endpoints).map(([node, url]) => [node, Number(new URL(url).port)]);
