@@ -12,6 +12,7 @@ import { createLog, createStages } from "./lib/log.mjs";
 import { runProof } from "./lib/proof.mjs";
 import { ensurePbsSchema, ensurePveSchema } from "./lib/schema.mjs";
 import { emptyTally, sum, tallyCheck, verdict } from "./lib/tally.mjs";
+import { ensureS3Server } from "./lib/test-servers.mjs";
 import { ensureToolchain } from "./lib/toolchain.mjs";
 
 const HELP = `Usage: npm test -- [options] [part of a test file's path ...]
@@ -77,10 +78,11 @@ async function withoutEngine({ schemas, wantsEngine, args }) {
     log: createLog({ stream, prefix: "guard | " }),
     args,
   });
+  const s3 = await ensureS3Server({ log: createLog({ stream, prefix: "setup | " }) });
   const backup = await runJest({
     checkout,
     project: "backup",
-    env,
+    env: s3 === undefined ? env : { ...env, COLDSPARE_S3_SERVER: s3 },
     log: createLog({ stream, prefix: "backup| " }),
     args,
   });

@@ -61,7 +61,12 @@ sub state_of {
 sub good_points { my ($marks, @points) = @_; return grep { !$marks->{bad}{ $_->{id} } } @points }
 
 # Packs that are known to be damaged; nothing is pruned while there are any.
-sub damaged_packs { my ($marks) = @_; my %packs = map { $_->{pack} ? ($_->{pack} => 1) : () } values %{ $marks->{bad} }; return sort keys %packs }
+sub damaged_packs {
+    my ($marks) = @_;
+    my %packs = map { $_ => 1 } grep { defined } map { $_->{pack} } values %{ $marks->{bad} };
+    my @packs = sort keys %packs;
+    return @packs;
+}
 
 sub point_line {
     my ($marks, $point) = @_;
