@@ -12,7 +12,7 @@ export interface VerifyScope {
   snapshots?: SnapshotId[];
   ns?: string;
   depth?: number;
-  /** Leave out what was verified, unless it is older than so many days. */
+  /** Leave out what was verified, whatever came of it, unless that is more than so many days ago. @default false */
   ignoreVerified?: boolean;
   outdatedAfterDays?: number;
   /** Only what the caller may see. */
@@ -53,11 +53,11 @@ export async function verify(store: Datastore, scope: VerifyScope, handle: PbsTa
 function isDue(store: Datastore, snapshot: Snapshot, scope: VerifyScope): boolean {
   if (scope.wanted && !scope.wanted(snapshot)) return false;
   const last = snapshot.manifest?.unprotected.verify_state;
-  if (!last || scope.ignoreVerified === false) return true;
-  if (scope.ignoreVerified === undefined) return true;
+  if (!last || !scope.ignoreVerified) return true;
   if (scope.outdatedAfterDays === undefined) return false;
   const at = Number.parseInt(last.upid.split(":")[5] ?? "0", 16);
-  return at + scope.outdatedAfterDays * 86400 < store.server.world.clock.now();
+  // PBS counts whole days.
+  return Math.floor((store.server.world.clock.now() - at) / 86400) > scope.outdatedAfterDays;
 }
 
 async function verifySnapshot(

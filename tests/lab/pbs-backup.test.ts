@@ -46,6 +46,10 @@ describe("a storage on a backup server", () => {
     expect(await refusedBecause({ server: "192.0.2.99" })).toBe(
       "create storage failed: bad: error fetching datastores - 500 Can't connect to 192.0.2.99:8007 (No route to host)",
     );
+    const { fingerprint: _none, ...unpinned } = form();
+    expect((await lab.pveCall("srv1", "POST", "/storage", unpinned)).reason).toBe(
+      "create storage failed: bad: error fetching datastores - 500 Can't connect to 192.0.2.31:8007 (certificate verify failed)",
+    );
     expect((await lab.pveCall("srv1", "GET", "/storage/bad")).status).toBe(500);
   });
 
