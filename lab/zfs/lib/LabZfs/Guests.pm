@@ -6,6 +6,7 @@ use warnings;
 use Digest::SHA qw(sha1);
 use IO::Socket::UNIX;
 use LabZfs::Store;
+use LabZfs::Destroy;
 
 my %pools; # name => { folder, size, ... }
 my %told; # what the lab knows: 'name' => { size, snapshots }

@@ -110,7 +110,7 @@ sub of_dataset {
     my ($dataset, $property) = @_;
     return $dataset->{mounted} ? 'yes' : 'no' if $property eq 'mounted' && $dataset->{type} eq 'filesystem';
     return $dataset->{origin} ? full_name($STATE->{snapshots}{ $dataset->{origin} }) : undef if $property eq 'origin';
-    if ($property eq 'receive_resume_token') { require LabZfs::Receive; return LabZfs::Receive::token_of($dataset) }
+    if ($property eq 'receive_resume_token') { return undef unless -e "$ROOT/partial/$dataset->{id}/head"; require LabZfs::Receive; return LabZfs::Receive::token_of($dataset) }
     return available(pool_of($dataset->{name})) + ($dataset->{refreservation} ? sizes_of($dataset)->{reserved} : 0) if $property eq 'available';
     return undef unless $property =~ /^(?:logical)?(?:used|referenced|written)/;
     my $sizes = sizes_of($dataset);
