@@ -1,7 +1,7 @@
 import { inspect } from "node:util";
+import { backoffSeconds } from "../../providers/http/retry";
 import { PveClient, type PveClientOptions, PveError } from "../../providers/pve";
 import { encode } from "../../providers/pve/client";
-import { backoffSeconds } from "../../providers/http/retry";
 import { type Fake, type FakeAnswer, type FakeRequest, makeCertificate, startFake } from "./fake-server";
 
 const SECRET = "b1946ac9-2492-4d23-8bd2-6c0c4f1a2e77";
