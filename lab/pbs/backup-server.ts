@@ -50,9 +50,10 @@ export class BackupServer {
     return this.state.up && node?.up !== false && world.state.witnesses[name] !== false;
   }
 
-  /** Whether somebody (a node, another server, `operator`) can talk to it. */
+  /** Whether somebody (a node, another server, `operator`) is there and can talk to it. */
   reachableFrom(who: string): boolean {
-    return this.up && this.world.connected(who, this.name);
+    const node = this.world.domainOf(who)?.state.nodes[who];
+    return this.up && node?.up !== false && this.world.connected(who, this.name);
   }
 
   // ---- datastores

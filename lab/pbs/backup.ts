@@ -198,8 +198,7 @@ async function send(request: BackupRequest, store: Datastore, bytes: number, han
   const parts = Math.min(PARTS, Math.max(1, Math.ceil(bytes / rate() / 2)));
   for (let part = 0; part < parts; part++) {
     await handle.takes(bytes / parts / rate());
-    if (!server.world.connected(request.from, server.name))
-      throw new Error("backup ended but finished flag is not set.");
+    if (!server.reachableFrom(request.from)) throw new Error("backup ended but finished flag is not set.");
   }
 }
 

@@ -150,6 +150,27 @@ describe("a removable datastore", () => {
   });
 });
 
+test("a backup whose node loses its power breaks off on the server, and the guest stays locked", async () => {
+  await lab.machine("srv2", 120);
+  await lab.control("POST", "/guests/120/write", { text: "h".repeat(20_000), bytes: 100 * 1024 ** 2 });
+  await lab.control("POST", "/links/slow", { a: "srv2", b: "pbs1", bytesPerSecond: 20_000 });
+  await lab.pve("srv2", "POST", "/nodes/srv2/vzdump", { vmid: 120, storage: "vault" });
+  const running = async () =>
+    (await lab.ask("pbs1", "GET", "/nodes/localhost/tasks", { running: true, typefilter: "backup" }))[0];
+  const { upid } = await lab.until(running, (found) => found !== undefined);
+  await lab.control("POST", "/nodes/srv2/kill");
+  await lab.control("POST", "/faults/clear");
+  await lab.pass(6000);
+  expect((await lab.ended("pbs1", upid)).exit).toBe("backup ended but finished flag is not set.");
+  expect(await lab.snapshots("pbs1", "main", { "backup-id": "120" })).toEqual([]);
+  await lab.control("POST", "/nodes/srv2/revive");
+  await lab.until(
+    () => lab.pveCall("srv2", "GET", "/nodes/srv2/qemu/120/config").catch(() => ({ status: 0 })),
+    ({ status }) => status === 200,
+  );
+  expect((await lab.pve("srv2", "GET", "/nodes/srv2/qemu/120/config")).lock).toBe("backup");
+});
+
 test("an encrypted backup leaves nothing readable on the server", async () => {
   const marker = "account 0815 of the bank ".repeat(400);
   await lab.control("POST", "/guests/100/write", { text: marker });
