@@ -56,8 +56,8 @@ describe("VirtualMachine on its own", () => {
     const plan = planSite({
       ...spec,
       policies: { memoryOverheadGiB: 0 },
-      // A policy copies what a guest of the layout writes, and that guest is not here.
-      backups: {},
+      // Without the policy of what a guest of the layout writes, which is not here.
+      backups: { nightly: spec.backups!.nightly! },
       guests: {
         sql: {
           kind: "vm",
