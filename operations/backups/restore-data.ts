@@ -28,6 +28,7 @@ export interface DataPlan {
   point?: Point;
   server: string;
   into: string;
+  files: string[];
   /** Command lines on the server, without the folder of the programs. */
   commands: string[][];
   /** Paths that come to the operator's machine, into the folder there. */
@@ -47,6 +48,7 @@ export function planData(manifest: SiteManifest, copies: Copies, request: DataRe
     ...(point && { point }),
     server: point?.servers[0] ?? "",
     into,
+    files: [...files],
     commands: [],
     downloads: [],
     refusals: [...chosen.refusals],
@@ -155,9 +157,15 @@ function commandSteps(operator: Operator, plan: DataPlan): Step[] {
   }));
 }
 
+/** What the operation is called: as one types it, so that another choice of files or place is another operation. */
+export function dataSubject({ subject, into, files, point }: DataPlan): string {
+  const wanted = files.map((file) => ` --files ${file}`).join("");
+  return `${subject}${wanted} --point ${point?.id ?? "latest"} --into ${into}`;
+}
+
 /** @throws Interrupted, StepFailed: the same command again goes on from there */
 export async function runData(operator: Operator, plan: DataPlan): Promise<void> {
-  const subject = `${plan.subject}`;
+  const subject = dataSubject(plan);
   const { own } = await openOperations(operator, "restore", subject, true);
   const begun = await begin(operator, "restore", subject, plan, own);
   await runOperation(operator, begun, dataSteps(operator, plan));

@@ -4,6 +4,7 @@ import { readCopies } from "../../operations/backups/read-copies";
 import { dataSteps, planData, runData } from "../../operations/backups/restore-data";
 import { planAndRoom } from "../../operations/backups/restore-facts";
 import { openRestore, restoreSteps, runRestore } from "../../operations/backups/restore-steps";
+import { goOnWith } from "../../operations/run-operation";
 import { claimAt } from "../../operations/voters";
 import { FakeBackups } from "./fake-backups";
 
@@ -203,6 +204,21 @@ describe("folders, data sets, files", () => {
       "backup-1: coldspare-backup restore folders aabb01 --to /root/back --path /srv/share/a b",
     );
     expect(await fake.operator().journal.openOperations()).toEqual([]);
+  });
+
+  test("what was left open is gone on with by the same words only, and is no restore of the guest", async () => {
+    const words = "coldspare-backup restore folders aabb01 --to /root/back";
+    fake.refuse("backup-1", words, 1, "no space left");
+    await expect(runData(fake.operator(), await data("folder:backup-1:/srv/share", "/root/back"))).rejects.toThrow(
+      /no space left/,
+    );
+    await runData(fake.operator(), await data("folder:backup-1:/srv/share", "/root/other"));
+    const [open] = await fake.operator().journal.openOperations();
+    expect(goOnWith(open!)).toBe("coldspare restore folder:backup-1:/srv/share --point aabb01 --into /root/back");
+    fake.answers.delete(`backup-1: ${words}`);
+    await runData(fake.operator(), await data("folder:backup-1:/srv/share", "/root/back"));
+    expect(await fake.operator().journal.openOperations()).toEqual([]);
+    expect(await openRestore(fake.operator(), "restore", "folder:backup-1:/srv/share")).toBeUndefined();
   });
 
   test("a data set into a new one, by its job", async () => {
