@@ -5,10 +5,16 @@ import { type SiteLab, smbSite } from "./site-lab";
 
 export type Guests = NonNullable<SiteSpecInput["guests"]>;
 
-/** The SMB site's servers and storages without its devices, groups and drills, with these guests. */
+/** The SMB site's servers and storages without its devices, groups, drills and copies of folders, with these guests. */
 export function smallSite(guests: Guests): SiteSpecInput {
-  const { devices: _, images: __, groups: ___, drills: ____, ...site } = smbSite();
-  return { ...site, guests };
+  const { devices: _, images: __, groups: ___, drills: ____, backups, targets, ...site } = smbSite();
+  // Of its copies those of guests: the others are of folders, and of what a guest writes that is not here.
+  const pick = <T>(all: Record<string, T> | undefined, name: string) => {
+    const found = all?.[name];
+    if (found === undefined) throw new Error(`the layout has no ${name}`);
+    return { [name]: found };
+  };
+  return { ...site, guests, backups: pick(backups, "nightly"), targets: pick(targets, "offline-disks") };
 }
 
 export interface GuestRow {
