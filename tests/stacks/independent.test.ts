@@ -1,12 +1,14 @@
 /** Hypervisors without a cluster: which side of a guest by zfs-sync is active, whose provider makes what. */
 import * as proxmoxve from "@pulumi/proxmoxve";
-import type * as pulumi from "@pulumi/pulumi";
+import * as pulumi from "@pulumi/pulumi";
 import { Site } from "../../components";
 import { type Side, type SitePlan, votersOf } from "../../planning";
 import { compareActiveSides, type GuestRow } from "../../stacks/active-sides";
 import { endpointFindings } from "../../stacks/build-site";
+import { readDeployed } from "../../stacks/deployed";
 import { record } from "../components/recorder";
 import { cleanSite, planWith } from "../planning/sites";
+import { type Fake, type FakeAnswer, startFake } from "../providers/fake-server";
 
 const INDEPENDENT = [
   "site.cluster=null",
@@ -105,4 +107,52 @@ test("servers and guests are made with their own server's provider, whichever si
   expect(atHome.one("mail-vm")).toMatchObject({ nodeName: "one", started: true });
   expect(switched.one("mail-vm")).toMatchObject({ nodeName: "one", started: false, onBoot: false });
   expect(switched.one("mail-registered")).toMatchObject({ node: "two", source: "one", active: true });
+});
+
+describe("what is deployed is read of each server for itself", () => {
+  const fakes: Fake[] = [];
+  afterEach(() => Promise.all(fakes.splice(0).map((fake) => fake.close())));
+
+  const config = (gib: number) => ({ data: { name: "mail", scsi0: `tank:vm-101-disk-0,size=${gib}G` } });
+  const serve = async (node: string, status: string, gib: number) => {
+    const answers: Record<string, FakeAnswer> = {
+      "/version": { data: { version: "9.0.3" } },
+      "/cluster/resources": { data: [{ vmid: 101, node, type: "qemu", name: "mail", tags: "coldspare", status }] },
+      "/cluster/status": { data: [{ type: "node", name: node, online: 1 }] },
+      [`/nodes/${node}/qemu/101/config`]: config(gib),
+      [`/nodes/${node}/qemu/101/status/current`]: { data: { status } },
+    };
+    const fake = await startFake(({ path }) => answers[path] ?? { status: 501, reason: `no ${path}` });
+    fakes.push(fake);
+    return fake;
+  };
+  const read = async (one: Fake, two: Fake) =>
+    readDeployed(plan(), {
+      layout: "smb-site",
+      endpoints: { one: one.url, two: two.url },
+      apiToken: pulumi.secret("coldspare@pve!pulumi=8f1a"),
+      ca: `${one.pem}\n${two.pem}`,
+      fingerprints: {},
+      active: {},
+      protect: true,
+    });
+
+  test("the guest of the primary counts, whichever server answers first", async () => {
+    const { disks, findings } = await read(await serve("one", "running", 100), await serve("two", "stopped", 90));
+    expect({ disks, findings }).toEqual({ disks: { mail: [100] }, findings: [] });
+  });
+
+  test("a failover that the config does not record is found on the other server", async () => {
+    const { findings } = await read(await serve("one", "stopped", 100), await serve("two", "running", 100));
+    expect(findings.map(({ code }) => code)).toEqual(["ACTIVE-MISMATCH"]);
+  });
+
+  test("one that does not answer is named, and the other is read", async () => {
+    const [one, two] = [await serve("one", "running", 100), await serve("two", "stopped", 90)];
+    await two.close();
+    fakes.splice(fakes.indexOf(two), 1);
+    const { disks, findings } = await read(one, two);
+    expect(disks).toEqual({ mail: [100] });
+    expect(findings.map(({ code, subject }) => `${code} ${subject}`)).toEqual(["SITE-UNREACHABLE servers.two"]);
+  });
 });
