@@ -187,7 +187,7 @@ test("the program reads what is written, whatever is in it", () => {
   fc.assert(
     fc.property(
       fc.string({ unit: "grapheme" }),
-      (text) => decodeURIComponent(encodeWord(text)) === text.toWellFormed(),
+      (text) => decodeURIComponent(encodeWord(text)) === Buffer.from(text).toString(),
     ),
   );
 });
