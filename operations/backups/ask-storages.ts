@@ -31,7 +31,7 @@ interface StorageRow {
 interface BackupVolume extends StorageVolume {
   protected?: number | boolean;
   encrypted?: string | number | boolean;
-  verification?: { state?: string };
+  verification?: { state?: string; upid?: string };
 }
 
 const GIB = 1024 ** 3;
@@ -125,7 +125,7 @@ function addVolume(
     kind: target.kind === "pbs" ? "pbs" : "vzdump",
     at: isoOf(volume.ctime),
     ...(volume.size !== undefined && { bytes: volume.size }),
-    ...(isUnfinished(volume, target) ? UNFINISHED : verificationOf(volume)),
+    ...(isUnfinished(volume, target) ? UNFINISHED : verificationOf(volume, target)),
     ...(isOn(volume.protected) && { protected: true }),
     ...(isEncrypted(volume.encrypted) && { encrypted: true }),
     ...(volume.notes !== undefined && volume.notes !== "" && !isUnfinished(volume, target) && { notes: volume.notes }),
@@ -149,11 +149,20 @@ function kindIn(volid: string): string | undefined {
 }
 
 /** By the backup server, or by the line that our own verification leaves in the notes of an archive. */
-function verificationOf({ verification, notes }: BackupVolume): Pick<Point, "verified" | "verifiedAt"> {
-  if (verification?.state === "ok") return { verified: "ok" };
+function verificationOf(
+  { verification, notes }: BackupVolume,
+  target: ManifestTarget,
+): Pick<Point, "verified" | "verifiedAt"> {
+  if (verification?.state === "ok") return { verified: wasReadThere(verification.upid, target) ? "ok" : "none" };
   if (verification?.state === "failed") return { verified: "failed" };
   const noted = verificationIn(notes);
   return noted === undefined ? { verified: "none" } : { verified: noted.state, verifiedAt: noted.at };
+}
+
+/** A sync job brings along what was found at the source: that says nothing of the bytes here. The task names its host. */
+function wasReadThere(upid: string | undefined, target: ManifestTarget): boolean {
+  if (target.kind !== "pbs" || target.syncFrom === undefined) return true;
+  return upid?.split(":")[1] === (target.on ?? target.host.split(".")[0]);
 }
 
 /** The fingerprint of the key, or 1. */

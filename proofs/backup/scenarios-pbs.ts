@@ -189,7 +189,13 @@ export const pbsScenarios: Scenario[] = [
         });
         const sync = () => lab.task("pbs2", "POST", "/admin/sync/s-main/run");
         await world.backUp();
+        await lab.task("pbs1", "POST", "/admin/datastore/main/verify", {});
         check.equal("the copies are fetched", (await sync()).exit, "OK");
+        const read = (await world.points()).map(({ target, verified }) => `${target}: ${verified}`).sort();
+        check.equal("what was read at the source is not read here", read, ["elsewhere: none", "vault: ok"]);
+        await lab.task("pbs2", "POST", "/admin/datastore/offsite/verify", { "ignore-verified": false });
+        const again = (await world.points()).map(({ target, verified }) => `${target}: ${verified}`).sort();
+        check.equal("until it is", again, ["elsewhere: ok", "vault: ok"]);
         for (let day = 0; day < 2; day++) {
           await world.change();
           await world.backUp();
