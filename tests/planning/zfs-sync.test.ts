@@ -82,7 +82,9 @@ describe("what coldspare-zfs is told", () => {
     const zfs = zfsServer(server, [], replicaJobs(manifest, server), replicaEnds(manifest));
     const partner = server === "one" ? "two 10.0.1.2" : "one 10.0.1.1";
     expect(renderZfsConf(zfs)).toContain(`peer ${partner.replace(" ", " address=")}`);
-    expect(renderZfsConf(zfs)).toContain("replica mail sides=one,two volumes=tank%2Fvm-101-disk-0 keep=24 rate=50000000");
+    expect(renderZfsConf(zfs)).toContain(
+      "replica mail sides=one,two volumes=tank%2Fvm-101-disk-0 keep=24 rate=50000000",
+    );
     expect(zfsUnits(zfs, "UTC").map(({ name }) => name)).toEqual([
       "coldspare-zfs-replica-mail.service",
       "coldspare-zfs-replica-mail.timer",
