@@ -152,7 +152,9 @@ const guest = z.looseObject({
   standbyIds: z.tuple([z.int(), z.int()]).exactOptional(),
   backupStorage: z.string().exactOptional(),
   standbyStorage: z.string().exactOptional(),
-  zfs: z.looseObject({ datasets: texts, points: count, schedule: z.string(), rateMBps: z.number().exactOptional() }).exactOptional(),
+  zfs: z
+    .looseObject({ datasets: texts, points: count, schedule: z.string(), rateMBps: z.number().exactOptional() })
+    .exactOptional(),
   voters: texts,
   memoryGiB: count,
   cores: count,
