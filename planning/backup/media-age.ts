@@ -7,6 +7,8 @@ import { type Rotation, swaps } from "./rotation";
 const DAY = 86_400;
 /** A year and a month: every calendar of a rotation has come round. */
 const SPAN = 400 * DAY;
+/** A backup that takes longer than this never comes to anything. */
+const LONGEST = 10 * 366 * DAY;
 
 /**
  * The greatest age of a medium's content at the moment when it is detached, over a year of swaps. Copied is the newest
@@ -24,7 +26,7 @@ export function ageWhenDetached(
   const { start, timeZone } = rotation;
   // The first weeks do not count: nothing is backed up yet.
   const settled = start + Math.max(...backups.map(reach), 0) + longestGapSeconds(write) + writeSeconds + 7 * DAY;
-  if (!Number.isFinite(settled)) return Number.POSITIVE_INFINITY;
+  if (!(settled - start < LONGEST)) return Number.POSITIVE_INFINITY;
   const ages = swaps(rotation, settled, settled + SPAN).map(({ at }) => {
     const written = lastRun(write, at - writeSeconds, timeZone);
     if (written === undefined) return Number.POSITIVE_INFINITY;
