@@ -45,8 +45,12 @@ withSanoid("the real syncoid and sanoid", () => {
     const options = { env, encoding: "utf8" as const, timeout: 250_000 };
     return spawnSync("perl", [program(name), ...words], options);
   };
+  // It names its snapshots by the second: two runs within one collide.
+  let ranAt = 0;
   const syncoid = (...words: string[]) => {
+    while (Math.floor(Date.now() / 1000) === ranAt) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50);
     const { status, stdout, stderr } = perl("syncoid", "--no-command-checks", "--compress=none", ...words);
+    ranAt = Math.floor(Date.now() / 1000);
     return { status, said: stdout + stderr };
   };
 
