@@ -1,15 +1,20 @@
 /** The life of what makes copies on a server: plain functions over SSH. See {@link BackupAgent} for what it promises. */
 import { backupSecrets, policiesOn, renderSwaps, SWAP_DAYS } from "../planning/backup/backup-conf";
+import { zfsPart } from "../planning/backup/zfs-site";
 import type { SiteManifest } from "../planning/manifest";
 import { parseManifest } from "../planning/manifest-text";
 import {
   activateTimers,
   authorizeSftp,
+  authorizeZfs,
   type BackupSurvey,
   makeBackupKey,
+  makeZfsKey,
+  type Need,
   program,
   surveyBackups,
   uninstallBackups,
+  zfsAuthorization,
 } from "./backup/install";
 import { backupFiles, backupPrograms, hashOf, SECRETS, SWAPS, UNIT_FOLDER } from "./backup/programs";
 import type { BackupAgentInputs } from "./backup-agent";
@@ -144,8 +149,9 @@ async function install(work: Work): Promise<BackupAgentState> {
   const units = files
     .filter(({ path }) => path.startsWith(`${UNIT_FOLDER}/`))
     .map(({ path }) => path.slice(UNIT_FOLDER.length + 1));
-  const problems = [...before.missing, ...(await activateTimers(ssh, server, units, before))];
-  if (before.missing.length === 0) problems.push(...(await repositories(work, secrets)));
+  const missing = missingFor(manifest, server, before);
+  const problems = [...missing, ...(await zfsKey(work)), ...(await activateTimers(ssh, server, units, before))];
+  if (missing.length === 0) problems.push(...(await repositories(work, secrets)));
   const outs: BackupAgentState = {
     ...inputs,
     publicKey,
@@ -196,6 +202,41 @@ async function sftpKey({ context, ssh, manifest, inputs }: Work, before: BackupS
   return key;
 }
 
+/** What the programs need on this server, and it does not have. */
+function missingFor(manifest: SiteManifest, server: string, { lacks }: BackupSurvey): Problem[] {
+  const { backups } = manifest;
+  const needs: Need[] = ["guard", "perl"];
+  if (backups !== undefined && policiesOn(backups, server).length > 0) needs.push("restic");
+  if (backups?.mail !== undefined) needs.push("curl");
+  if (zfsPart(manifest, server) !== undefined) needs.push("zfs");
+  return needs.flatMap((need) => lacks[need] ?? []);
+}
+
+/** The key of coldspare-zfs, let in by every peer that this server reaches. */
+async function zfsKey({ context, ssh, manifest, inputs }: Work): Promise<Problem[]> {
+  const { server } = inputs;
+  const peers = zfsPart(manifest, server)?.peers ?? [];
+  if (peers.length === 0) return [];
+  const key = await makeZfsKey(ssh, server);
+  const problems: Problem[] = [];
+  for (const { name, host, user = "root" } of peers) {
+    if (manifest.servers[name]?.ssh === undefined) {
+      const line = zfsAuthorization(server, key);
+      context.progress(
+        `${server}: install coldspare-zfs on ${host}, and let its key in there, in authorized_keys of ${user}: ${line}`,
+      );
+      continue;
+    }
+    try {
+      await authorizeZfs(ssh, name, server, key);
+    } catch (error) {
+      if (!(error instanceof SshError)) throw error;
+      problems.push(`its key for coldspare-zfs is not let in on ${name} yet: ${error.reason}`);
+    }
+  }
+  return problems;
+}
+
 /** Repositories that are not there yet are made; passwords that changed are put in use. */
 async function repositories({ ssh, manifest, inputs }: Work, secrets: readonly InstalledFile[]): Promise<Problem[]> {
   const { backups } = manifest;
@@ -226,7 +267,8 @@ function differences(found: BackupSurvey, programs: readonly InstalledFile[], pr
   const there = Object.entries(found.files).map(([path, file]) => ({ path, ...file }));
   const installed = new Set(programs.map(({ path }) => path));
   const isConf = (path: string) => !installed.has(path) && path !== SWAPS && !path.startsWith(`${SECRETS}/`);
-  const problems = [...found.missing];
+  // What is only needed by what is done here is known where the manifest is: at the next update.
+  const problems = [found.lacks.guard, found.lacks.perl].filter((lack) => lack !== undefined);
   if (hashOf(there.filter(({ path }) => installed.has(path))) !== props.programs) problems.push("programs differ");
   if (hashOf(there.filter(({ path }) => isConf(path))) !== props.conf) problems.push("configuration or units differ");
   if (props.media && found.files[SWAPS] === undefined) problems.push(`${SWAPS} is missing`);

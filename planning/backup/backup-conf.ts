@@ -9,6 +9,7 @@ import { encodeList, folderSubject, volumeSubject, words } from "./conf-words";
 import type { ManifestBackups, ManifestPolicy, ManifestRotation, ManifestTarget } from "./manifest";
 import { KEEP_RULES } from "./retention";
 import { attachedAt, type Rotation, swaps } from "./rotation";
+import { zfsServers } from "./zfs-site";
 
 /** Number in the first line; a program on a server refuses another one. */
 export const BACKUP_CONF_FORMAT = 1;
@@ -48,11 +49,17 @@ export function rotationsOn({ rotations }: ManifestBackups, server: string): [st
     .sort(([one], [other]) => byName(one, other));
 }
 
-/** Servers on which coldspare-backup has something to do, sorted. */
-export function backupServers({ backups, servers }: SiteManifest): string[] {
-  if (backups === undefined) return [];
-  const busy = (server: string) => policiesOn(backups, server).length + rotationsOn(backups, server).length > 0;
-  return Object.keys(servers).filter(busy).sort(byName);
+/** Whether coldspare-backup has something to do on a server. */
+export function backsUp({ backups }: SiteManifest, server: string): boolean {
+  return backups !== undefined && policiesOn(backups, server).length + rotationsOn(backups, server).length > 0;
+}
+
+/** Servers on which coldspare-backup or coldspare-zfs has something to do, sorted. */
+export function backupServers(manifest: SiteManifest): string[] {
+  const zfs = zfsServers(manifest);
+  return Object.keys(manifest.servers)
+    .filter((server) => backsUp(manifest, server) || zfs.includes(server))
+    .sort(byName);
 }
 
 /**

@@ -191,15 +191,6 @@ export const placementFindings = {
       "mail is a container: Proxmox VE makes one from a template or a backup only, and registers none on volumes that are there.",
     fix: "Make it a virtual machine, or use storage-replication in a cluster.",
   },
-  "REPLICA-ZFS-SYNC-PROGRAM": {
-    severity: "warning",
-    title: "The program that sends is installed by hand",
-    explanation:
-      "`pulumi up` registers the guest on its spare; the program that sends its volumes, its keys and its timers are put onto the servers by hand in this release.",
-    example:
-      "mail is sent by coldspare-zfs, which `pulumi up` does not install yet: without program, configuration and timer on one and two no recovery point comes into being.",
-    fix: "Install it as docs/zfs.md says, and look at `coldspare status` afterwards.",
-  },
   "REPLICA-ZFS-SYNC-POOL": {
     severity: "error",
     title: "A storage with another pool on the spare",

@@ -63,12 +63,6 @@ function checkZfsSync(context: Context, guest: Placed, path: string): void {
       `${name} is a container: Proxmox VE makes one from a template or a backup only, and registers none on volumes that are there.`,
       `Make ${name} a virtual machine, or join the servers to one cluster and set ${path} to storage-replication.`,
     );
-  context.add(
-    "REPLICA-ZFS-SYNC-PROGRAM",
-    path,
-    `${name} is sent by coldspare-zfs, which \`pulumi up\` does not install yet: without program, configuration and timer on ${primary} and ${spare} no recovery point comes into being.`,
-    "Install it as docs/zfs.md says (program, modules, /etc/coldspare/zfs.conf, keys, a timer on both servers); `coldspare status` tells the age of the newest point.",
-  );
   for (const { index, storage, pools } of differingPools(context, guest))
     context.add(
       "REPLICA-ZFS-SYNC-POOL",

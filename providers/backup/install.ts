@@ -3,7 +3,20 @@ import { END, KEEP, lines, must, PRELUDE, type Problem, runEach } from "../guard
 import type { InstalledFile } from "../guard/programs";
 import { ROOT } from "../guard/survey";
 import { quote, SshError, type SshRunner } from "../ssh";
-import { BACKUP_CONF, BACKUP_KEY, BACKUP_PROGRAM, NEEDED_MODULE, SECRETS, SWAPS, UNIT_FOLDER } from "./programs";
+import {
+  BACKUP_CONF,
+  BACKUP_KEY,
+  BACKUP_PROGRAM,
+  NEEDED_MODULE,
+  SECRETS,
+  SWAPS,
+  UNIT_FOLDER,
+  ZFS_FILES,
+  ZFS_KEY,
+} from "./programs";
+
+/** `guard` and `perl` are needed by all, `restic` by repositories, `curl` by whoever sends mail, `zfs` by coldspare-zfs. */
+export type Need = "guard" | "restic" | "curl" | "perl" | "zfs";
 
 /** What is on a server. */
 export interface BackupSurvey {
@@ -12,14 +25,14 @@ export interface BackupSurvey {
   /** Timers of copies that are enabled and run. */
   timers: string[];
   publicKey?: string;
-  /** What the programs need and the server does not have, in words. */
-  missing: Problem[];
+  /** What the programs need and the server does not have, in words, by what it is. */
+  lacks: Partial<Record<Need, Problem>>;
 }
 
-const UNITS = ["backup", "prune", "verify", "media"].flatMap((kind) =>
+const UNITS = ["backup", "prune", "verify", "media", "zfs"].flatMap((kind) =>
   ["service", "timer"].map((type) => `${UNIT_FOLDER}/coldspare-${kind}-*.${type}`),
 );
-const FILES = [BACKUP_CONF, SWAPS, "/etc/coldspare/backup/*", `${SECRETS}/*`, ...UNITS];
+const FILES = [BACKUP_CONF, SWAPS, ...ZFS_FILES, "/etc/coldspare/backup/*", `${SECRETS}/*`, ...UNITS];
 
 /** @throws SshError when the server cannot be asked */
 export async function surveyBackups(
@@ -36,10 +49,11 @@ main() {
     [ ! -e "$t" ] || echo "timer $u $(systemctl is-enabled "$u" 2>/dev/null || :) $(systemctl is-active "$u" 2>/dev/null || :)"
   done
   [ ! -s "$r${BACKUP_KEY}.pub" ] || sed 's/^/key /' "$r${BACKUP_KEY}.pub"
-  [ -e "$r${NEEDED_MODULE}" ] || echo "missing the guard, whose modules the programs use: it comes with coldspare:ssh"
-  command -v restic >/dev/null || echo "missing restic: apt-get install restic"
-  command -v curl >/dev/null || echo "missing curl, which sends mail: apt-get install curl"
-  perl -MJSON::PP -MDigest::SHA -e 1 2>/dev/null || echo "missing the modules of Debian's package perl: apt-get install perl"
+  [ -e "$r${NEEDED_MODULE}" ] || echo "missing guard the guard, whose modules the programs use: it comes with coldspare:ssh"
+  command -v restic >/dev/null || echo "missing restic restic: apt-get install restic"
+  command -v curl >/dev/null || echo "missing curl curl, which sends mail: apt-get install curl"
+  perl -MJSON::PP -MDigest::SHA -e 1 2>/dev/null || echo "missing perl the modules of Debian's package perl: apt-get install perl"
+  command -v zfs >/dev/null || echo "missing zfs zfs: apt-get install zfsutils-linux"
   echo end
 }
 main </dev/null
@@ -57,7 +71,7 @@ main </dev/null
 }
 
 function parse(text: string): BackupSurvey {
-  const found: BackupSurvey = { files: {}, timers: [], missing: [] };
+  const found: BackupSurvey = { files: {}, timers: [], lacks: {} };
   const hashes: Record<string, string> = {};
   for (const line of text.split("\n")) {
     const [word, a = "", b = "", c = ""] = line.split(" ");
@@ -66,39 +80,72 @@ function parse(text: string): BackupSurvey {
     else if (word === "mode" && hash !== undefined) found.files[c.slice(1)] = { hash, mode: a };
     else if (word === "timer" && b === "enabled" && c === "active") found.timers.push(a);
     else if (word === "key") found.publicKey = `${a} ${b}`;
-    else if (word === "missing") found.missing.push(line.slice(8));
+    else if (word === "missing") found.lacks[a as Need] = line.slice("missing ".length + a.length + 1);
   }
   return found;
 }
 
-/** Makes the server's key for SFTP repositories. It never leaves the server. @returns the public key, type and key */
-export async function makeBackupKey(ssh: SshRunner, server: string): Promise<string> {
+/** The server's key for SFTP repositories. */
+export function makeBackupKey(ssh: SshRunner, server: string): Promise<string> {
+  return makeKey(ssh, server, BACKUP_KEY, "coldspare-backup");
+}
+
+/** The server's key for its peers' coldspare-zfs. */
+export function makeZfsKey(ssh: SshRunner, server: string): Promise<string> {
+  return makeKey(ssh, server, ZFS_KEY, "coldspare-zfs");
+}
+
+/** Makes a key, which never leaves the server. @returns the public key, type and key */
+async function makeKey(ssh: SshRunner, server: string, path: string, purpose: string): Promise<string> {
   const script = `${PRELUDE}
-k="$r${BACKUP_KEY}"
-[ -s "$k" ] || { rm -f "$k.new" "$k.new.pub"; ssh-keygen -q -t ed25519 -N '' -C ${quote([`coldspare-backup@${server}`])} -f "$k.new" </dev/null; mv -f "$k.new" "$k"; rm -f "$k.new.pub"; }
+k="$r${path}"
+[ -s "$k" ] || { rm -f "$k.new" "$k.new.pub"; ssh-keygen -q -t ed25519 -N '' -C ${quote([`${purpose}@${server}`])} -f "$k.new" </dev/null; mv -f "$k.new" "$k"; rm -f "$k.new.pub"; }
 ssh-keygen -y -f "$k" </dev/null | base64 | put "$k.pub" 644
 `;
-  await must(ssh, server, script, "make its key for backups");
-  const { stdout } = await ssh.run(server, ["sh", "-s"], { input: `${ROOT}\ncat "$r${BACKUP_KEY}.pub"\n` });
+  await must(ssh, server, script, `make its key for ${purpose}`);
+  const { stdout } = await ssh.run(server, ["sh", "-s"], { input: `${ROOT}\ncat "$r${path}.pub"\n` });
   return stdout.trim().split(" ").slice(0, 2).join(" ");
 }
 
 /** Lets a server's key for backups transfer files to root's account, and nothing else. */
-export async function authorizeSftp(ssh: SshRunner, host: string, server: string, key: string): Promise<void> {
-  const line = `command="internal-sftp",restrict ${key} coldspare-backup@${server}\n`;
+export function authorizeSftp(ssh: SshRunner, host: string, server: string, key: string): Promise<void> {
+  return authorize(
+    ssh,
+    host,
+    "internal-sftp",
+    `${key} coldspare-backup@${server}`,
+    `let ${server} store its copies there`,
+  );
+}
+
+/** The line by which a peer lets a server's coldspare-zfs in, for what zfs.conf there allows it. */
+export function zfsAuthorization(server: string, key: string): string {
+  return `command="${zfsDoor(server)}",restrict ${key} coldspare-zfs@${server}`;
+}
+
+const zfsDoor = (server: string) => `/usr/local/sbin/coldspare-zfs serve ${server}`;
+
+export function authorizeZfs(ssh: SshRunner, host: string, server: string, key: string): Promise<void> {
+  return authorize(ssh, host, zfsDoor(server), `${key} coldspare-zfs@${server}`, `let coldspare-zfs of ${server} in`);
+}
+
+/** One line for each comment, which is the last word of `key`: an older one goes. */
+async function authorize(ssh: SshRunner, host: string, command: string, key: string, doing: string): Promise<void> {
+  const comment = key.split(" ").at(-1) ?? "";
+  const line = `command="${command}",restrict ${key}\n`;
   const script = `${PRELUDE}
 mkdir -p -m 700 "$r/root/.ssh"
 f=$(readlink -f "$r/root/.ssh/authorized_keys")
 [ -e "$f" ] || : >"$f"
 ${KEEP}
-keep -e ' coldspare-backup@${server.replaceAll(".", "\\.")}$'
+keep -e ' ${comment.replaceAll(".", "\\.")}$'
 added=$(base64 -d <<'${END}'
 ${lines(line)}
 ${END}
 )
 printf '%s%s\\n' "$kept" "$added" | base64 | put "$f" 600
 `;
-  await must(ssh, host, script, `let ${server} store its copies there`);
+  await must(ssh, host, script, doing);
 }
 
 /** Brings units to what is wanted: those of jobs that are gone end, the timers of the others run. */
@@ -170,7 +217,7 @@ if [ -f "$c" ]; then
 fi
 cd "\${r:-/}"
 rm -rf ./etc/coldspare/backup
-rm -f ${[...programs.map(({ path }) => path), BACKUP_CONF, SWAPS].map((path) => `.${path}`).join(" ")}
+rm -f ${[...programs.map(({ path }) => path), BACKUP_CONF, SWAPS, ...ZFS_FILES].map((path) => `.${path}`).join(" ")}
 `;
   await must(ssh, server, script, "remove the programs that make copies");
 }

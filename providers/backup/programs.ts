@@ -1,8 +1,9 @@
 /** What is installed on a server that makes copies: the programs of this package, and the texts that follow from the manifest. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { renderBackupConf, trustFiles } from "../../planning/backup/backup-conf";
+import { backsUp, renderBackupConf, trustFiles } from "../../planning/backup/backup-conf";
 import { backupUnits } from "../../planning/backup/backup-units";
+import { zfsFiles, zfsUnitsOf } from "../../planning/backup/zfs-site";
 import type { SiteManifest } from "../../planning/manifest";
 import { sha256, shortHash } from "../guard/handoff";
 import { CONF_FOLDER, type InstalledFile } from "../guard/programs";
@@ -14,6 +15,9 @@ export const SWAPS = `${CONF_FOLDER}/media.swaps`;
 export const SECRETS = `${CONF_FOLDER}/secrets`;
 /** The key with which a server reaches SFTP repositories, and nothing else. */
 export const BACKUP_KEY = `${CONF_FOLDER}/backup_ed25519`;
+/** The key with which coldspare-zfs reaches its peers, and nothing else. */
+export const ZFS_KEY = `${CONF_FOLDER}/zfs_ed25519`;
+export const ZFS_FILES = [`${CONF_FOLDER}/zfs.conf`, `${CONF_FOLDER}/zfs_known_hosts`] as const;
 export const UNIT_FOLDER = "/etc/systemd/system";
 
 /** `backup/` lies beside `providers/`, in the sources as in the package. */
@@ -49,10 +53,13 @@ function filesBelow(folder: string): string[] {
 
 /** Configuration, pinned keys and units of a server, by the manifest alone. */
 export function backupFiles(manifest: SiteManifest, server: string): InstalledFile[] {
+  const own = backsUp(manifest, server)
+    ? [...trustFiles(manifest, server), { path: BACKUP_CONF, text: renderBackupConf(manifest, server) }]
+    : [];
+  const units = [...backupUnits(manifest, server), ...zfsUnitsOf(manifest, server)];
   return [
-    ...trustFiles(manifest, server).map((file) => ({ ...file, mode: "644" })),
-    { path: BACKUP_CONF, mode: "644", text: renderBackupConf(manifest, server) },
-    ...backupUnits(manifest, server).map(({ name, text }) => ({ path: `${UNIT_FOLDER}/${name}`, mode: "644", text })),
+    ...[...own, ...zfsFiles(manifest, server)].map((file) => ({ ...file, mode: "644" })),
+    ...units.map(({ name, text }) => ({ path: `${UNIT_FOLDER}/${name}`, mode: "644", text })),
   ];
 }
 

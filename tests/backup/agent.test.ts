@@ -3,6 +3,7 @@ import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync, statSync } from "
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import type { SiteManifest } from "../../planning";
+import { backupServers } from "../../planning/backup/backup-conf";
 import type { ManifestBackups } from "../../planning/backup/manifest";
 import { type BackupAgentInputs, backupAgentInputs, hashOfSecrets } from "../../providers/backup-agent";
 import { type BackupAgentState, type BackupContext, backupAgentHandler } from "../../providers/backup-agent-handler";
@@ -233,5 +234,90 @@ describe("what makes copies", () => {
     servers.down("vault");
     await handlerAt().delete(context(), "vault", state);
     expect(servers.told.at(-1)).toContain("is left on it as it is");
+  });
+});
+
+describe("what sends data sets", () => {
+  const PATH = process.env.PATH;
+  beforeEach(() => {
+    process.env.PATH = `${resolve(__dirname, "../../lab/zfs")}:${PATH}`;
+  });
+  afterEach(() => {
+    process.env.PATH = PATH;
+  });
+
+  /** Data of `one` on `vault`, pushed. */
+  const withReceiver = (): SiteManifest =>
+    manifest((copies) => {
+      copies.targets = {
+        nas: {
+          kind: "zfs-receiver",
+          on: "vault",
+          host: "10.0.1.3",
+          port: 22,
+          user: "root",
+          hostKeys: [],
+          dataset: "tank/backup",
+          direction: "push",
+          raw: false,
+          pruner: "coldspare",
+          limitGiB: 100,
+        },
+      };
+      copies.policies = {
+        data: {
+          ...copies.policies.docs!,
+          target: "nas",
+          folders: [],
+          datasets: [{ server: "one", dataset: "tank/data", recursive: true, encrypted: false }],
+        },
+      };
+      copies.rotations = {};
+    });
+  const inputs = (server: string, site: SiteManifest): BackupAgentInputs => ({
+    ...backupAgentInputs({ server, manifest: site }),
+    secrets: "",
+  });
+
+  test("has its configuration on both sides, timers where it runs, and a key that the other side lets in", async () => {
+    const site = withReceiver();
+    expect(backupServers(site)).toEqual(["one", "vault"]);
+    await handlerAt().create(context(), inputs("one", site));
+    await handlerAt().create(context(), inputs("vault", site));
+    expect(servers.read("one", "etc/coldspare/zfs.conf")).toMatch(
+      /^job data-one policy=data target=nas direction=push peer=vault datasets=tank%2Fdata into=tank%2Fbackup%2Fone /m,
+    );
+    expect(servers.read("vault", "etc/coldspare/zfs.conf")).toMatch(
+      /^allow one below=tank%2Fbackup%2Fone do=list,receive/m,
+    );
+    expect(existsSync(servers.path("vault", "etc/coldspare/backup.conf"))).toBe(false);
+    const own = readdirSync(servers.path("one", "etc/systemd/system")).filter((name) => name.includes("zfs"));
+    expect(own.sort()).toEqual(
+      ["run", "verify"].flatMap((kind) => [
+        `coldspare-zfs-${kind}-data-one.service`,
+        `coldspare-zfs-${kind}-data-one.timer`,
+      ]),
+    );
+    const key = servers.read("one", "etc/coldspare/zfs_ed25519.pub")!.trim().split(" ").slice(0, 2).join(" ");
+    expect(servers.read("vault", "root/.ssh/authorized_keys")).toContain(
+      `command="/usr/local/sbin/coldspare-zfs serve one",restrict ${key} coldspare-zfs@one\n`,
+    );
+    expect(servers.read("one", "etc/coldspare/zfs_known_hosts")).toMatch(/ssh-ed25519 /);
+  });
+
+  test("is found as it should be, repaired when it was changed, and gone after deletion", async () => {
+    const site = withReceiver();
+    const { outs } = await handlerAt().create(context(), inputs("one", site));
+    const same = (await handlerAt().read(context(), "one", outs))!;
+    expect(same.drift).toEqual([]);
+    expect(handlerAt().diff(same, inputs("one", site)).changes).toBe(false);
+    servers.write("one", "etc/coldspare/zfs.conf", "format 1\n");
+    const changed = (await handlerAt().read(context(), "one", outs))!;
+    expect(changed.drift).toEqual(["configuration or units differ"]);
+    const again = await handlerAt().update(context(), "one", changed, inputs("one", site));
+    expect(servers.read("one", "etc/coldspare/zfs.conf")).toContain("job data-one");
+    await handlerAt().delete(context(), "one", again);
+    expect(existsSync(servers.path("one", "etc/coldspare/zfs.conf"))).toBe(false);
+    expect(readdirSync(servers.path("one", "etc/systemd/system")).filter((name) => name.includes("zfs"))).toEqual([]);
   });
 });

@@ -284,13 +284,6 @@ export const placementRows: Row[] = [
       "mail is a container: Proxmox VE makes one from a template or a backup only, and registers none on volumes that are there.",
   },
   {
-    code: "REPLICA-ZFS-SYNC-PROGRAM",
-    set: ["guests.mail.coldReplica.method=zfs-sync"],
-    subject: "guests.mail.coldReplica.method",
-    message:
-      "mail is sent by coldspare-zfs, which `pulumi up` does not install yet: without program, configuration and timer on one and two no recovery point comes into being.",
-  },
-  {
     code: "REPLICA-ZFS-SYNC-POOL",
     set: ["guests.mail.coldReplica.method=zfs-sync", "servers.two.storages.tank.pool=rpool/data"],
     subject: "guests.mail.disks[0].storage",

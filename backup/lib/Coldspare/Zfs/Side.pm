@@ -17,7 +17,7 @@ sub side_name { return $_[0]{name} }
 sub ssh_argv {
     my ($peer, @words) = @_;
     # A link that is gone is noticed within a minute; nothing ever asks a person.
-    my @options = map { ('-o', $_) } 'UserKnownHostsFile=' . path('/etc/coldspare/known_hosts'), qw(GlobalKnownHostsFile=/dev/null StrictHostKeyChecking=yes
+    my @options = map { ('-o', $_) } 'UserKnownHostsFile=' . join(' ', map { path("/etc/coldspare/$_") } qw(zfs_known_hosts known_hosts)), qw(GlobalKnownHostsFile=/dev/null StrictHostKeyChecking=yes
         BatchMode=yes IdentitiesOnly=yes ConnectTimeout=10 ServerAliveInterval=15 ServerAliveCountMax=4 LogLevel=ERROR ClearAllForwardings=yes Compression=no);
     my @way = ('-i', path('/etc/coldspare/zfs_ed25519'), '-l', $peer->{user}, '-p', $peer->{port});
     return ('ssh', '-F', '/dev/null', '-T', @way, @options, '--', $peer->{address}, 'coldspare-zfs', 'serve', map { encode($_) =~ s/^$/%/r } @words);
