@@ -16,9 +16,10 @@ import { type FailoverRequest, planFailover } from "../../operations/plan-failov
 import { begin, runOperation } from "../../operations/run-operation";
 import { siteStatus } from "../../operations/status";
 import { planSite, type SiteManifest, siteManifest } from "../../planning";
-import { replicaEnds, replicaJobs } from "../../planning/backup/replica-jobs";
-import { renderZfsConf, zfsServer } from "../../planning/backup/zfs-conf";
+import { backupServers } from "../../planning/backup/backup-conf";
 import { registeredOf } from "../../planning/registered";
+import { backupAgentInputs } from "../../providers/backup-agent";
+import { backupAgentHandler } from "../../providers/backup-agent-handler";
 import { PveClient } from "../../providers/pve";
 import { registeredGuestHandler } from "../../providers/registered-guest-handler";
 import type { HandlerContext } from "../../providers/serve";
@@ -33,7 +34,6 @@ if (!check.ok) process.stderr.write(`tests/hosts: SKIPPED: ${check.why}\n`);
 const here = check.ok ? describe : describe.skip;
 jest.setTimeout(240_000);
 
-const CHECKOUT = path.resolve(__dirname, "../..");
 const GUEST = "sql-erp";
 const VMID = 100;
 const DISK = `tank/vm-${VMID}-disk-0`;
@@ -106,12 +106,12 @@ here("a guest by zfs-sync on two hypervisors without a cluster", () => {
     });
     await registeredGuestHandler.create(context, registeredOf(plan.guests[GUEST]!)!);
     for (const server of NAMES) await serverGuardHandler().create(context, serverGuardInputs({ server, manifest }));
-    for (const server of ["srv1", "srv2"] as const) await install(hosts, manifest, server);
-    for (const [server, other] of [
-      ["srv1", "srv2"],
-      ["srv2", "srv1"],
-    ] as const)
-      await introduce(hosts, manifest, server, other);
+    expect(backupServers(manifest)).toEqual(["srv1", "srv2"]);
+    for (const server of ["srv1", "srv2"]) {
+      const inputs = { ...backupAgentInputs({ server, manifest }), secrets: "" };
+      const { outs } = await backupAgentHandler().create({ ...context, secret: () => "" }, inputs);
+      expect(outs.drift).toEqual([]);
+    }
     const env = { XDG_CONFIG_HOME: lab.folder, XDG_STATE_HOME: lab.folder, COLDSPARE_BY: "anna@laptop", PATH: "" };
     open = openOperator({ manifest, connection, env, sshKeyFile: hosts.operatorKeyFile() });
     twice = [];
@@ -225,30 +225,4 @@ async function manifestOf(lab: TrialLab, hosts: LabHosts): Promise<SiteManifest>
     Object.assign(manifest.servers[name]!, { address });
   }
   return manifest;
-}
-
-/** The program, its modules and its configuration, as an update of the site puts them. */
-async function install(hosts: LabHosts, manifest: SiteManifest, server: string): Promise<void> {
-  const put = (text: string, to: string) =>
-    hosts.exec(server, ["sh", "-c", `mkdir -p "$(dirname ${to})" && cat > ${to} && chmod 755 ${to}`], { input: text });
-  const file = (from: string) => fs.readFileSync(path.join(CHECKOUT, from), "utf8");
-  await put(file("backup/coldspare-zfs"), "/usr/local/sbin/coldspare-zfs");
-  for (const module of fs.readdirSync(path.join(CHECKOUT, "backup/lib/Coldspare/Zfs")))
-    await put(file(`backup/lib/Coldspare/Zfs/${module}`), `/usr/local/lib/coldspare/Coldspare/Zfs/${module}`);
-  const conf = renderZfsConf(zfsServer(server, [], replicaJobs(manifest, server), replicaEnds(manifest)));
-  await put(conf, "/etc/coldspare/zfs.conf");
-  await on(
-    hosts,
-    server,
-    "test -e /etc/coldspare/zfs_ed25519 || ssh-keygen -q -t ed25519 -N '' -f /etc/coldspare/zfs_ed25519",
-  );
-}
-
-/** Each other's key may run the forced command and nothing else. */
-async function introduce(hosts: LabHosts, manifest: SiteManifest, server: string, other: string): Promise<void> {
-  const key = await on(hosts, other, "cat /etc/coldspare/zfs_ed25519.pub");
-  const line = `command="/usr/local/sbin/coldspare-zfs serve ${other}",restrict ${key}`;
-  await on(hosts, server, `echo '${line}' >> /root/.ssh/authorized_keys`);
-  const { address } = manifest.servers[other]!;
-  await on(hosts, server, `echo '${address} ${await hosts.hostKey(other)}' >> /etc/coldspare/known_hosts`);
 }
