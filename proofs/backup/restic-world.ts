@@ -131,6 +131,11 @@ export class ResticWorld {
     }
   }
 
+  /** What restic keeps of the repository beside it would hide what is lost there. */
+  forgetCache(): void {
+    rmSync(this.server.at("/var/cache/coldspare/restic"), { recursive: true, force: true });
+  }
+
   /** Every point that is listed as good, restored and compared. Answers how many there are. */
   async allGood(check: Check, when: string): Promise<number> {
     const points = await this.good();

@@ -66,15 +66,18 @@ export const resticScenarios: Scenario[] = [
           await world.note();
         }
         damage(chance.pick(world.packs()), chance.between(0, 1_000_000));
+        world.forgetCache();
         const verify = await world.run(["verify", POLICY]);
         check.that("the verification fails", verify.code === 1, `${verify.code} ${verify.out}${verify.err}`);
         world.mailed(check, "damage", ["Verification", "damaged"]);
         const before = await world.good();
-        const all = await world.points();
-        check.that("points that it hurts are not listed as good", before.length < all.length || all.length === 0);
         const wrong = [];
-        for (const { id } of before) if ((await world.compare(id)) !== undefined) wrong.push(id.slice(0, 8));
-        check.equal("those that are listed as good restore byte for byte", wrong, []);
+        for (const { id } of before) {
+          world.forgetCache();
+          if ((await world.compare(id)) !== undefined) wrong.push(id.slice(0, 8));
+        }
+        check.equal("those that are still listed as good restore byte for byte, from the repository alone", wrong, []);
+        check.figure(`${before.length} of 3 points still good`);
         await world.run(["prune", POLICY]);
         const after = (await world.points()).map(({ id }) => id);
         check.equal(

@@ -82,8 +82,11 @@ sub damage_of {
     if (@uncertain || !@found) {
         my @points = unreadable($conf, $target, $lock);
         my $text = last_words($result);
-        if (@uncertain) { $_->{points} = \@points for @uncertain }
-        else { push @found, { text => "the structure of the repository is damaged: $text", part => 'structure', pack => 'unknown', points => \@points } }
+        for my $found (@uncertain) {
+            $found->{points} = \@points;
+            $found->{text} .= @points ? '. It hurts the points ' . some(map { substr $_, 0, 8 } @points) : '. Every point can be read through without it';
+        }
+        push @found, { text => "the structure of the repository is damaged: $text", part => 'structure', pack => 'unknown', points => \@points } unless @found;
     }
     return @found;
 }
@@ -96,6 +99,8 @@ sub damaged_pack {
     my $result = restic($conf, $target, { lock => $lock, tries => 1 }, 'find', '--json', '--no-lock', '--pack', $pack);
     my $objects = eval { json($result->{out}) };
     return { pack => $pack, part => $part, text => "pack $pack is damaged, and what it held cannot be said" } if $result->{code} || ref $objects ne 'ARRAY';
+    # restic finds files by a pack, but no folders: one of folders is found by reading through the points.
+    return { pack => $pack, part => $part, text => "pack $pack is damaged. It holds no file's content" } unless @$objects;
     my (%points, %files);
     for my $object (@$objects) { $points{ $object->{snapshot} } = $object->{time}; $files{ $object->{path} } = 1 if defined $object->{path} }
     my @files = sort keys %files;
