@@ -12,6 +12,7 @@ import {
   makeZfsKey,
   type Need,
   program,
+  removeFiles,
   surveyBackups,
   uninstallBackups,
   zfsAuthorization,
@@ -20,7 +21,7 @@ import { backupFiles, backupPrograms, hashOf, SECRETS, SWAPS, UNIT_FOLDER } from
 import type { BackupAgentInputs } from "./backup-agent";
 import type { SshSettings } from "./config";
 import { sha256, takeOver } from "./guard/handoff";
-import { type Problem, writeFiles } from "./guard/install";
+import { InstallError, type Problem, writeFiles } from "./guard/install";
 import type { InstalledFile } from "./guard/programs";
 import { ConfigError } from "./http/errors";
 import {
@@ -145,6 +146,7 @@ async function install(work: Work): Promise<BackupAgentState> {
     const folder = { path: `${SECRETS}/`, mode: "700", text: "" };
     await writeFiles(ssh, server, secrets.length > 0 ? [folder, ...changed] : changed);
   }
+  await removeFiles(ssh, server, goneFiles(before, wanted));
   const publicKey = await sftpKey(work, before);
   const units = files
     .filter(({ path }) => path.startsWith(`${UNIT_FOLDER}/`))
@@ -165,6 +167,13 @@ async function install(work: Work): Promise<BackupAgentState> {
     throw new PartlyInitialised(server, { ...outs, drift: bounded(problems) }, reasons);
   }
   return outs;
+}
+
+/** Configuration on the server that is wanted no more. Units go with their timers; a secret may be another program's. */
+function goneFiles({ files }: BackupSurvey, wanted: readonly InstalledFile[]): string[] {
+  const paths = new Set(wanted.map(({ path }) => path));
+  const isKept = (path: string) => path.startsWith(`${UNIT_FOLDER}/`) || path.startsWith(`${SECRETS}/`);
+  return Object.keys(files).filter((path) => !paths.has(path) && !isKept(path));
 }
 
 /** A changed password of a repository lies beside the one in use until the repository knows it. */
@@ -220,7 +229,8 @@ async function zfsKey({ context, ssh, manifest, inputs }: Work): Promise<Problem
   const key = await makeZfsKey(ssh, server);
   const problems: Problem[] = [];
   for (const { name, host, user = "root" } of peers) {
-    if (manifest.servers[name]?.ssh === undefined) {
+    // Another account than root is a person's to set up.
+    if (manifest.servers[name]?.ssh === undefined || user !== "root") {
       const line = zfsAuthorization(server, key);
       context.progress(
         `${server}: install coldspare-zfs on ${host}, and let its key in there, in authorized_keys of ${user}: ${line}`,
@@ -230,8 +240,10 @@ async function zfsKey({ context, ssh, manifest, inputs }: Work): Promise<Problem
     try {
       await authorizeZfs(ssh, name, server, key);
     } catch (error) {
-      if (!(error instanceof SshError)) throw error;
-      problems.push(`its key for coldspare-zfs is not let in on ${name} yet: ${error.reason}`);
+      if (error instanceof SshError)
+        problems.push(`its key for coldspare-zfs is not let in on ${name} yet: ${error.reason}`);
+      else if (error instanceof InstallError) problems.push(error.message);
+      else throw error;
     }
   }
   return problems;

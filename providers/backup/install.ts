@@ -1,4 +1,5 @@
 /** The scripts that bring copies onto a server and away again: each can be run again. No secret is in a script or on a command line. */
+import { inTurn } from "../guard/exchange";
 import { END, KEEP, lines, must, PRELUDE, type Problem, runEach } from "../guard/install";
 import type { InstalledFile } from "../guard/programs";
 import { ROOT } from "../guard/survey";
@@ -129,8 +130,11 @@ export function authorizeZfs(ssh: SshRunner, host: string, server: string, key: 
   return authorize(ssh, host, zfsDoor(server), `${key} coldspare-zfs@${server}`, `let coldspare-zfs of ${server} in`);
 }
 
-/** One line for each comment, which is the last word of `key`: an older one goes. */
-async function authorize(ssh: SshRunner, host: string, command: string, key: string, doing: string): Promise<void> {
+/**
+ * One line for each comment, which is the last word of `key`: an older one goes. In turn, as servers that are set up at once write into the
+ * file of one receiver, and those of a cluster share it.
+ */
+function authorize(ssh: SshRunner, host: string, command: string, key: string, doing: string): Promise<void> {
   const comment = key.split(" ").at(-1) ?? "";
   const line = `command="${command}",restrict ${key}\n`;
   const script = `${PRELUDE}
@@ -145,7 +149,14 @@ ${END}
 )
 printf '%s%s\\n' "$kept" "$added" | base64 | put "$f" 600
 `;
-  await must(ssh, host, script, doing);
+  return inTurn(() => must(ssh, host, script, doing));
+}
+
+/** Takes away configuration that nothing asks for any more: an `allow` line that stayed would go on to count. */
+export async function removeFiles(ssh: SshRunner, server: string, paths: readonly string[]): Promise<void> {
+  if (paths.length === 0) return;
+  const script = `${PRELUDE}\ncd "\${r:-/}"\nrm -f ${quote(paths.map((path) => `.${path}`))}\n`;
+  await must(ssh, server, script, "take away the configuration of jobs that are gone");
 }
 
 /** Brings units to what is wanted: those of jobs that are gone end, the timers of the others run. */

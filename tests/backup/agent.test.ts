@@ -320,4 +320,44 @@ describe("what sends data sets", () => {
     expect(existsSync(servers.path("one", "etc/coldspare/zfs.conf"))).toBe(false);
     expect(readdirSync(servers.path("one", "etc/systemd/system")).filter((name) => name.includes("zfs"))).toEqual([]);
   });
+
+  test("lets nobody in any more when it receives no more, and is then as it should be", async () => {
+    const site = manifest();
+    const both = withReceiver();
+    Object.assign(both.backups!.targets, site.backups!.targets);
+    Object.assign(both.backups!.policies, site.backups!.policies);
+    const { outs } = await handlerAt().create(context(), inputs("vault", both));
+    expect(servers.read("vault", "etc/coldspare/zfs.conf")).toContain("allow one ");
+    const next = await handlerAt().update(context(), "vault", outs, inputs("vault", site));
+    expect(existsSync(servers.path("vault", "etc/coldspare/zfs.conf"))).toBe(false);
+    expect((await handlerAt().read(context(), "vault", next))!.drift).toEqual([]);
+  });
+
+  test("servers that are set up at once all get into the file of keys of one receiver", async () => {
+    const site = withReceiver();
+    const { datasets } = site.backups!.policies.data!;
+    datasets.push({ ...datasets[0]!, server: "two" });
+    for (let round = 0; round < 8; round++) {
+      servers.remove("vault", "root");
+      await Promise.all(["one", "two"].map((server) => handlerAt().create(context(), inputs(server, site))));
+      const lines = servers.read("vault", "root/.ssh/authorized_keys").trim().split("\n");
+      expect(lines.map((line) => line.split("@").at(-1)).sort()).toEqual(["one", "two"]);
+    }
+  });
+
+  test("a receiver that cannot note the key, or lets in by another account, keeps nothing else from being set up", async () => {
+    const site = withReceiver();
+    servers.write("vault", "root", "a file where the folder should be");
+    const error = await handlerAt()
+      .create(context(), inputs("one", site))
+      .catch((thrown: unknown) => thrown);
+    expect((error as PartlyInitialised<BackupAgentState>).reasons.join()).toContain("let coldspare-zfs of one in");
+    expect(servers.commands("one").join()).toContain("systemctl start coldspare-zfs-run-data-one.timer");
+    servers.remove("vault", "root");
+    const { nas } = site.backups!.targets;
+    if (nas?.kind === "zfs-receiver") nas.user = "copies";
+    await handlerAt().create(context(), inputs("one", site));
+    expect(servers.told.at(-1)).toMatch(/authorized_keys of copies: command=.*,restrict ssh-ed25519 /);
+    expect(existsSync(servers.path("vault", "root/.ssh/authorized_keys"))).toBe(false);
+  });
 });
