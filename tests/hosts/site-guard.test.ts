@@ -21,7 +21,9 @@ here("a site with the guard", () => {
   let folder: string;
   let lab: Lab;
   let stack: EngineStack;
-  const site = smbSite();
+  // Guests and guards alone: what makes copies has tests of its own, and secrets that this stack has not.
+  const { backups: { nightly } = {}, ...rest } = smbSite();
+  const site = { ...rest, targets: {}, backups: nightly === undefined ? {} : { nightly } };
   const servers = Object.keys(site.servers);
 
   beforeAll(async () => {
