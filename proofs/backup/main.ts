@@ -117,8 +117,8 @@ function keep(rows: readonly Row[], seed: number): void {
     `# Proof of backups
 
 Written by \`npm run proof:backup -- --write\`; a run of some scenarios (\`--only\`) renews their rows alone. Last run: Node.js
-${process.version}, ${availableParallelism()} cores, seed ${seed}. Real: restic and its repositories, sshd as SFTP server, rest-server, the programs on the
-servers, the bytes of every copy. Stand-ins: Proxmox VE's and Proxmox Backup Server's APIs (lab, with real bytes in content-addressed
+${process.version}, ${availableParallelism()} cores, seed ${seed}. Real: restic and its repositories, mounted file systems, the programs on the servers,
+mails, the bytes of every copy (SFTP, REST and S3 servers: tests/backup). Stand-ins: Proxmox VE's and Proxmox Backup Server's APIs (lab, with real bytes in content-addressed
 chunks), \`zfs\` and \`zpool\` (real bytes in files). 'claims' is held/made. Times are those of the test machine.
 
 ${lines}

@@ -121,7 +121,7 @@ export const resticScenarios: Scenario[] = [
     },
   },
   {
-    name: "the wrong password, a repository that is gone: told, and nothing is made in its place",
+    name: "the wrong password: told, never shown, and nothing is lost",
     part: "restic",
     quick: false,
     whyNot: whyNoRestic,
