@@ -1,4 +1,5 @@
 /** Waiting: with jitter, and ended at once by an abort. */
+import type { BrokenCall } from "./connection";
 
 /** How often and how patiently a call is repeated. */
 export interface RetryPolicy {
@@ -28,4 +29,10 @@ export function sleep(seconds: number, signal?: AbortSignal): Promise<void> {
     }, seconds * 1000);
     signal?.addEventListener("abort", onAbort, { once: true });
   });
+}
+
+/** Whether a connection broke under a call that may be made again: it was not taken yet, or does no harm when done twice. */
+export function isHarmlessReset(method: string, { code, sent }: BrokenCall): boolean {
+  const isReset = code === "ECONNRESET" || code === "EPIPE" || code === "ECONNABORTED";
+  return isReset && (method === "GET" || method === "PUT" || sent === false);
 }

@@ -1,7 +1,8 @@
 /** Client of the Proxmox Backup Server API: API token, verified TLS, retries, tasks. */
 import { type Answer, type BrokenCall, Connection } from "../http/connection";
 import { type CallContext, type CallError, ConfigError } from "../http/errors";
-import { backoffSeconds, type RetryPolicy, sleep } from "../http/retry";
+import { encodeForm, type FormValue } from "../http/form";
+import { backoffSeconds, isHarmlessReset, type RetryPolicy, sleep } from "../http/retry";
 import { isUntrusted, untrusted } from "../http/tls";
 import { isLockText, PbsError } from "./errors";
 import { type PbsTaskOptions, waitForTask } from "./tasks";
@@ -30,11 +31,8 @@ export interface PbsClientOptions {
   retry?: Partial<RetryPolicy>;
 }
 
-/** One parameter of a call. A list goes as its name repeated. */
-export type PbsValue = string | number | boolean | readonly string[] | undefined;
-
 /** Parameters of a call; `undefined` ones are left out. */
-export type PbsParameters = Readonly<Record<string, PbsValue>>;
+export type PbsParameters = Readonly<Record<string, FormValue>>;
 
 type Method = "GET" | "POST" | "PUT" | "DELETE";
 
@@ -166,7 +164,7 @@ export class PbsClient {
     parameters: PbsParameters = {},
     about: CallContext = {},
   ): Promise<T> {
-    const encoded = encode(parameters);
+    const encoded = encodeForm(parameters);
     const inQuery = method === "GET" || method === "DELETE";
     const wirePath = `/api2/json${path}${inQuery && encoded !== "" ? `?${encoded}` : ""}`;
     for (let count = 0; ; count++) {
@@ -190,9 +188,7 @@ export class PbsClient {
       return this.read<T>(attempt, answer);
     } catch (thrown) {
       const broken = thrown as BrokenCall;
-      const reset = broken.code === "ECONNRESET" || broken.code === "EPIPE" || broken.code === "ECONNABORTED";
-      const harmless = attempt.method === "GET" || attempt.method === "PUT" || broken.sent === false;
-      return { error: await this.connectionError(attempt, broken), again: reset && harmless };
+      return { error: await this.connectionError(attempt, broken), again: isHarmlessReset(attempt.method, broken) };
     }
   }
 
@@ -244,18 +240,6 @@ function parseEndpoint(server: string, endpoint: string): URL {
     );
   }
   return url;
-}
-
-/** Form encoding as the server takes it: a list is its name repeated, booleans are 0 and 1. */
-export function encode(parameters: PbsParameters): string {
-  const pair = (key: string, value: string | number | boolean) =>
-    `${encodeURIComponent(key)}=${encodeURIComponent(typeof value === "boolean" ? Number(value) : value)}`;
-  return Object.entries(parameters)
-    .flatMap(([key, value]) => {
-      if (value === undefined) return [];
-      return typeof value === "object" ? value.map((item) => pair(key, item)) : [pair(key, value)];
-    })
-    .join("&");
 }
 
 function parseData(body: string): unknown {

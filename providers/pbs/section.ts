@@ -3,8 +3,9 @@
  * settings, and the same calls to list, make, change and remove them. A table says what an entry has; the rest is here.
  */
 import { CALENDAR_EXAMPLES, parseCalendarEvent } from "../../planning/calendar";
+import type { FormValue } from "../http/form";
 import type { Difference, Handler, InputFailure, PbsContext } from "../serve";
-import type { PbsClient, PbsParameters, PbsValue } from "./client";
+import type { PbsClient, PbsParameters } from "./client";
 import { PbsError } from "./errors";
 import { optionsOf, optionText } from "./options";
 
@@ -152,7 +153,7 @@ class EntryAt<In extends SectionInputs> {
     const fixed = differing.filter(([, property]) => property.fixed).map(([key]) => key);
     if (fixed.length > 0) throw this.unchangeable(pbs, fixed);
     if (differing.length === 0) return;
-    const set: Record<string, PbsValue> = {};
+    const set: Record<string, FormValue> = {};
     const gone: string[] = [];
     for (const [key, property] of differing) {
       // Not every flag and number can be deleted, but each can be set to what it is without.
@@ -272,7 +273,7 @@ function isSame(property: SectionProperty, one: unknown, other: unknown): boolea
 }
 
 /** A setting as the API takes it. */
-function toWire(property: SectionProperty, value: unknown): PbsValue {
+function toWire(property: SectionProperty, value: unknown): FormValue {
   if (value === undefined || value === null) return undefined;
   if (property.kind === "options") return optionText(value as Record<string, string | number | boolean | undefined>);
   if (property.kind === "list") return (value as string[]).length === 0 ? undefined : (value as string[]);

@@ -2,7 +2,8 @@
 import type { Writable } from "node:stream";
 import { type Answer, type BrokenCall, Connection } from "../http/connection";
 import type { CallError } from "../http/errors";
-import { backoffSeconds, type RetryPolicy, sleep } from "../http/retry";
+import { encodeForm } from "../http/form";
+import { backoffSeconds, isHarmlessReset, type RetryPolicy, sleep } from "../http/retry";
 import { isUntrusted, untrusted } from "../http/tls";
 import { type CallContext, ConfigError, isLockText, PveError, UNREACHABLE } from "./errors";
 import { type TaskOptions, waitForTask } from "./tasks";
@@ -125,7 +126,7 @@ export class PveClient {
    * @throws PveError with the server's words
    */
   async download(path: string, query: Parameters, into: Writable, about: CallContext = {}): Promise<void> {
-    const encoded = encode(query);
+    const encoded = encodeForm(query);
     const attempt: Attempt = { method: "GET", path, body: undefined, about };
     const server = this.endpointsFor(path)[0]!;
     let answer: Answer;
@@ -204,7 +205,7 @@ export class PveClient {
     parameters: Parameters = {},
     about: CallContext = {},
   ): Promise<T> {
-    const encoded = encode(parameters);
+    const encoded = encodeForm(parameters);
     const inQuery = method === "GET" || method === "DELETE";
     const wirePath = `/api2/json${path}${inQuery && encoded !== "" ? `?${encoded}` : ""}`;
     const attempt: Attempt = { method, path, body: inQuery ? undefined : encoded, about };
@@ -242,11 +243,7 @@ export class PveClient {
           unreachable ??= error;
           continue;
         }
-        const reset = broken.code === "ECONNRESET" || broken.code === "EPIPE" || broken.code === "ECONNABORTED";
-        return {
-          error,
-          again: reset && (attempt.method === "GET" || attempt.method === "PUT" || broken.sent === false),
-        };
+        return { error, again: isHarmlessReset(attempt.method, broken) };
       }
     }
     return { error: unreachable!, again: false };
@@ -337,17 +334,6 @@ function parseEndpoint(server: string, endpoint: string): URL {
     );
   }
   return url;
-}
-
-/** Form encoding as PVE takes it: booleans as 0 and 1, and `;` escaped, as PVE splits on it. */
-export function encode(parameters: Parameters): string {
-  return Object.entries(parameters)
-    .filter(([, value]) => value !== undefined)
-    .map(
-      ([key, value]) =>
-        `${encodeURIComponent(key)}=${encodeURIComponent(typeof value === "boolean" ? Number(value) : value!)}`,
-    )
-    .join("&");
 }
 
 function parseBody(text: string): { data?: unknown; message?: string; errors?: Record<string, unknown> } | undefined {

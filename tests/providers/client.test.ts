@@ -1,7 +1,7 @@
 import { inspect } from "node:util";
+import { encodeForm } from "../../providers/http/form";
 import { backoffSeconds } from "../../providers/http/retry";
 import { PveClient, type PveClientOptions, PveError } from "../../providers/pve";
-import { encode } from "../../providers/pve/client";
 import { type Fake, type FakeAnswer, type FakeRequest, makeCertificate, startFake } from "./fake-server";
 
 const SECRET = "b1946ac9-2492-4d23-8bd2-6c0c4f1a2e77";
@@ -64,7 +64,7 @@ describe("calls", () => {
       { method: "DELETE", path: "/nodes/srv1/qemu/110", query: { purge: "1" }, form: {} },
     ]);
     expect(srv1.requests[0]!.authorization).toBe(`PVEAPIToken=${TOKEN}`);
-    expect(encode({ tags: "a;b", on: true })).toBe("tags=a%3Bb&on=1");
+    expect(encodeForm({ tags: "a;b", on: true })).toBe("tags=a%3Bb&on=1");
   });
 
   test("go to the named server's own endpoint, else to one that lives; a dead one is tried once", async () => {
