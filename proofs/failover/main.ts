@@ -1,13 +1,13 @@
 /** `npm run proof:failover`: the fault suite. Ends with `N passed, N failed`; exits with 1 when anything failed. */
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import type { Fencing } from "../../planning";
-import { checkout } from "../../tests/engine/engine";
-import { Check, markdown, type Row, table } from "../check";
+import type { Row } from "../check";
+import { conclude, hasFailed, keepTable, proveOne, runMain, say } from "../frame";
 import { aftermath, type Scenario } from "./scenario";
 import { scenarios } from "./scenarios";
 import { proofSite } from "./site";
@@ -45,8 +45,6 @@ const options = parseArgs({
   },
 }).values;
 
-const say = (line: string) => void process.stdout.write(`${line}\n`);
-
 interface Job {
   scenario: Scenario;
   fencing: Fencing;
@@ -64,36 +62,20 @@ function chosen(): Job[] {
 
 async function prove(job: Job, template: Template): Promise<Row> {
   const { scenario, fencing } = job;
-  const check = new Check();
-  const started = Date.now();
   say(`\n${scenario.name} (${fencing})`);
-  let world: World | undefined;
-  try {
-    world = await World.open(template);
-    await scenario.run(world, check);
-    await aftermath(world, check);
-  } catch (error) {
-    check.that(
-      "the scenario runs to its end",
-      false,
-      error instanceof Error ? (error.stack ?? error.message) : String(error),
-    );
-  } finally {
-    const failed = check.claims.some(({ ok }) => !ok);
-    await world
-      ?.end(!(failed && options.keep))
-      .catch((error: Error) => check.that("the lab ends", false, error.message));
-  }
-  for (const { text, ok, seen } of check.claims)
-    say(`  ${ok ? "ok    " : "FAILED"} ${text}${seen === undefined ? "" : `\n         ${seen}`}`);
-  for (const figure of check.figures) say(`         ${figure}`);
-  return {
-    scenario: scenario.name,
-    part: fencing,
-    seconds: (Date.now() - started) / 1000,
-    claims: check.claims,
-    figures: check.figures,
-  };
+  return proveOne(scenario.name, fencing, async (check) => {
+    const world = await World.open(template);
+    try {
+      await scenario.run(world, check);
+      await aftermath(world, check);
+    } catch (error) {
+      const seen = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      check.that("the scenario runs to its end", false, seen);
+    } finally {
+      const remove = !(hasFailed(check) && options.keep);
+      await world.end(remove).catch((error: Error) => check.that("the lab ends", false, error.message));
+    }
+  });
 }
 
 function modelRows(): Row[] {
@@ -181,12 +163,8 @@ async function main(): Promise<number> {
   }
   const rows = atOnce > 1 ? await sideBySide(atOnce) : await oneByOne(options["only-model"] ? [] : jobs);
   if (options.rows) writeFileSync(options.rows, JSON.stringify(rows));
-  const claims = rows.flatMap((row) => row.claims);
-  const failed = claims.filter(({ ok }) => !ok).length;
-  const verdict = `${claims.length - failed} passed, ${failed} failed`;
   if (options.write) keep(rows, atOnce);
-  say(`\n${table(rows, "fencing").join("\n")}\n\n${verdict}`);
-  return failed === 0 ? 0 : 1;
+  return conclude(rows, "fencing");
 }
 
 async function oneByOne(jobs: readonly Job[]): Promise<Row[]> {
@@ -206,36 +184,13 @@ async function oneByOne(jobs: readonly Job[]): Promise<Row[]> {
 }
 
 function keep(rows: readonly Row[], atOnce: number): void {
-  const file = join(checkout, "docs/proofs/failover.md");
-  mkdirSync(dirname(file), { recursive: true });
-  const before = existsSync(file) ? readFileSync(file, "utf8") : "";
-  const date = new Date().toISOString().slice(0, 10);
-  const { table: lines, verdict } = markdown(rows, before, date, "fencing");
-  writeFileSync(
-    file,
-    `# Proof of failover
+  const head = `# Proof of failover
 
 Written by \`npm run proof:failover -- --write\`; a run of some scenarios (\`--only\`, \`--fencing\`) renews their rows alone. Last
 run: Node.js ${process.version}, ${availableParallelism()} cores, ${atOnce === 1 ? "one part after another" : `${atOnce} parts at once`}. Real: Pulumi engine, bridged provider,
 guard, agent, sshd, the guests' processes and bytes, hosts (network namespaces), judged by a process outside that looks at the
-machine's processes. Simulated (lab): Proxmox VE's API and file system, BMCs. 'claims' is held/made. Times are the lab's.
-
-${lines}
-
-${verdict}
-`,
-  );
+machine's processes. Simulated (lab): Proxmox VE's API and file system, BMCs. 'claims' is held/made. Times are the lab's.`;
+  keepTable("failover", head, rows, "fencing");
 }
 
-main().then(
-  (code) => {
-    process.exitCode = code;
-    // What a failed scenario has left open must not keep the run from its end.
-    setTimeout(() => process.exit(code), 3000).unref();
-  },
-  (error: Error) => {
-    say(`${error.stack}\n\n0 passed, 1 failed`);
-    process.exitCode = 1;
-    setTimeout(() => process.exit(1), 3000).unref();
-  },
-);
+runMain(main);
