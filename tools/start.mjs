@@ -16,7 +16,19 @@ const checkout = dirname(dirname(fileURLToPath(import.meta.url)));
 const log = createLog({ stream: process.stdout });
 handleSignals(() => log("interrupted: run npm start again to go on from here"));
 
+const HELP = `Usage: npm start [-- --hosts]
+
+Sets everything up and brings a small firm's site up in a lab on this machine, with the real Pulumi engine.
+
+  --hosts   the servers are real hosts (network namespaces; Linux and root), so that status, drill, failover and failback can be
+            tried on them; in .coldspare/hosts, beside the other lab
+`;
+
 async function main() {
+  if (process.argv.includes("--help")) {
+    process.stdout.write(HELP);
+    return 0;
+  }
   const stage = createStages(log, STAGES);
   const { toolchain, schema, env } = await prepare({ checkout, log, stage });
   const args = process.argv.slice(2);
