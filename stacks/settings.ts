@@ -2,12 +2,13 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Side } from "../planning";
 import { projectPath, readCaFile, type SshSettings, sshSettingsFromConfig } from "../providers/config";
+import { findSiteFile } from "./layouts";
 
 /** What `Pulumi.<stack>.yaml` says under `coldspare:`. */
 export interface StackSettings {
   /** A layout that comes with coldspare, unless `siteFile` names a file of one's own. Default: smb-site. */
   layout: string;
-  /** Absolute; in the config it counts from the folder of Pulumi.yaml. */
+  /** Absolute; in the config it counts from the folder of Pulumi.yaml. Default: the site file beside it, unless a layout is named. */
   siteFile?: string;
   /** API of each hypervisor, for example { srv1: "https://192.168.10.11:8006" }. */
   endpoints: Record<string, string>;
@@ -41,13 +42,13 @@ export function readSettings(config = new pulumi.Config("coldspare")): StackSett
         "  fix: pulumi config set --secret coldspare:apiToken 'coldspare@pve!pulumi=<uuid>'",
     );
   }
-  const siteFile = config.get("siteFile");
+  const siteFile = readSiteFile(config);
   const refreshToken = config.get("refreshToken");
   const ca = readCa(config);
   const ssh = readSsh(config);
   return {
     layout: config.get("layout") ?? "smb-site",
-    ...(siteFile ? { siteFile: projectPath(siteFile) } : {}),
+    ...(siteFile ? { siteFile } : {}),
     endpoints,
     apiToken,
     ...(ca ? { ca } : {}),
@@ -62,6 +63,13 @@ export function readSettings(config = new pulumi.Config("coldspare")): StackSett
 /** Value of a secret that the specification names, if the stack's config has it. */
 export function secretFromConfig(name: string): pulumi.Output<string> | undefined {
   return new pulumi.Config("coldspare").getSecret(name);
+}
+
+/** Who named no layout and has a site file in the project means that one. */
+function readSiteFile(config: pulumi.Config): string | undefined {
+  const named = config.get("siteFile");
+  if (named) return projectPath(named);
+  return config.get("layout") === undefined ? findSiteFile(projectPath(".")) : undefined;
 }
 
 function readActive(config: pulumi.Config): Record<string, Side> {
