@@ -173,6 +173,9 @@ export function createStorageEntry(
         { ...common, volumeGroup: group ?? id, thinPool: thinPool ?? id },
         { parent },
       );
+    case "lvm":
+    case "btrfs":
+      throw new pulumi.RunError(`A storage of type ${storage.type} is only counted. Fix: set managed: false on ${id}`);
   }
 }
 

@@ -1,9 +1,9 @@
 import * as proxmoxve from "@pulumi/proxmoxve";
 import * as pulumi from "@pulumi/pulumi";
-import type { SharedStorageSpec, SitePlan } from "../planning";
+import { type SharedStorageSpec, type SitePlan, shareOf } from "../planning";
 
 /**
- * The storage entry of something that several servers mount; undefined where it is there already, or, of a share, where the
+ * The storage entry of something that several servers mount; undefined where it is there already or is only counted, or, of a share, where the
  * specification does not say who logs in.
  *
  * @param secrets Values of the secrets that the specification names, by name.
@@ -16,18 +16,19 @@ export function createSharedStorage(
   parent: pulumi.Resource,
 ): pulumi.CustomResource | undefined {
   const storage = spec.storages[id];
-  if (!storage?.managed) return undefined;
+  const share = storage && shareOf(storage);
+  if (!storage?.managed || share === undefined) return undefined;
   const common = {
     resourceId: id,
-    server: spec.servers[storage.server]?.address ?? spec.devices[storage.server]?.address ?? storage.server,
+    server: spec.servers[share.server]?.address ?? spec.devices[share.server]?.address ?? share.server,
     contents: storage.content,
     nodes: storage.mountedBy ?? Object.keys(spec.servers).filter((each) => isHypervisor(spec, each)),
   };
-  if (storage.type === "nfs") return new proxmoxve.storage.Nfs(name, { ...common, export: storage.export }, { parent });
+  if (share.type === "nfs") return new proxmoxve.storage.Nfs(name, { ...common, export: share.export }, { parent });
   const { username } = storage;
   if (username === undefined) return undefined;
   const password = pulumi.secret(passwordOf(id, storage, secrets));
-  return new proxmoxve.storage.Cifs(name, { ...common, share: storage.export, username, password }, { parent });
+  return new proxmoxve.storage.Cifs(name, { ...common, share: share.export, username, password }, { parent });
 }
 
 function isHypervisor(spec: SitePlan["spec"], server: string): boolean {

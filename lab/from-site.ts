@@ -1,6 +1,6 @@
-import type { ServerPlan, SitePlan } from "../planning";
+import { type LocalStorageSpec, type ServerPlan, type SitePlan, shareOf } from "../planning";
 import { backupServersOf } from "./backup-from-site";
-import type { LabExport, LabNode, LabTopology } from "./topology";
+import type { LabExport, LabNode, LabNodeStorage, LabTopology } from "./topology";
 
 /**
  * A lab that looks like the site of a plan on the day before the first `pulumi up`: its hypervisors with the pools and
@@ -21,20 +21,15 @@ export function labTopology(plan: SitePlan): LabTopology {
         bridges: Object.keys(server.bridges).filter((bridge) => !server.bridges[bridge]?.managed),
         storages: Object.entries(server.storages)
           .filter(([id, storage]) => id !== "local" && !storage.managed)
-          .map(([id, { type, sizeGiB, content, pool, path }]) => ({
-            id,
-            type,
-            sizeGiB,
-            content: [...content],
-            ...(pool ? { pool } : {}),
-            ...(path ? { path } : {}),
-          })),
+          .flatMap(([id, storage]) => labStorage(id, storage)),
         ...(local ? { localGiB: local.sizeGiB } : {}),
       };
     });
-  const exports = Object.values(spec.storages).map((storage): LabExport => {
-    const exporter = spec.servers[storage.server] ?? spec.devices[storage.server];
-    return { server: exporter?.address ?? storage.server, path: storage.export, sizeGiB: storage.sizeGiB };
+  const exports = Object.values(spec.storages).flatMap((storage): LabExport[] => {
+    const share = shareOf(storage);
+    if (share === undefined) return [];
+    const exporter = spec.servers[share.server] ?? spec.devices[share.server];
+    return [{ server: exporter?.address ?? share.server, path: share.export, sizeGiB: storage.sizeGiB }];
   });
   const cards = Object.values(plan.guests).flatMap((guest) => guest.addresses.map((card) => ({ guest, card })));
   return {
@@ -57,6 +52,12 @@ export function labTopology(plan: SitePlan): LabTopology {
       cards.map(({ guest, card }) => [card.mac.toLowerCase(), guest.spec.boot.seconds]),
     ),
   };
+}
+
+/** A storage whose behaviour the lab knows; none for the types that a plan only counts. */
+function labStorage(id: string, { type, sizeGiB, content, pool, path }: LocalStorageSpec): LabNodeStorage[] {
+  if (type === "lvm" || type === "btrfs") return [];
+  return [{ id, type, sizeGiB, content: [...content], ...(pool ? { pool } : {}), ...(path ? { path } : {}) }];
 }
 
 const DEFAULT_PREFIX = 24;

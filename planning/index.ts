@@ -55,6 +55,7 @@ export * from "./schema-recovery";
 export { activeAddresses } from "./spare-networks";
 export { type StandbyPlan, standbyOf } from "./standby";
 export { type StartGroup, type Starting, type StartStep, startOrder } from "./start-order";
+export { type Share, shareOf } from "./storage-types";
 export { formatDuration, formatGiB, parseDuration } from "./units";
 
 import type { SiteSpecInput } from "./schema";

@@ -7,6 +7,13 @@ export const name = z
     /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
     "must be a host name: lower-case letters, digits and inner dashes, 1-63 characters",
   );
+/** Proxmox VE takes a server's host name as its node name, capital letters included. */
+export const serverName = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/,
+    "must be a host name: letters, digits and inner dashes, 1-63 characters",
+  );
 export const storageId = z.string().regex(/^[A-Za-z][A-Za-z0-9._-]*[A-Za-z0-9]$/, "must be a Proxmox storage id");
 export const gib = z.number().positive();
 export const duration = z

@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 import { backupPolicy, mail, target } from "./backup/schema";
-import { duration, gib, name, secretName, storageId } from "./schema-basics";
+import { duration, gib, name, secretName, serverName, storageId } from "./schema-basics";
 import { drill, group, guestCommand, lease, power, probe, reIpRule } from "./schema-recovery";
 
 /** Proxmox VE starts no guest with less than 16 MiB. */
@@ -35,7 +35,9 @@ export const side = z.enum(["primary", "spare"]);
 const content = z.enum(["images", "rootdir", "iso", "vztmpl", "backup", "snippets", "import"]);
 
 export const localStorage = z.strictObject({
-  type: z.enum(["zfspool", "dir", "lvmthin"]).describe("Storage type as Proxmox VE names it"),
+  type: z
+    .enum(["zfspool", "dir", "lvmthin", "lvm", "btrfs"])
+    .describe("Storage type as Proxmox VE names it. `pulumi up` makes zfspool, dir and lvmthin; others must be there"),
   sizeGiB: gib.describe("Usable size, net of parity and mirrors"),
   content: z.array(content).min(1).describe("What may lie here, as Proxmox VE names it"),
   pool: z
@@ -98,9 +100,14 @@ export const server = z.strictObject({
 });
 
 export const sharedStorage = z.strictObject({
-  type: z.enum(["nfs", "cifs"]),
-  server: z.string().describe("Name of a physical server or device of this site that exports it, or a host name"),
-  export: z.string().describe("Exported path (nfs) or share (cifs)"),
+  type: z
+    .enum(["nfs", "cifs", "rbd", "cephfs", "iscsi", "iscsidirect", "lvm", "lvmthin", "zfs", "dir", "btrfs", "other"])
+    .describe("Storage type as Proxmox VE names it. `pulumi up` makes nfs and cifs; others must be there"),
+  server: z
+    .string()
+    .optional()
+    .describe("Name of a physical server or device of this site that exports it, or a host name; nfs and cifs need it"),
+  export: z.string().optional().describe("Exported path (nfs) or share (cifs), which these need"),
   username: z
     .string()
     .min(1)
@@ -109,7 +116,7 @@ export const sharedStorage = z.strictObject({
   passwordSecret: secretName.optional().describe("Name of the secret with that user's password"),
   sizeGiB: gib,
   content: z.array(content).min(1),
-  mountedBy: z.array(name).optional().describe("Servers that mount it. Default: every hypervisor"),
+  mountedBy: z.array(serverName).optional().describe("Servers that mount it. Default: every hypervisor"),
   fillLimit: z.number().gt(0).max(1).default(0.9),
   managed: z.boolean().default(true),
 });
@@ -140,13 +147,28 @@ export const image = z.strictObject({
   storage: storageId.default("local").describe("Storage on each server that takes it"),
 });
 
+/** What a guest's disk or card is called on the hypervisor. */
+const diskInterface = z
+  .string()
+  .regex(
+    /^((scsi|virtio|sata|ide)\d+|rootfs|mp\d+)$/,
+    "must be a disk as Proxmox VE names it: scsi0, virtio1, rootfs, mp0",
+  );
+const cardInterface = z.string().regex(/^net\d+$/, "must be a network card as Proxmox VE names it: net0");
+
 export const disk = z.strictObject({
   name: z
     .string()
     .regex(/^[a-z0-9][a-z0-9-]*$/, "must be lower-case letters, digits and dashes")
     .optional()
     .describe("What it is for; shown in plans. A container mounts it at /srv/<name>, its first disk excepted"),
-  sizeGiB: z.int().positive(),
+  sizeGiB: z
+    .number()
+    .positive()
+    .describe("Whole GiB; of a guest that was taken over also a part of one, which then cannot grow from here"),
+  interface: diskInterface
+    .optional()
+    .describe("Disk as Proxmox VE names it. Default: scsi0, scsi1 … in order; rootfs, mp0 … of a container"),
   storage: storageId.describe("Storage id, which the spare's server must have too"),
   usedGiB: z.number().nonnegative().optional().describe("What lies on it. Default: half of the size"),
   ssd: z.boolean().default(false),
@@ -155,6 +177,7 @@ export const disk = z.strictObject({
 
 export const guestNetwork = z.strictObject({
   network: name,
+  interface: cardInterface.optional().describe("Card as Proxmox VE names it. Default: net0, net1 … in order"),
   address: z.string().optional().describe("IPv4 address without prefix length. Default: dhcp"),
   address6: z.string().optional(),
   mac: z.string().optional().describe("Default: derived from the site's and the guest's name, the same on every side"),
@@ -162,7 +185,7 @@ export const guestNetwork = z.strictObject({
 });
 
 export const coldReplica = z.strictObject({
-  on: name.describe("The server that keeps the powered-off copy"),
+  on: serverName.describe("The server that keeps the powered-off copy"),
   method: replicaMethod,
   schedule: z.string().describe("Proxmox VE calendar event, for example */15 or mon..fri 22:30"),
   rateMBps: z.number().min(1).optional().describe("Bandwidth limit in MB/s, at least 1. Default: none"),
@@ -184,14 +207,39 @@ export const coldReplica = z.strictObject({
   reIp: z.array(reIpRule).default([]).describe("Addresses on the spare, where its subnet is another one"),
 });
 
+/** Parts of a guest that can be left as they are on the hypervisor. */
+export const guestPart = z.enum(["disks", "networks", "cpu", "memory"]);
+
 const guestCommon = {
+  hostname: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      "Its name on the hypervisor, where that is not its name here (capitals, dots, a name that two guests have)",
+    ),
+  adopted: z
+    .boolean()
+    .default(false)
+    .describe(
+      "It was there before: settings that have no word here stay as they are on the hypervisor. false: coldspare's own " +
+        "settings; a preview shows what that would change",
+    ),
+  keep: z
+    .array(guestPart)
+    .default([])
+    .describe("Parts of an adopted guest that this specification cannot say in full: never changed from here"),
+  started: z
+    .boolean()
+    .default(true)
+    .describe("false: it is normally off. It counts on storages, and nowhere else: no server starts it after a loss"),
   description: z.string().optional(),
   duty: duty.optional().describe("The protection goal it serves: a label for groups, pictures and reports"),
   services: z.array(z.string()).default([]),
   role: z.enum(["domain-controller", "database", "swarm-manager", "swarm-worker"]).optional(),
   id: guestId.optional().describe("Guest id. Default: derived from site and guest name, never from order"),
-  on: name.describe("Primary: the server it normally runs on"),
-  cores: z.int().positive(),
+  on: serverName.describe("Primary: the server it normally runs on"),
+  cores: z.int().positive().describe("Virtual cores, those of all sockets together"),
   memoryGiB: guestMemory,
   disks: z.array(disk).min(1).describe("scsi0, scsi1 … of a machine; root file system and mount points of a container"),
   networks: z.array(guestNetwork).max(32).default([]),
@@ -230,6 +278,7 @@ export const virtualMachine = z.strictObject({
   os: z.enum(["linux", "windows-11", "windows-10", "other"]).describe("windows-11 stands for Server 2022 and 2025 too"),
   bios: z.enum(["seabios", "ovmf"]).default("seabios"),
   tpm: z.boolean().default(false),
+  sockets: z.int().min(1).max(4).default(1).describe("Virtual sockets that the cores are spread over"),
   cpuType: z.string().default("x86-64-v2-AES").describe("The same on both sides, or a live migration fails"),
   hotplug: z
     .strictObject({ maximumCores: z.int().positive().describe("Cores that it may grow to without a restart") })
@@ -293,6 +342,13 @@ export const siteSpec = z.strictObject({
       .max(15)
       .optional()
       .describe("Name of the Proxmox VE cluster all hypervisors form. Absent: independent hosts"),
+    asFound: z
+      .boolean()
+      .default(false)
+      .describe(
+        "The site was imported as it is: what the plan finds wrong with it is told as warnings, so that a first update is " +
+          "possible. Remove it once they are settled",
+      ),
     fencing: fencing
       .default("confirm")
       .describe(
@@ -301,7 +357,7 @@ export const siteSpec = z.strictObject({
       ),
     lease: lease.prefault({}).describe("Times of `fencing: lease`"),
   }),
-  servers: z.record(name, server),
+  servers: z.record(serverName, server),
   storages: z.record(storageId, sharedStorage).default({}),
   networks: z.record(name, network).default({}),
   images: z.record(name, image).default({}),
@@ -330,6 +386,7 @@ export type VirtualMachineSpec = z.output<typeof virtualMachine>;
 export type VirtualMachineSpecInput = z.input<typeof virtualMachine>;
 export type ContainerSpec = z.output<typeof container>;
 export type ContainerSpecInput = z.input<typeof container>;
+export type GuestPart = z.output<typeof guestPart>;
 export type DiskSpec = z.output<typeof disk>;
 export type ColdReplicaSpec = z.output<typeof coldReplica>;
 export type { BackupPolicySpec } from "./backup/schema";

@@ -60,12 +60,14 @@ export function backingPool(
   context: Context,
   shared: SharedStorageSpec,
 ): { server: string; storage: string } | undefined {
-  const pools = Object.entries(context.server(shared.server)?.storages ?? {})
-    .filter(([, pool]) => pool.path !== undefined && isInside(shared.export, pool.path))
+  const { server, export: path } = shared;
+  if (server === undefined || path === undefined) return undefined;
+  const pools = Object.entries(context.server(server)?.storages ?? {})
+    .filter(([, pool]) => pool.path !== undefined && isInside(path, pool.path))
     // Of nested directories the deepest holds the bytes.
     .sort(([a, one], [b, other]) => (other.path?.length ?? 0) - (one.path?.length ?? 0) || byName(a, b));
   const found = pools[0];
-  return found && { server: shared.server, storage: found[0] };
+  return found && { server, storage: found[0] };
 }
 
 function isInside(path: string, directory: string): boolean {

@@ -52,7 +52,7 @@ function machine({ on, host }: { on?: string | undefined; host?: string | undefi
 /** Who holds the bytes of a storage: the server that exports it, or the one that has it to itself. */
 function exporterOf(context: Context, storage: string): Machine {
   const shared = own(context.spec.storages, storage);
-  if (shared !== undefined) return onSite(context, shared.server);
+  if (shared !== undefined) return shared.server === undefined ? {} : onSite(context, shared.server);
   const holders = context.servers.filter(({ spec }) => Object.hasOwn(spec.storages, storage));
   return holders.length === 1 && holders[0] !== undefined ? { server: holders[0].name } : {};
 }

@@ -3,7 +3,7 @@
  * bytes) unless a key says TB (10^12 bytes, as disks are sold). Secrets appear by name only.
  */
 import { z } from "zod";
-import { duration, gib, name, secretName, storageId } from "../schema-basics";
+import { duration, gib, name, secretName, serverName, storageId } from "../schema-basics";
 
 const calendarEvent = z.string().min(1);
 const path = z.string().regex(/^\/[^\0\n]*$/, "must be an absolute path");
@@ -59,7 +59,7 @@ const targetCommon = {
 export const pbsTarget = z.strictObject({
   kind: z.literal("pbs"),
   ...targetCommon,
-  on: name.optional().describe("The server of this site that runs Proxmox Backup Server; or `host`"),
+  on: serverName.optional().describe("The server of this site that runs Proxmox Backup Server; or `host`"),
   host: host.optional().describe("Host name of one that is no server of this site"),
   port: port.default(8007),
   datastore: z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9._-]{2,31}$/, "must be the name of a datastore: 3-32 characters"),
@@ -121,7 +121,7 @@ export const vzdumpTarget = z.strictObject({
 export const zfsTarget = z.strictObject({
   kind: z.literal("zfs-receiver"),
   ...targetCommon,
-  on: name.optional().describe("The server of this site that receives; or `host`"),
+  on: serverName.optional().describe("The server of this site that receives; or `host`"),
   host: host.optional(),
   port: port.default(22),
   user: z.string().default("root"),
@@ -148,7 +148,7 @@ export const zfsTarget = z.strictObject({
 export const resticBackend = z.discriminatedUnion("type", [
   z.strictObject({
     type: z.literal("sftp"),
-    on: name.optional().describe("A server of this site; or `host`"),
+    on: serverName.optional().describe("A server of this site; or `host`"),
     host: host.optional(),
     port: port.default(22),
     user: z.string().default("root"),
@@ -172,7 +172,7 @@ export const resticBackend = z.discriminatedUnion("type", [
     secretKeySecret: secretName,
     ca: z.string().optional(),
   }),
-  z.strictObject({ type: z.literal("local"), on: name, path }),
+  z.strictObject({ type: z.literal("local"), on: serverName, path }),
 ]);
 
 export const resticTarget = z.strictObject({
@@ -188,7 +188,7 @@ export const resticTarget = z.strictObject({
     .describe(
       "Whoever takes a server cannot delete its copies: rest-server or S3 without the right to delete, never SFTP",
     ),
-  pruneOn: name
+  pruneOn: serverName
     .optional()
     .describe("The server that prunes an append-only repository with credentials of its own. Default: nobody"),
   rateMBps: rate.optional(),
@@ -204,7 +204,7 @@ export const mediaSet = z.strictObject({
 export const offlineMediumTarget = z.strictObject({
   kind: z.literal("offline-medium"),
   description: z.string().optional(),
-  on: name.describe("The server it is attached to while it is online"),
+  on: serverName.describe("The server it is attached to while it is online"),
   copies: z.string().describe("The storage or target whose content it holds"),
   sizeGiB: gib.describe("Usable size of one medium"),
   rotation: z
@@ -233,7 +233,7 @@ export const dataKind = z.enum(["mixed", "system", "database", "files", "mail", 
 const usedGiB = z.number().nonnegative().describe("What lies there, in GiB");
 
 export const folderSource = z.strictObject({
-  server: name.describe("A physical server of this site that has the folders"),
+  server: serverName.describe("A physical server of this site that has the folders"),
   paths: z.array(path).min(1),
   exclude: z.array(z.string().min(1)).default([]).describe("Patterns as restic takes them"),
   of: name.optional().describe("The guest whose data is dumped here: the folder is then a copy itself"),
@@ -242,14 +242,14 @@ export const folderSource = z.strictObject({
 });
 
 export const volumeSource = z.strictObject({
-  server: name.describe("The server, or the guest, whose Docker Engine has the volume"),
+  server: serverName.describe("The server, or the guest, whose Docker Engine has the volume"),
   volume: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]*$/, "must be the name of a volume"),
   usedGiB,
   data: dataKind.optional(),
 });
 
 export const datasetSource = z.strictObject({
-  server: name,
+  server: serverName,
   dataset: z.string().regex(/^[A-Za-z][A-Za-z0-9_.:-]*(\/[A-Za-z0-9_.:-]+)*$/, "must be a ZFS data set"),
   recursive: z.boolean().default(false),
   encrypted: z.boolean().default(false),
@@ -274,6 +274,10 @@ export const backupPolicy = z.strictObject({
   folders: z.array(folderSource).default([]).describe("Folders of physical servers; `restic` targets"),
   volumes: z.array(volumeSource).default([]).describe("Volumes of Docker Engines; `restic` targets"),
   datasets: z.array(datasetSource).default([]).describe("ZFS data sets; `zfs-receiver` targets"),
+  managed: z
+    .boolean()
+    .default(true)
+    .describe("false: the backup job is there already; it counts in the plan, and `pulumi up` makes none"),
   mode: z.enum(["snapshot", "suspend", "stop"]).default("snapshot"),
   bandwidthMBps: rate.optional(),
   compression: z.enum(["zstd", "gzip", "lzo", "none"]).default("zstd"),
@@ -302,7 +306,9 @@ export const backupPolicy = z.strictObject({
         .strictObject({
           schedule: calendarEvent,
           guests: z.array(name).optional().describe("Default: all of the policy, one after another"),
-          on: name.optional().describe("Server that boots the copy in isolation. Default: the spare, or the primary"),
+          on: serverName
+            .optional()
+            .describe("Server that boots the copy in isolation. Default: the spare, or the primary"),
         })
         .optional(),
     })

@@ -142,7 +142,7 @@ function checkClashes(context: Context): void {
 
 function checkLocation(context: Context, id: string): void {
   const storage = own(context.spec.storages, id);
-  const location = storage && context.server(storage.server)?.location;
+  const location = storage?.server === undefined ? undefined : context.server(storage.server)?.location;
   const running = [
     ...new Set(context.guests.flatMap(({ primary, spare }) => [primary, ...(spare === undefined ? [] : [spare])])),
   ];

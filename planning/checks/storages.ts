@@ -29,6 +29,7 @@ export function checkStorageDefinitions(context: Context): void {
 function checkExporter(context: Context, id: string, shared: SharedStorageSpec): void {
   const path = `storages.${id}`;
   const { server } = shared;
+  if (server === undefined) return;
   if (context.server(server) !== undefined) {
     if (shared.type === "nfs" && backingPool(context, shared) === undefined)
       context.add(

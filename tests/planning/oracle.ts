@@ -202,10 +202,11 @@ export function poolOracle(spec: SiteSpec, server: string, storage: string): Ora
     if (spec.servers[writer]!.storages[id] !== undefined) return [`${writer}/${id}`];
     const share = spec.storages[id];
     if (share === undefined || !mounters(id).includes(writer)) return [];
-    const behind = Object.entries(spec.servers[share.server]?.storages ?? {}).filter(
-      ([, local]) => local.path === share.export || share.export.startsWith(`${local.path}/`),
+    const { server: exporter = "", export: exported = "" } = share;
+    const behind = Object.entries(spec.servers[exporter]?.storages ?? {}).filter(
+      ([, local]) => local.path === exported || exported.startsWith(`${local.path}/`),
     );
-    return [`shared/${id}`, ...behind.slice(0, 1).map(([local]) => `${share.server}/${local}`)];
+    return [`shared/${id}`, ...behind.slice(0, 1).map(([local]) => `${exporter}/${local}`)];
   };
   const here = (writer: string, id: string) => places(writer, id).includes(`${server}/${storage}`);
   const used = (name: string) =>

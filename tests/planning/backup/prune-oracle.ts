@@ -15,6 +15,7 @@ function wall(time: number, timeZone: string): Date {
 function isoWeek(date: Date): string {
   const thursday = new Date(date);
   thursday.setUTCDate(date.getUTCDate() + 4 - (date.getUTCDay() || 7));
+  thursday.setUTCHours(0, 0, 0, 0);
   const newYear = Date.UTC(thursday.getUTCFullYear(), 0, 1);
   return `${thursday.getUTCFullYear()}/${Math.ceil(((thursday.getTime() - newYear) / 86_400_000 + 1) / 7)}`;
 }

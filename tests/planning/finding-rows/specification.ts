@@ -40,10 +40,10 @@ export const specificationRows: Row[] = [
   },
   {
     code: "SPEC-INVALID",
-    set: ['servers.Big={"roles":["witness"],"cores":1,"memoryGiB":1}'],
-    subject: "servers.Big",
+    set: ['servers.big_one={"roles":["witness"],"cores":1,"memoryGiB":1}'],
+    subject: "servers.big_one",
     message:
-      "The name 'Big' cannot be used: must be a host name: lower-case letters, digits and inner dashes, 1-63 characters.",
+      "The name 'big_one' cannot be used: must be a host name: letters, digits and inner dashes, 1-63 characters.",
   },
   {
     code: "SPEC-INVALID",
