@@ -1,7 +1,16 @@
 import type * as proxmoxve from "@pulumi/proxmoxve";
 import type * as pulumi from "@pulumi/pulumi";
 import type { ContainerSpec, GuestPlan, SitePlan } from "../planning";
-import { cardsOf, cloudInitAddresses, guestSizes, imageFileId, residence, startup, tagsOf } from "./guest-inputs";
+import {
+  cloudInitAddresses,
+  guestSizes,
+  hostnameOf,
+  imageFileId,
+  orderedCards,
+  residence,
+  startup,
+  tagsOf,
+} from "./guest-inputs";
 
 /** What only travels to the provider: never part of the plan. */
 export interface ContainerTravel {
@@ -20,7 +29,7 @@ export function containerInputs(
 ): proxmoxve.ContainerLegacyArgs {
   const { nodeName, started, atHostBoot } = residence(guest);
   const template = spec.image ? site.spec.images[spec.image] : undefined;
-  if (!template) throw new Error(`container ${guest.name} names no template`);
+  if (!template && !spec.adopted) throw new Error(`container ${guest.name} names no template`);
   const [root, ...more] = spec.disks;
   const account = {
     ...(travel.password ? { password: travel.password } : {}),
@@ -38,26 +47,26 @@ export function containerInputs(
     startup: startup(spec),
     unprivileged: spec.unprivileged,
     features: { nesting: spec.nesting },
-    operatingSystem: { templateFileId: imageFileId(template), type: spec.os },
+    ...(template ? { operatingSystem: { templateFileId: imageFileId(template), type: spec.os } } : {}),
     cpu: { cores: spec.cores },
     memory: { dedicated: guestSizes(spec).memoryMiB, swap: Math.round(spec.swapGiB * 1024) },
     // Unless told, the provider takes the root disk out of the replication with the next change of its size.
-    disk: { datastoreId: root?.storage ?? "local", size: root?.sizeGiB ?? 8, replicate: true },
+    disk: { datastoreId: root?.storage ?? "local", size: Math.ceil(root?.sizeGiB ?? 8), replicate: true },
     mountPoints: more.map((disk, index) => ({
       volume: disk.storage,
       size: `${disk.sizeGiB}G`,
       path: `/srv/${disk.name ?? `data${index + 1}`}`,
       backup: true,
     })),
-    networkInterfaces: cardsOf(guest).map((nic, index) => ({
+    networkInterfaces: orderedCards(guest).map((nic, index) => ({
       name: `eth${index}`,
       bridge: nic.bridge,
       macAddress: nic.mac,
-      firewall: spec.networks[index]?.firewall ?? true,
+      firewall: nic.firewall,
       ...(nic.vlan === undefined ? {} : { vlanId: nic.vlan }),
     })),
     initialization: {
-      hostname: guest.name,
+      hostname: hostnameOf(guest),
       ...cloudInitAddresses(guest, site),
       ...(Object.keys(account).length > 0 ? { userAccount: account } : {}),
     },

@@ -1,26 +1,13 @@
 import * as proxmoxve from "@pulumi/proxmoxve";
 import type * as pulumi from "@pulumi/pulumi";
 import type { ContainerSpecInput } from "../planning";
+import { ignoredOf } from "./adopted";
 import { type ContainerTravel, containerInputs } from "./container-inputs";
 import { GuestComponent, type GuestComponentArgs, type GuestNodes } from "./guest-component";
 import { type PlannedGuest, planGuest } from "./guest-plan";
 
 /** Arguments of {@link Container}: its part of the specification, and what only travels to the provider. */
 export type ContainerArgs = Omit<ContainerSpecInput, "kind"> & GuestComponentArgs & ContainerTravel;
-
-/**
- * What the provider can change only by destroying the container and making it anew. A change of it is recorded by nobody
- * and made by hand: `pct migrate`, `pct resize 220 mp0 40G`, `pct set 220 -mp1 tank:8,mp=/srv/data2`.
- */
-const NEVER_REPLACED = [
-  "nodeName",
-  "disk.datastoreId",
-  "initialization.userAccount",
-  "mountPoints",
-  "operatingSystem.templateFileId",
-  "poolId",
-  "unprivileged",
-];
 
 /**
  * A container (LXC) on its primary server, with a powered-off replica on another.
@@ -59,8 +46,7 @@ export class Container extends GuestComponent<proxmoxve.ContainerLegacy> {
     const options: pulumi.CustomResourceOptions = {
       parent: this,
       protect: args.protect ?? true,
-      // Proxmox VE lets root alone set a hook script, and no token: the guard is set on the server itself.
-      ignoreChanges: [...NEVER_REPLACED, "hookScriptFileId"],
+      ignoreChanges: ignoredOf(spec),
     };
     args.transform?.guest?.(inputs, options);
     return new proxmoxve.ContainerLegacy(`${planned.guest.name}-container`, inputs, options);

@@ -1,11 +1,13 @@
 /** What machines and containers have in common on their way to the provider. */
 import {
   activeAddresses,
+  type DiskSpec,
   type GuestAddress,
   type GuestPlan,
   type GuestSpec,
   type ImageSpec,
   type SitePlan,
+  type VirtualMachineSpec,
 } from "../planning";
 
 const CONTENT_OF: Record<ImageSpec["kind"], "import" | "iso" | "vztmpl"> = {
@@ -29,17 +31,22 @@ function hasOwnSpare({ replica }: GuestPlan): boolean {
   return replica?.method === "restore" || replica?.method === "zfs-sync";
 }
 
+/** Its spare is a guest of its own and is active: this one must never start by itself again. */
+function isOldSide(guest: GuestPlan): boolean {
+  return hasOwnSpare(guest) && guest.activeSide === "spare";
+}
+
 /**
  * Where the primary's guest is, and whether it runs. `restore` and `zfs-sync` activate another guest: the primary's stays
  * where it was, and must never start by itself again.
  */
 export function residence(guest: GuestPlan): { nodeName: string; started: boolean; atHostBoot: boolean } {
-  const ofItsOwn = hasOwnSpare(guest);
-  const started = !(ofItsOwn && guest.activeSide === "spare");
+  const { adopted, boot, started: normallyOn } = guest.spec;
   return {
-    nodeName: ofItsOwn ? guest.primary : guest.activeServer,
-    started,
-    atHostBoot: started && guest.spec.boot.atHostBoot,
+    nodeName: hasOwnSpare(guest) ? guest.primary : guest.activeServer,
+    started: normallyOn && !isOldSide(guest),
+    // One that was taken over may be off and start with its server all the same.
+    atHostBoot: (normallyOn || adopted) && !isOldSide(guest) && boot.atHostBoot,
   };
 }
 
@@ -56,7 +63,7 @@ export function cardsOf(guest: GuestPlan): readonly (GuestAddress & { dnsServers
  * marks: the program says the same, or every update would take the mark away.
  */
 export function tagsOf(guest: GuestPlan): string[] {
-  return residence(guest).started ? guest.tags : [...guest.tags, "coldspare-diverged"].sort();
+  return isOldSide(guest) ? [...guest.tags, "coldspare-diverged"].sort() : guest.tags;
 }
 
 export function guestSizes(spec: GuestSpec): { memoryMiB: number } {
@@ -65,6 +72,48 @@ export function guestSizes(spec: GuestSpec): { memoryMiB: number } {
 
 export function startup(spec: GuestSpec): { order: number; upDelay: number } {
   return { order: spec.boot.order, upDelay: spec.boot.delaySeconds };
+}
+
+/** What it is called on the hypervisor. */
+export function hostnameOf({ name, spec }: GuestPlan): string {
+  return spec.hostname ?? name;
+}
+
+/** A disk of a machine with the name that Proxmox VE has for it. */
+export type MachineDisk = DiskSpec & { interface: string; first: boolean };
+
+/** A machine's disks in the order in which the provider lists them: by controller, then by number. */
+export function machineDisks({ disks }: VirtualMachineSpec): MachineDisk[] {
+  const named = disks.map((disk, index) => ({
+    ...disk,
+    interface: disk.interface ?? `scsi${index}`,
+    first: index === 0,
+  }));
+  return named.sort((a, b) => compareInterfaces(a.interface, b.interface));
+}
+
+/** A guest's cards in the order of their numbers, each with whether its traffic passes the firewall. */
+export function orderedCards(guest: GuestPlan): (GuestAddress & { firewall: boolean })[] {
+  const { networks } = guest.spec;
+  return cardsOf(guest)
+    .map((card, index) => {
+      const { interface: name = `net${index}`, firewall = true } = networks[index] ?? {};
+      return { name, card: { ...card, firewall } };
+    })
+    .sort((a, b) => compareInterfaces(a.name, b.name))
+    .map(({ card }) => card);
+}
+
+function compareInterfaces(one: string, other: string): number {
+  const [kind, number] = interfaceParts(one);
+  const [otherKind, otherNumber] = interfaceParts(other);
+  if (kind !== otherKind) return kind < otherKind ? -1 : 1;
+  return number - otherNumber;
+}
+
+function interfaceParts(name: string): [string, number] {
+  const match = /^(\D*)(\d*)$/.exec(name);
+  return [match?.[1] ?? name, Number(match?.[2] || 0)];
 }
 
 /** DNS and IP settings for cloud-init (machines) or the container's own configuration. */

@@ -1,7 +1,17 @@
 import type * as proxmoxve from "@pulumi/proxmoxve";
 import type * as pulumi from "@pulumi/pulumi";
 import { coresAtStart, type GuestPlan, type SitePlan, type VirtualMachineSpec } from "../planning";
-import { cardsOf, cloudInitAddresses, guestSizes, imageFileId, residence, startup, tagsOf } from "./guest-inputs";
+import {
+  cloudInitAddresses,
+  guestSizes,
+  hostnameOf,
+  imageFileId,
+  machineDisks,
+  orderedCards,
+  residence,
+  startup,
+  tagsOf,
+} from "./guest-inputs";
 
 /** What only travels to the provider: never part of the plan. */
 export interface VirtualMachineTravel {
@@ -29,7 +39,7 @@ export function virtualMachineInputs(
   const systemStorage = spec.disks[0]?.storage ?? "local";
   return {
     vmId: guest.id,
-    name: guest.name,
+    name: hostnameOf(guest),
     nodeName,
     // Without it a changed node name is a replacement, which destroys a guest that was promoted elsewhere.
     migrate: true,
@@ -55,11 +65,11 @@ export function virtualMachineInputs(
     memory: { dedicated: guestSizes(spec).memoryMiB },
     scsiHardware: "virtio-scsi-single",
     disks: disks(spec, site),
-    networkDevices: cardsOf(guest).map((nic, index) => ({
+    networkDevices: orderedCards(guest).map((nic) => ({
       bridge: nic.bridge,
       model: "virtio",
       macAddress: nic.mac,
-      firewall: spec.networks[index]?.firewall ?? true,
+      firewall: nic.firewall,
       ...(nic.vlan === undefined ? {} : { vlanId: nic.vlan }),
     })),
     agent: { enabled: spec.agent, ...(spec.agent ? { timeout: "60s" } : {}) },
@@ -84,11 +94,13 @@ function firmware(spec: VirtualMachineSpec, storage: string): Partial<proxmoxve.
 
 /** Cores and memory grow in a running machine only if it was started with room for more, and with NUMA. */
 function processor(spec: VirtualMachineSpec): Partial<proxmoxve.VmLegacyArgs> {
-  const cpu = { sockets: 1, type: spec.cpuType };
-  if (!spec.hotplug) return { cpu: { ...cpu, cores: spec.cores } };
+  const { sockets } = spec;
+  const cpu = { sockets, type: spec.cpuType };
+  // Those of one socket, as Proxmox VE counts.
+  if (!spec.hotplug) return { cpu: { ...cpu, cores: spec.cores / sockets } };
   return {
     hotplug: "network,disk,usb,memory,cpu",
-    cpu: { ...cpu, cores: coresAtStart(spec), hotplugged: spec.cores, numa: true },
+    cpu: { ...cpu, cores: coresAtStart(spec) / sockets, hotplugged: spec.cores, numa: true },
   };
 }
 
@@ -99,15 +111,16 @@ function installMedium(spec: VirtualMachineSpec, site: SitePlan): string {
 
 function disks(spec: VirtualMachineSpec, site: SitePlan): NonNullable<proxmoxve.VmLegacyArgs["disks"]> {
   const image = spec.image ? site.spec.images[spec.image] : undefined;
-  return spec.disks.map((disk, index) => ({
-    interface: `scsi${index}`,
+  return machineDisks(spec).map((disk) => ({
+    interface: disk.interface,
     datastoreId: disk.storage,
-    size: disk.sizeGiB,
+    // Only that of an adopted guest may be no whole number, and then it is not compared.
+    size: Math.ceil(disk.sizeGiB),
     fileFormat: "raw",
     ssd: disk.ssd,
     discard: disk.discard ? "on" : "ignore",
     iothread: true,
-    ...(index === 0 && image?.kind === "disk-image" ? { importFrom: imageFileId(image) } : {}),
+    ...(disk.first && image?.kind === "disk-image" ? { importFrom: imageFileId(image) } : {}),
   }));
 }
 

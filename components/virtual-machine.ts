@@ -1,6 +1,7 @@
 import * as proxmoxve from "@pulumi/proxmoxve";
 import type * as pulumi from "@pulumi/pulumi";
 import type { VirtualMachineSpecInput } from "../planning";
+import { ignoredOf } from "./adopted";
 import { GuestComponent, type GuestComponentArgs, type GuestNodes } from "./guest-component";
 import { type PlannedGuest, planGuest } from "./guest-plan";
 import { type VirtualMachineTravel, virtualMachineInputs } from "./virtual-machine-inputs";
@@ -44,9 +45,7 @@ export class VirtualMachine extends GuestComponent<proxmoxve.VmLegacy> {
     const options: pulumi.CustomResourceOptions = {
       parent: this,
       protect: args.protect ?? true,
-      // The provider shows a disk's absent limits as a difference for ever; one entry for each disk that exists. The guard
-      // is set on the server itself: Proxmox VE lets root alone set a hook script, and no token.
-      ignoreChanges: [...spec.disks.map((_, index) => `disks[${index}].speed`), "hookScriptFileId"],
+      ignoreChanges: ignoredOf(spec),
     };
     args.transform?.guest?.(inputs, options);
     return new proxmoxve.VmLegacy(`${planned.guest.name}-vm`, inputs, options);
