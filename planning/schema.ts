@@ -6,6 +6,7 @@ import { z } from "zod";
 import { backupPolicy, mail, target } from "./backup/schema";
 import { duration, gib, name, secretName, serverName, storageId } from "./schema-basics";
 import { drill, group, guestCommand, lease, power, probe, reIpRule } from "./schema-recovery";
+import { state } from "./schema-state";
 
 /** Proxmox VE starts no guest with less than 16 MiB. */
 const guestMemory = z.number().min(16 / 1024);
@@ -368,6 +369,9 @@ export const siteSpec = z.strictObject({
   groups: z.record(name, group).default({}).describe("Application groups; a guest is in one at most"),
   drills: z.record(name, drill).default({}),
   policies: policies.prefault({}),
+  state: state
+    .optional()
+    .describe("Where the state, the key to its secrets and copies of this file are kept: not on the site itself"),
 });
 
 /** A specification as people write it: defaults may be left out. */
@@ -390,6 +394,7 @@ export type GuestPart = z.output<typeof guestPart>;
 export type DiskSpec = z.output<typeof disk>;
 export type ColdReplicaSpec = z.output<typeof coldReplica>;
 export type { BackupPolicySpec } from "./backup/schema";
+export type { StateSpec } from "./schema-state";
 export type DeviceSpec = z.output<typeof device>;
 export type Duty = z.output<typeof duty>;
 export type Side = z.output<typeof side>;

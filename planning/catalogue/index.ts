@@ -5,6 +5,7 @@ import { capacityFindings } from "./capacity";
 import { placementFindings } from "./placement";
 import { protectionFindings } from "./protection";
 import { specificationFindings } from "./specification";
+import { stateFindings } from "./state";
 import { switchingFindings } from "./switching";
 import type { CatalogueEntry } from "./types";
 
@@ -19,6 +20,7 @@ export const findingChapters = {
   "Replicas, backups and recovery": protectionFindings,
   "Targets, policies and media": backupFindings,
   "Changing sides": switchingFindings,
+  "Where the state lies": stateFindings,
 } as const satisfies Record<string, Record<string, CatalogueEntry>>;
 
 const catalogue = {
@@ -29,6 +31,7 @@ const catalogue = {
   ...protectionFindings,
   ...backupFindings,
   ...switchingFindings,
+  ...stateFindings,
 } as const;
 
 export type FindingCode = keyof typeof catalogue;

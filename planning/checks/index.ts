@@ -16,6 +16,7 @@ import { checkReplicas } from "./replicas";
 import { checkRotations } from "./rotations";
 import { checkSecrets } from "./secrets";
 import { checkSpareNetworks } from "./spare-networks";
+import { checkState } from "./state";
 import { checkStorageDefinitions } from "./storages";
 import { checkSwitching } from "./switching";
 import { checkUnbuilt } from "./unbuilt";
@@ -40,4 +41,5 @@ export function runChecks(context: Context, plan: SitePlan): void {
   checkRotations(context, plan);
   checkSpareNetworks(context, plan);
   checkSwitching(context, plan);
+  checkState(context);
 }

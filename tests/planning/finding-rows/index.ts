@@ -4,6 +4,7 @@ import { capacityRows } from "./capacity";
 import { placementRows } from "./placement";
 import { protectionRows } from "./protection";
 import { specificationRows } from "./specification";
+import { stateRows } from "./state";
 import { switchingRows } from "./switching";
 
 export const rows = [
@@ -14,4 +15,5 @@ export const rows = [
   ...protectionRows,
   ...backupRows,
   ...switchingRows,
+  ...stateRows,
 ];
