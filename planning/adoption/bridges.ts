@@ -38,9 +38,8 @@ function bridgeOf(entry: NetworkEntry): BridgeInput {
   return {
     ...(ports.length > 0 && { ports }),
     // Open vSwitch carries VLANs in any case.
-    vlanAware: entry.bridge_vlan_aware === true || entry.type === "OVSBridge",
+    ...(entry.bridge_vlan_aware !== true && entry.type !== "OVSBridge" && { vlanAware: false }),
     ...addressesOf(entry),
-    managed: false,
   };
 }
 

@@ -37,7 +37,7 @@ export function tellCommon(draft: GuestDraft, guest: GuestSnapshot): void {
   if (guest.pool !== undefined) left.push(`member of the pool ${guest.pool}`);
   if (guest.snapshots.length > 0)
     left.push(
-      `${counted(guest.snapshots.length, "snapshot")} (${list(guest.snapshots)}), which take room that is not planned`,
+      `${counted(guest.snapshots.length, "snapshot")} (${list(guest.snapshots)}): the room they take is not planned`,
     );
   if (guest.firewall.enabled || guest.firewall.rules > 0)
     left.push(

@@ -217,7 +217,7 @@ function withEverything(
 ): Record<string, ServerInput> {
   const entries = Object.entries(servers).map(([name, server]): [string, ServerInput] => {
     if (!server.roles.includes("hypervisor")) return [name, server];
-    const vnets = virtual.map((bridge) => [bridge, { vlanAware: true, managed: false }] as const);
+    const vnets = virtual.map((bridge) => [bridge, {}] as const);
     return [
       name,
       {

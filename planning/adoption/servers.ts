@@ -56,8 +56,8 @@ function serverOf(node: NodeSnapshot, left: LeftAsItIs[]): ServerInput {
     cores: Math.floor(node.cores ?? 1),
     memoryGiB: floorGiB(node.memory ?? 0),
     ...addressOf(node),
-    bridges,
-    vlans,
+    ...(Object.keys(bridges).length > 0 && { bridges }),
+    ...(Object.keys(vlans).length > 0 && { vlans }),
   };
 }
 

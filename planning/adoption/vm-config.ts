@@ -13,6 +13,8 @@ export type MachineWords = Omit<VirtualMachineSpecInput, "on" | "disks" | "netwo
 const MOST_SOCKETS = 4;
 /** What Proxmox VE gives a machine whose configuration names no processor. */
 const DEFAULT_CPU = "kvm64";
+/** What a specification takes. */
+const WORDS_CPU = "x86-64-v2-AES";
 
 const SAID =
   /^(name|sockets|vcpus|cpu|balloon|bios|efidisk0|tpmstate0|agent|boot|bootdisk|scsihw|smbios1|vmgenid|meta|machine|numa|acpi|tablet|localtime|ci\w+|sshkeys|nameserver|searchdomain|runningmachine|runningcpu|((ide|sata|scsi|virtio|hostpci|ipconfig)\d+))$/;
@@ -53,12 +55,13 @@ function processor(draft: GuestDraft): Pick<MachineWords, "cores" | "sockets" | 
   if (vcpus !== undefined && vcpus !== cores)
     draft.keep("cpu", `it starts with ${vcpus} of its ${cores} cores (vcpus)`);
   const cpu = parseOptions(config.cpu ?? "", "cputype");
+  const type = cpu.get("cputype") ?? DEFAULT_CPU;
   const others = [...cpu.keys()].filter((key) => key !== "cputype");
   if (others.length > 0) draft.left.push(`its processor has options without a word: ${others.join(", ")}`);
   return {
     cores,
     ...(sockets > 1 && sockets <= MOST_SOCKETS && { sockets }),
-    cpuType: cpu.get("cputype") ?? DEFAULT_CPU,
+    ...(type !== WORDS_CPU && { cpuType: type }),
   };
 }
 

@@ -38,6 +38,11 @@ export function node(name: string, more: Partial<NodeSnapshot> = {}): NodeSnapsh
   };
 }
 
+/** A server that is off: nothing of it is known but its name. */
+export function off(name: string): NodeSnapshot {
+  return { name, online: false, networks: [], storages: [] };
+}
+
 export function storage(id: string, type: string, more: Partial<StorageEntry> = {}): StorageEntry {
   return { storage: id, type, content: ["images", "rootdir"], shared: false, disabled: false, options: {}, ...more };
 }
@@ -348,3 +353,61 @@ export const anyCluster: fc.Arbitrary<ClusterSnapshot> = fc
       unread: [{ what: "the firewall", why: "403 Permission check failed\n(/, Sys.Audit)" }],
     };
   });
+
+/** A small site as people make them over the years. */
+export function byHand(): ClusterSnapshot {
+  return cluster({
+    nodes: [node("pve1"), node("pve2"), off("pve3")],
+    guests: [
+      machine(
+        100,
+        "DC01.example.org",
+        {
+          ...SMALL,
+          sockets: "2",
+          memory: "8192",
+          balloon: "4096",
+          ostype: "win11",
+          bios: "ovmf",
+          efidisk0: "tank:vm-100-disk-1,size=4M",
+          tpmstate0: "tank:vm-100-disk-2,size=4M,version=v2.0",
+          agent: "1,fstrim_cloned_disks=1",
+          onboot: "1",
+          startup: "order=1,up=60",
+          cpu: "host",
+          net0: "e1000=BC:24:11:00:00:01,bridge=vmbr0,firewall=1",
+          ide2: "local:iso/virtio-win.iso,media=cdrom,size=700M",
+        },
+        { tags: ["prod"], snapshots: ["before-update"] },
+      ),
+      machine(101, "Web", { ...SMALL, net0: "virtio=BC:24:11:00:00:02,bridge=vmbr0,tag=20" }),
+      machine(102, "web", {
+        ...SMALL,
+        scsi1: "/dev/disk/by-id/ata-WDC_1,size=3726G",
+        net0: "virtio=BC:24:11:00:00:03,bridge=vmbr0,tag=20",
+        hostpci0: "0000:01:00",
+      }),
+      container(110, "dns", {
+        memory: "512",
+        cores: "1",
+        ostype: "debian",
+        unprivileged: "1",
+        features: "nesting=1",
+        onboot: "1",
+        rootfs: "tank:subvol-110-disk-0,size=8G",
+        mp0: "tank:subvol-110-disk-1,mp=/srv/zones,backup=1,size=2G",
+        net0: "name=eth0,bridge=vmbr0,hwaddr=BC:24:11:00:00:04,ip=192.168.10.53/24,gw=192.168.10.1,type=veth",
+      }),
+      machine(9000, "debian-template", SMALL, { template: true, status: "stopped" }),
+      machine(120, "old", SMALL, { node: "pve3", status: "unknown" }),
+    ],
+    replicationJobs: [replication("100-0", "pve2", { rateMBps: 50 }), replication("100-1", "pve3", { disabled: true })],
+    backupJobs: [
+      backupJob("backup-4a1c", { all: true, exclude: [102], prune: { "keep-daily": 7, "keep-weekly": 4 } }),
+      backupJob("backup-9f33", { enabled: false, vmids: [102] }),
+    ],
+    pools: [{ poolid: "office" }],
+    ha: [{ sid: "ct:110", state: "started" }],
+    firewall: { enabled: true, rules: 3, groups: 1 },
+  });
+}
