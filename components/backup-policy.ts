@@ -18,7 +18,7 @@ export interface BackupPolicyArgs {
 
 /** The resources of a policy. */
 export interface BackupPolicyNodes {
-  /** The cluster's backup job; absent in a policy without guests. */
+  /** The cluster's backup job; absent in a policy without guests, and in one that is not managed: its job is there already. */
   job?: proxmoxve.backup.Job;
   /** Backup jobs of hypervisors without a cluster, by server. */
   serverJobs: Record<string, proxmoxve.backup.Job>;
@@ -94,7 +94,7 @@ export class BackupPolicy extends pulumi.ComponentResource {
 function jobInputs(resourceId: string, plan: PolicyPlan, site: SitePlan): proxmoxve.backup.JobArgs | undefined {
   const { spec, storage, kind } = plan;
   const guests = plan.subjects.flatMap(({ vmid }) => vmid ?? []).sort((a, b) => a - b);
-  if (storage === undefined || guests.length === 0) return undefined;
+  if (!spec.managed || storage === undefined || guests.length === 0) return undefined;
   return {
     resourceId,
     storage,

@@ -185,7 +185,7 @@ function settleStep(run: Return, each: ReturnGuest, server: string): Step {
       await operator.pve.put(
         `${pathOf(each, server, vmid)}/config`,
         {
-          [kind === "qemu" ? "name" : "hostname"]: old?.name ?? guest,
+          [kind === "qemu" ? "name" : "hostname"]: old?.name ?? operator.manifest.guests[guest]?.hostname ?? guest,
           tags: normalTags(primary).join(";"),
           description: old?.description ?? notesWithout(restored.description),
           startup: old?.startup ?? restored.startup,

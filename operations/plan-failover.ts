@@ -173,16 +173,15 @@ export interface ChosenGuests {
   unclear: string[];
 }
 
-export function chooseGuests(
-  manifest: SiteManifest,
-  live: LiveSite,
-  { server, guests: named }: FailoverRequest,
-): ChosenGuests {
+export function chooseGuests(manifest: SiteManifest, live: LiveSite, request: FailoverRequest): ChosenGuests {
+  const { server, guests: named } = request;
   const chosen: ChosenGuests = { moving: [], lost: [], elsewhere: [], unknown: [], unclear: [] };
   for (const name of named) if (manifest.guests[name] === undefined) chosen.unknown.push(name);
   for (const guest of Object.values(manifest.guests).sort((a, b) => byName(a.name, b.name))) {
     const asked = named.includes(guest.name);
     if (named.length > 0 && !asked) continue;
+    // What is normally off is not missed, and nothing starts it: it moves when it is named, or with a planned switch.
+    if (guest.started === false && !asked && request.planned !== true) continue;
     const seen = live.guests[guest.name]!;
     const concerned = guest.primary === server || guest.spare === server;
     if (guest.spare === undefined) {

@@ -8,7 +8,7 @@ import { pointOf, sshTo, timeOf } from "./runbook-words";
 
 /** @param server A server of the manifest. */
 export function lossChapter(manifest: SiteManifest, server: string): Block[] {
-  const carried = startOrder(manifest).filter(({ primary }) => primary === server);
+  const carried = startOrder(manifest).filter((guest) => guest.primary === server && runsNormally(guest));
   const hypervisor = manifest.servers[server]!.roles.includes("hypervisor");
   if (!hypervisor) return helperChapter(manifest, server);
   const moving = carried.filter(({ spare }) => spare !== undefined);
@@ -65,6 +65,9 @@ function whatItCarried(manifest: SiteManifest, server: string, carried: readonly
   ];
 }
 
+/** A guest that is normally off is not missed when its server is lost. */
+const runsNormally = ({ started }: ManifestGuest) => started !== false;
+
 const names = (guests: readonly ManifestGuest[]) => list(guests.map(({ name }) => `**${name}**`));
 
 /** Whether everything fits beside what runs there; if not, what stays off. */
@@ -72,7 +75,8 @@ function room(manifest: SiteManifest, server: string, moving: readonly ManifestG
   const spares = [...new Set(moving.map(({ spare }) => spare!))].sort(byName);
   return spares.flatMap((spare): Block[] => {
     const there = Object.values(manifest.guests).filter(
-      (guest) => guest.primary === spare || (guest.primary === server && guest.spare === spare),
+      (guest) =>
+        runsNormally(guest) && (guest.primary === spare || (guest.primary === server && guest.spare === spare)),
     );
     const need = sum(there.map(({ memoryGiB }) => memoryGiB + manifest.memoryOverheadGiB));
     const limit = manifest.servers[spare]?.memoryLimitGiB ?? 0;

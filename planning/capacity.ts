@@ -56,6 +56,17 @@ function byImportance(a: Placed, b: Placed): number {
   return b.spec.priority - a.spec.priority || byName(a.name, b.name);
 }
 
+/**
+ * Whether the loss of a server costs no data of a guest that runs there: all of its disks lie on shared storages, which
+ * that server does not export. Somebody can start it elsewhere, from a configuration or a backup of it.
+ */
+export function keepsData(context: Context, { activeServer, spec }: Placed, lostServer: string): boolean {
+  return spec.disks.every((disk) => {
+    const seen = context.storageOn(activeServer, disk.storage);
+    return seen?.shared === true && seen.storage.server !== lostServer;
+  });
+}
+
 /** Whether a side of a guest has disks on a storage that a server exports: they are gone together with that server. */
 export function liesOn(context: Context, guest: Placed, side: Side, exporter: string | undefined): boolean {
   const replica = guest.spec.coldReplica;
@@ -68,7 +79,7 @@ export function liesOn(context: Context, guest: Placed, side: Side, exporter: st
   });
 }
 
-/** Who runs where after the loss of one server; nobody is lost when `lost` is undefined. */
+/** Who runs where after the loss of one server; nobody is lost when `lost` is undefined. A guest that is normally off is nowhere in it. */
 export function afterLoss(context: Context, lostServer?: string): Outcome {
   const { policies } = context.spec;
   const outcome: Outcome = { running: {}, usage: {}, moved: [], lost: [], shed: [] };
@@ -76,6 +87,7 @@ export function afterLoss(context: Context, lostServer?: string): Outcome {
   for (const { name } of left) outcome.running[name] = [];
 
   for (const guest of context.guests) {
+    if (!guest.spec.started) continue;
     const otherSide = guest.activeSide === "primary" ? "spare" : "primary";
     const staying = guest.activeServer !== lostServer && !liesOn(context, guest, guest.activeSide, lostServer);
     const takesOver =

@@ -2,7 +2,7 @@
 import { placeOf } from "./backup/places";
 import type { BackupPolicySpec } from "./backup/schema";
 import { offlineMedia, policyStorage, policyTarget } from "./backup/subjects";
-import { afterLoss, liesOn } from "./capacity";
+import { afterLoss, keepsData, liesOn } from "./capacity";
 import type { Context, Placed } from "./context";
 import type { GuestPlan, LossPlan, QuorumPlan } from "./plan";
 import { recoveryTime } from "./recovery";
@@ -52,12 +52,14 @@ function planLoss(context: Context, guests: Record<string, GuestPlan>, server: s
       recoveryPointSeconds: guests[guest.name]?.replica?.recoveryPoint.seconds ?? Number.POSITIVE_INFINITY,
       recoveryTimeSeconds: recoveryTime(context, guest, server).seconds,
     }));
+  const dataKept = outcome.lost.filter((guest) => keepsData(context, guest, server)).map(({ name }) => name);
   const fits = Object.values(outcome.usage).every((usage) => usage.fits);
   return {
     server,
     survives: fits && outcome.lost.length === 0 && (votes?.quorate ?? true),
     restarts,
     lost: outcome.lost.map(({ name }) => name),
+    ...(dataKept.length > 0 && { dataKept }),
     shed: outcome.shed.map(({ name }) => name),
     lapses: lapses(context, server),
     ...(votes && { quorum: votes }),

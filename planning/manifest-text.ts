@@ -145,6 +145,8 @@ const guest = z.looseObject({
   name: z.string(),
   kind: z.enum(["qemu", "lxc"]),
   vmid: z.int(),
+  hostname: z.string().exactOptional(),
+  started: z.literal(false).exactOptional(),
   role: z.string().exactOptional(),
   primary: z.string(),
   spare: z.string().exactOptional(),

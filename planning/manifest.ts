@@ -77,6 +77,10 @@ export interface ManifestGuest {
   kind: "qemu" | "lxc";
   /** Id of the guest on its primary; with `storage-replication` and `zfs-sync` the id on either side. */
   vmid: number;
+  /** Its name on the hypervisor. Absent: the same as here. */
+  hostname?: string;
+  /** Present where it is normally off: no command starts it after a loss, unless it is named. */
+  started?: false;
   role?: string;
   primary: string;
   spare?: string;
@@ -303,6 +307,8 @@ function manifestGuest(plan: SitePlan, guest: GuestPlan): ManifestGuest {
     name: guest.name,
     kind: guest.kind === "vm" ? "qemu" : "lxc",
     vmid: guest.id,
+    ...(guest.hostname !== guest.name && { hostname: guest.hostname }),
+    ...(!spec.started && { started: false as const }),
     ...(spec.role !== undefined && { role: spec.role }),
     primary: guest.primary,
     ...(guest.spare !== undefined && { spare: guest.spare }),
@@ -312,7 +318,7 @@ function manifestGuest(plan: SitePlan, guest: GuestPlan): ManifestGuest {
     memoryGiB: spec.memoryGiB,
     cores: spec.cores,
     ...(group !== undefined && { group }),
-    boot: spec.boot,
+    boot: { ...spec.boot, atHostBoot: spec.boot.atHostBoot && spec.started },
     priority: spec.priority,
     sheddable: spec.sheddable,
     storages: [...new Set(spec.disks.map(({ storage }) => storage))].sort(byName),

@@ -1,6 +1,7 @@
 /** The plan of a site: every part computed, every check run, all findings together. */
 
 import { planAddresses } from "./addresses";
+import { asFound } from "./as-found";
 import { planBackups } from "./backup/plan-backups";
 import { afterLoss } from "./capacity";
 import { runChecks } from "./checks";
@@ -86,7 +87,7 @@ function planParsed(parsed: SiteSpec, schemaFindings: readonly Finding[], option
     devices: spec.devices,
   };
   runChecks(context, plan);
-  plan.findings = orderFindings([...schemaFindings, ...context.findings]);
+  plan.findings = orderFindings([...schemaFindings, ...asFound(spec, orderFindings(context.findings))]);
   plan.ok = plan.findings.every(({ severity }) => severity !== "error");
   return plan;
 }
@@ -108,6 +109,7 @@ function planGuest(context: Context, guest: Placed, ids: GuestIds, addresses: Gu
     kind: guest.spec.kind,
     spec: guest.spec,
     id: ids.id,
+    hostname: guest.spec.hostname ?? guest.name,
     ...(guest.spec.duty && { duty: guest.spec.duty }),
     primary: guest.primary,
     ...(guest.spare !== undefined && { spare: guest.spare }),
@@ -155,7 +157,7 @@ function planServers(context: Context): Record<string, ServerPlan> {
       spec,
       primaries: names(({ primary }) => primary === name),
       spares: names(({ spare }) => spare === name),
-      active: names(({ activeServer }) => activeServer === name),
+      active: names((guest) => guest.spec.started && guest.activeServer === name),
       capacity: { before: own, afterLossOf },
     };
   }

@@ -49,7 +49,7 @@ export interface ServerPlan {
   /** Guests whose primary is here, and guests whose spare is here. */
   primaries: string[];
   spares: string[];
-  /** Guests that run here while nothing is lost. */
+  /** Guests that run here while nothing is lost; not those that are normally off. */
   active: string[];
   capacity: {
     before: Usage;
@@ -100,6 +100,8 @@ export interface GuestPlan {
   kind: GuestSpec["kind"];
   spec: GuestSpec;
   id: number;
+  /** Its name on the hypervisor. */
+  hostname: string;
   duty?: Duty;
   primary: string;
   spare?: string;
@@ -125,6 +127,8 @@ export interface LossPlan {
   restarts: { guest: string; on: string; recoveryPointSeconds: number; recoveryTimeSeconds: number }[];
   /** Guests that stay off: no spare, or shed by priority. */
   lost: string[];
+  /** Those of `lost` whose disks all lie on shared storages that are still there: no data is lost, but nobody starts them. */
+  dataKept?: string[];
   shed: string[];
   /** Protections that lapse while it is away, in words. */
   lapses: string[];

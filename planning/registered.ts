@@ -4,8 +4,10 @@ import type { GuestPlan } from "./plan";
 
 /** A machine that is registered on its spare under the id that it has on its primary. */
 export interface RegisteredPlan {
-  /** The guest's name; the registered one has the same. */
+  /** The guest's name; the registered one has the same, unless `hostname` says another. */
   guest: string;
+  /** Its name on the hypervisor, where that is another one. */
+  hostname?: string;
   /** Its id on both servers. */
   vmid: number;
   /** The server whose guest it is a side of: its settings are taken from there. */
@@ -31,6 +33,7 @@ export function registeredOf(guest: GuestPlan): RegisteredPlan | undefined {
   if (replica?.method !== "zfs-sync" || spec.kind !== "vm") return undefined;
   return {
     guest: guest.name,
+    ...(guest.hostname === guest.name ? {} : { hostname: guest.hostname }),
     vmid: guest.id,
     source: guest.primary,
     node: replica.server,

@@ -7,6 +7,10 @@ import { activeAddresses } from "./spare-networks";
 export interface GuestReport {
   kind: string;
   id: number;
+  /** Its name on the hypervisor, where that is another one. */
+  hostname?: string;
+  /** Present where it is normally off. */
+  started?: false;
   duty?: string;
   services: string[];
   primary: string;
@@ -64,6 +68,8 @@ function guestReport(guest: SitePlan["guests"][string]): GuestReport {
   return {
     kind: guest.kind,
     id: guest.id,
+    ...(guest.hostname === guest.name ? {} : { hostname: guest.hostname }),
+    ...(guest.spec.started ? {} : { started: false as const }),
     ...(guest.duty ? { duty: guest.duty } : {}),
     services: guest.spec.services,
     primary: guest.primary,

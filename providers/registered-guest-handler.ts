@@ -180,12 +180,15 @@ async function attach(
   return waiting.sort();
 }
 
+/** What it is called on the hypervisor. */
+const nameOf = ({ guest, hostname }: RegisteredPlan) => hostname ?? guest;
+
 function isOurs(spec: RegisteredPlan, { config }: Found, formerTags: readonly string[] = []): boolean {
   const tags = normalTags(config.tags);
   const marked = [spec.tags, formerTags].some((set) =>
     normalTags(set).some((tag) => /^coldspare/.test(tag) && tags.includes(tag)),
   );
-  return config.name === spec.guest && marked;
+  return config.name === nameOf(spec) && marked;
 }
 
 function refuseForeign(spec: RegisteredPlan, found: Found, formerTags?: readonly string[]): void {
@@ -194,7 +197,7 @@ function refuseForeign(spec: RegisteredPlan, found: Found, formerTags?: readonly
   throw refusal(
     spec,
     `guest id ${spec.vmid} is taken by '${config.name ?? "a guest without a name"}' on ${spec.node} (tags: ${normalTags(config.tags).join(", ") || "none"}), which is not known as a side of this guest`,
-    `give '${spec.guest}' another id, or, if '${config.name}' is its side, name it '${spec.guest}' and tag it ${spec.tags.join(", ")}`,
+    `give '${spec.guest}' another id, or, if '${config.name}' is its side, name it '${nameOf(spec)}' and tag it ${spec.tags.join(", ")}`,
   );
 }
 
@@ -223,7 +226,7 @@ function driftOf(props: RegisteredGuestState, found: Found): string {
   const { config, running } = found;
   return [
     ...(running ? [`runs on ${props.node}`] : []),
-    ...(config.name === props.guest ? [] : [`is called '${config.name ?? ""}'`]),
+    ...(config.name === nameOf(props) ? [] : [`is called '${config.name ?? ""}'`]),
     ...(normalTags(config.tags).join() === normalTags(props.tags).join()
       ? []
       : [`tags are ${normalTags(config.tags).join(", ") || "none"}`]),

@@ -265,11 +265,13 @@ function movedContainer({ node }: GuestResource, guest: GuestPlan): Finding {
 function isForeign(found: GuestResource, guest: GuestPlan, guests: readonly GuestPlan[]): boolean {
   if ((found.type === "qemu") !== (guest.kind === "vm")) return true;
   // A server that has just come back shows its guests without names for a moment.
-  if (found.name === undefined || found.name === "" || found.name === guest.name) return false;
+  if (found.name === undefined || found.name === "" || found.name === guest.hostname) return false;
+  // A guest without a name is listed under its id.
+  if (guest.spec.adopted && [`VM ${found.vmid}`, `CT${found.vmid}`].includes(found.name)) return false;
   const tags = (found.tags ?? "").split(";");
   // One that coldspare made may have been renamed; a standby, or another guest of this site, was not.
   const renamed = tags.includes("coldspare") && !tags.includes("coldspare-spare");
-  return !renamed || guests.some(({ name }) => name === found.name);
+  return !renamed || guests.some(({ hostname }) => hostname === found.name);
 }
 
 function foreignGuest(found: GuestResource, guest: GuestPlan): Finding {
@@ -291,18 +293,27 @@ async function serversOff(pve: PveClient): Promise<string[]> {
 
 /**
  * Sizes of a guest's disks by their place: scsi0, scsi1 … or the root file system, mp0, mp1 …, as far as there are any,
- * so that the plan sees a disk that was taken out of the specification. A disk that is not there yet counts as 0.
+ * so that the plan sees a disk that was taken out of the specification. A disk that is not there yet counts as 0. Where
+ * the specification names the disks' interfaces, their place is that in its list.
  */
 function diskSizes(guest: GuestPlan, config: Record<string, unknown>): number[] {
-  const sizes: number[] = guest.spec.disks.map(() => 0);
+  const { disks } = guest.spec;
+  const sizes: number[] = disks.map(() => 0);
+  const named = disks.some((disk) => disk.interface !== undefined);
   for (const [key, volume] of Object.entries(config)) {
-    const place = diskPlace(guest.kind, key);
+    const index = disks.findIndex((disk, each) => (disk.interface ?? usualInterface(guest.kind, each)) === key);
+    const place = index >= 0 ? index : named ? undefined : diskPlace(guest.kind, key);
     const text = String(volume);
     if (place === undefined || /(^|,)media=cdrom(,|$)/.test(text)) continue;
     while (sizes.length < place) sizes.push(0);
     sizes[place] = sizeGiB(text);
   }
   return sizes;
+}
+
+function usualInterface(kind: GuestPlan["kind"], index: number): string {
+  if (kind === "vm") return `scsi${index}`;
+  return index === 0 ? "rootfs" : `mp${index - 1}`;
 }
 
 /** The place of a configuration key in the specification's list of disks, if it is one of a disk. */

@@ -1,5 +1,6 @@
 /** Every finding there is: docs/findings.md is generated from here. */
 import { addressFindings } from "./addresses";
+import { adoptionFindings } from "./adoption";
 import { backupFindings } from "./backups";
 import { capacityFindings } from "./capacity";
 import { placementFindings } from "./placement";
@@ -20,6 +21,7 @@ export const findingChapters = {
   "Replicas, backups and recovery": protectionFindings,
   "Targets, policies and media": backupFindings,
   "Changing sides": switchingFindings,
+  "A site that was there before": adoptionFindings,
   "Where the state lies": stateFindings,
 } as const satisfies Record<string, Record<string, CatalogueEntry>>;
 
@@ -31,6 +33,7 @@ const catalogue = {
   ...protectionFindings,
   ...backupFindings,
   ...switchingFindings,
+  ...adoptionFindings,
   ...stateFindings,
 } as const;
 

@@ -8,6 +8,8 @@ export function checkDeployed(context: Context): void {
 }
 
 function checkDisks(context: Context, { name, spec }: Placed): void {
+  // Disks that are kept as they are change neither size nor place from here.
+  if (spec.keep.includes("disks")) return;
   const deployed = own(context.options.deployedDisks ?? {}, name) ?? [];
   const path = `guests.${name}.disks`;
   const gone = deployed.flatMap((size, index) => (index >= spec.disks.length && size > 0 ? [{ index, size }] : []));

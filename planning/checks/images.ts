@@ -14,7 +14,8 @@ export function checkImages(context: Context): void {
 function checkImage(context: Context, { name, spec }: Placed): void {
   const path = `guests.${name}.image`;
   if (spec.image === undefined) {
-    if (spec.kind === "container")
+    // One that was there before has its root file system already.
+    if (spec.kind === "container" && !spec.adopted)
       context.add(
         "CONTAINER-NO-IMAGE",
         path,

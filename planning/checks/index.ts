@@ -2,6 +2,7 @@
 import type { Context } from "../context";
 import type { SitePlan } from "../plan";
 import { checkAddresses } from "./addresses";
+import { checkAdopted } from "./adopted";
 import { checkCopies } from "./backup-copies";
 import { checkPlaces } from "./backup-places";
 import { checkTargets } from "./backup-targets";
@@ -26,6 +27,7 @@ export function runChecks(context: Context, plan: SitePlan): void {
   checkPlacement(context);
   checkImages(context);
   checkDeployed(context);
+  checkAdopted(context);
   checkStorageDefinitions(context);
   checkUnbuilt(context);
   checkSecrets(context);

@@ -2,6 +2,7 @@
 import { KEEP_RULES } from "../backup/retention";
 import type { OfflineMediumSpec } from "../backup/schema";
 import { namedGuests, offlineMedia, policyStorage, policyTarget } from "../backup/subjects";
+import { keepsData } from "../capacity";
 import { type Context, own, type Placed, sorted } from "../context";
 import { nearest } from "../nearest";
 import type { SitePlan } from "../plan";
@@ -15,13 +16,8 @@ export function checkProtection(context: Context, plan: SitePlan): void {
   const covered = new Set(Object.values(context.spec.backups).flatMap((policy) => guestsOf(context, policy)));
   for (const guest of context.guests) {
     const { name, spec } = guest;
-    if (spec.coldReplica === undefined)
-      context.add(
-        "GUEST-NO-SPARE",
-        `guests.${name}`,
-        `${name} has no spare: when ${guest.primary} is lost, it is down until ${guest.primary} is back.`,
-        `Add guests.${name}.coldReplica.`,
-      );
+    // What is normally off is not missed when its server is lost.
+    if (spec.coldReplica === undefined && spec.started) reportNoSpare(context, guest);
     if (!covered.has(name))
       context.add(
         "GUEST-NO-BACKUP",
@@ -60,6 +56,22 @@ export function checkProtection(context: Context, plan: SitePlan): void {
     if (storage.content.includes("backup")) checkLocation(context, id);
   }
   checkMedia(context, plan);
+}
+
+function reportNoSpare(context: Context, guest: Placed): void {
+  const { name, primary, spec } = guest;
+  const ids = list([...new Set(spec.disks.map(({ storage }) => storage))].sort(byName));
+  const shared = keepsData(context, guest, primary);
+  context.add(
+    "GUEST-NO-SPARE",
+    `guests.${name}`,
+    shared
+      ? `${name} has no spare: when ${primary} is lost, its disks on ${ids} are still there, and it is down until somebody starts it elsewhere.`
+      : `${name} has no spare: when ${primary} is lost, it is down until ${primary} is back.`,
+    shared
+      ? `Let Proxmox VE's HA start it elsewhere, or add guests.${name}.coldReplica with the method restore.`
+      : `Add guests.${name}.coldReplica.`,
+  );
 }
 
 function checkRole(context: Context, { name, spec }: Placed): void {

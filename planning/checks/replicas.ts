@@ -31,6 +31,11 @@ function checkReplication(context: Context, guest: Placed, { method, on }: ColdR
     );
   const sides = [...new Set([guest.primary, on])].filter((server) => context.isHypervisor(server));
   for (const [index, disk] of guest.spec.disks.entries()) {
+    const shared = context.storageOn(guest.primary, disk.storage);
+    if (shared?.shared === true) {
+      reportShared(context, guest, { index, storage: disk.storage, type: shared.storage.type, sides, method });
+      continue;
+    }
     const others = sides
       .map((server) => ({ server, seen: context.storageOn(server, disk.storage) }))
       .filter(({ seen }) => seen !== undefined && seen.storage.type !== "zfspool");
@@ -43,6 +48,23 @@ function checkReplication(context: Context, guest: Placed, { method, on }: ColdR
       `Use a zfspool storage that ${list(sides)} ${sides.length === 1 ? "has" : "have"}${zfsOnBoth(context, sides)}, or set ${path} to restore.`,
     );
   }
+}
+
+function reportShared(
+  context: Context,
+  { name, spec }: Placed,
+  disk: { index: number; storage: string; type: string; sides: readonly string[]; method: string },
+): void {
+  const { index, storage, type, sides, method } = disk;
+  const path = `guests.${name}.coldReplica`;
+  context.add(
+    "REPLICATION-OF-SHARED",
+    `guests.${name}.disks[${index}].storage`,
+    `${method} of disk ${index} of ${name} has nothing to send: ${list(sides)} see the same bytes on the shared storage ${storage} (${type}).`,
+    spec.disks.length === 1
+      ? `Remove ${path} and let Proxmox VE's HA start ${name} elsewhere, or set ${path}.method to restore with a storage of the spare's.`
+      : `Put all disks of ${name} on a zfspool storage that both servers have, or set ${path}.method to restore.`,
+  );
 }
 
 /** The guest is registered on both servers under one id, which two servers of one cluster cannot have. */
