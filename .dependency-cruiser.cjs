@@ -1,11 +1,12 @@
 /**
  * The layers of docs/architecture.md as rules: an arrow points only downwards.
  *
+ *   plugin → stacks, components, planning
  *   stacks → components → providers → planning
  *   cli    → operations → providers, planning; cli also stacks/layouts.ts
  *   lab    → planning; the product never imports the lab
  */
-const product = "^(planning|providers|components|stacks|operations|cli|index\\.ts)";
+const product = "^(planning|providers|components|stacks|operations|cli|plugin|index\\.ts)";
 const pulumi = "^(node_modules/)?@pulumi/|^node_modules/@muhlba91/";
 
 /** Folder `from` may import the other folders only as listed in `to`. */
@@ -55,7 +56,7 @@ module.exports = {
     layer(
       "stacks-are-highest",
       "^stacks/",
-      "^(operations|cli|lab)",
+      "^(operations|cli|lab|plugin)",
       "A stack is the same against real hosts and the lab.",
     ),
     {
@@ -105,6 +106,13 @@ module.exports = {
       from: { path: "^lab/" },
       to: { path: "^(tests|proofs|bench|tools|examples)/" },
     },
+    layer(
+      "plugin-is-an-entry",
+      "^(planning|providers|components|operations|cli|lab)/",
+      "^plugin/",
+      "The plugin hands the components to other languages; nothing is made from it.",
+    ),
+    layer("plugin-without-commands", "^plugin/", "^(operations|cli|lab)/", "A plugin builds, commands operate."),
     {
       name: "no-circular-imports",
       severity: "error",

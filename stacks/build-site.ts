@@ -1,7 +1,7 @@
 import * as proxmoxve from "@pulumi/proxmoxve";
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
-import { Site } from "../components";
+import { Site, type SiteArgs } from "../components";
 import { PlanError } from "../components/plan-error";
 import {
   type Finding,
@@ -38,24 +38,34 @@ export interface SiteOutputs extends SiteReport {
  * @throws PlanError with every finding at once, before the first resource is registered
  */
 export async function buildSite(input: unknown, settings: StackSettings): Promise<SiteOutputs> {
+  const { args, provider, drills } = await prepareSite(input, settings);
+  const site = new Site(args.site.site.name, args, { providers: { proxmoxve: provider } });
+  return { ...site.report, manifest: site.manifest, drills };
+}
+
+/** A site that is proved and compared with what is deployed: what {@link Site} takes, and what it is made with. */
+export interface PreparedSite {
+  args: SiteArgs & { site: SitePlan };
+  provider: proxmoxve.Provider;
+  drills: SiteOutputs["drills"];
+}
+
+/** @throws PlanError with every finding at once, before the first resource is registered */
+export async function prepareSite(input: unknown, settings: StackSettings): Promise<PreparedSite> {
   const parsed = parseSite(input);
   if (!parsed.spec) throw new PlanError("The site", parsed.findings);
   const plan = await planAgainstDeployed(parsed.spec, parsed.findings, settings);
   const provider = providerAt("pve", plan.endpoint, settings);
   const serverProviders = independentProviders(plan.site, settings);
-  const site = new Site(
-    plan.site.site.name,
-    {
-      site: plan.site,
-      protect: settings.protect,
-      secrets: secretsOf(parsed.spec),
-      access: accessOf(settings),
-      ...(serverProviders && { serverProviders }),
-      ...(settings.refreshToken ? { refreshToken: settings.refreshToken } : {}),
-    },
-    { providers: { proxmoxve: provider } },
-  );
-  return { ...site.report, manifest: site.manifest, drills: plan.drills };
+  const args = {
+    site: plan.site,
+    protect: settings.protect,
+    secrets: secretsOf(parsed.spec),
+    access: accessOf(settings),
+    ...(serverProviders && { serverProviders }),
+    ...(settings.refreshToken ? { refreshToken: settings.refreshToken } : {}),
+  };
+  return { args, provider, drills: plan.drills };
 }
 
 function providerAt(name: string, endpoint: string, { apiToken }: StackSettings): proxmoxve.Provider {

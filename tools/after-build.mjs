@@ -41,9 +41,21 @@ function copyPrograms() {
   cpSync(join(root, "lab", "zfs"), join(dist, "lab", "zfs"), { recursive: true });
 }
 
+/**
+ * The engine installs a plugin's packages in its folder: with a package.json of its own, which needs nothing, it leaves those
+ * of coldspare as they are.
+ */
+function writePlugin() {
+  const folder = join(dist, "plugin");
+  copyFileSync(join(root, "plugin", "PulumiPlugin.yaml"), join(folder, "PulumiPlugin.yaml"));
+  const manifest = { name: "coldspare-plugin", private: true, main: "main.js" };
+  writeFileSync(join(folder, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`);
+}
+
 writeSiteSchema();
 copyLayouts();
 copyPrograms();
+writePlugin();
 chmodSync(join(dist, "cli", "main.js"), 0o755);
 // Only a build that came this far counts as done (tools/lib/checkout.mjs).
 writeFileSync(join(dist, ".built"), "");
