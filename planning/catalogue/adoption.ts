@@ -7,7 +7,7 @@ export const adoptionFindings = {
     title: "A site that is planned as it was found",
     explanation:
       "With `site.asFound` errors that say what is wrong with what exists are warnings, so that an imported site can be taken over before it is mended. What coldspare itself could not do safely stays an error.",
-    example: "The site is planned as it was found: 2 errors are told as warnings (CAPACITY-MEMORY and STORAGE-FULL).",
+    example: "The site is planned as it was found: 3 errors are told as warnings (CAPACITY-MEMORY and STORAGE-FULL).",
     fix: "Settle them, then remove `site.asFound`.",
   },
   "SERVER-NAMES-ALIKE": {

@@ -32,7 +32,10 @@ function checkServerNames(context: Context): void {
         "SERVER-NAMES-ALIKE",
         `servers.${names.at(-1)}`,
         `The servers ${list(names)} differ in capital letters alone: to the network they are one name.`,
-        `Rename ${list(names.slice(1), "or")}.`,
+        `Rename ${list(
+          names.map((name) => `servers.${name}`),
+          "or",
+        )}.`,
       );
 }
 

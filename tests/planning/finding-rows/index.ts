@@ -1,4 +1,5 @@
 import { addressesRows } from "./addresses";
+import { adoptionRows } from "./adoption";
 import { backupRows } from "./backups";
 import { capacityRows } from "./capacity";
 import { placementRows } from "./placement";
@@ -15,5 +16,6 @@ export const rows = [
   ...protectionRows,
   ...backupRows,
   ...switchingRows,
+  ...adoptionRows,
   ...stateRows,
 ];
