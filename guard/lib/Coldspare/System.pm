@@ -10,7 +10,8 @@ our @EXPORT = qw($ROOT $NAME $NOBODY path encode decode readable words number in
     slurp make_folder write_file kernel_file uptime boot_id time_of_day note say_and_note run leave);
 
 our $ROOT = $ENV{COLDSPARE_ROOT} // '';
-our $NAME = qr/[a-z0-9][a-z0-9-]{0,62}/;
+# Servers may have capital letters in their names, as Proxmox VE takes them; guests have none.
+our $NAME = qr/[A-Za-z0-9][A-Za-z0-9-]{0,62}/;
 our $NOBODY = '-';
 
 sub path { return $ROOT . $_[0] }

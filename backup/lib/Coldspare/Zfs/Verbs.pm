@@ -78,7 +78,7 @@ sub children {
 
 sub snapshot { my ($name, @datasets) = @_; die "'$name' is no name of ours\n" unless $name =~ $OURS; zfs('snapshot', map { "$_\@$name" } @datasets); return }
 
-sub held { my ($tag, $snapshot) = @_; die "'$tag' is no hold of this program's\n" unless $tag =~ /^coldspare:[a-z0-9-]+$/; return grep { $_->[1] eq $tag } rows(zfs('holds', '-H', $snapshot)) }
+sub held { my ($tag, $snapshot) = @_; die "'$tag' is no hold of this program's\n" unless $tag =~ /^coldspare:[A-Za-z0-9-]+$/; return grep { $_->[1] eq $tag } rows(zfs('holds', '-H', $snapshot)) }
 sub hold { my ($tag, @snapshots) = @_; for my $each (@snapshots) { zfs('hold', $tag, $each) unless held($tag, $each) } return }
 sub release { my ($tag, @snapshots) = @_; for my $each (@snapshots) { zfs('release', $tag, $each) if held($tag, $each) } return }
 
