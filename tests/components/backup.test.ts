@@ -307,6 +307,12 @@ describe("a backup policy", () => {
     });
   });
 
+  it("whose job is there already: none is made, and the plan counts it", async () => {
+    const site = plan({ main }, { nightly: { ...nightly, managed: false } });
+    expect((await policy("nightly", site)).resources.filter(({ type }) => type.includes("Job"))).toEqual([]);
+    expect(site.backups.policies.nightly?.subjects).toHaveLength(2);
+  });
+
   it.each([
     ["a pool", { pool: "erp" }, ["100"]],
     ["a tag", { tag: "daily" }, ["101"]],

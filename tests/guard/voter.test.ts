@@ -42,6 +42,23 @@ describe("a voter", () => {
     expect(read()).toMatchObject({ hold: "55", holder: "unknown" });
   });
 
+  test("knows servers by names with capital letters, and tells them apart by them", () => {
+    const [primary, spare, third] = ["PVE-One", "Srv2", "vault"] as const;
+    const guest = `mail qemu primary=${primary} spare=${spare} voters=${primary},${spare},${third} ids=101@${primary},101@${spare} order=1 delay=0 onboot=1`;
+    const capital = new Servers({ servers: [primary, spare, third], guests: [guest] });
+    try {
+      capital.claim("-", `mail=0@${primary}`, ...capital.names);
+      expect(capital.ask(third, "read", "mail").mail).toMatchObject({ server: primary });
+      expect(capital.ask(third, "claim", "op/1", "mail=1@pve-one").mail).toMatchObject({ verdict: "refused" });
+      expect(capital.ask(third, "claim", "op/1", `mail=1@${spare}`).mail).toMatchObject({
+        verdict: "ok",
+        server: spare,
+      });
+    } finally {
+      capital.remove();
+    }
+  });
+
   test("answers for many guests in one request, each for itself", () => {
     const answers = site.ask(
       "srv1",

@@ -209,6 +209,26 @@ test("refusals are shown all at once", async () => {
 });
 
 describe("what is chosen", () => {
+  const off = (manifest: SiteManifest): SiteManifest => {
+    manifest.guests["sql-erp"]!.started = false;
+    return manifest;
+  };
+
+  test.each<[string, FailoverRequest, boolean]>([
+    ["is not started by the loss of its server", dead, false],
+    ["is when it is named", { ...dead, guests: ["sql-erp"] }, true],
+    ["moves with a planned switch of its server", planned, true],
+  ])("a guest that is normally off %s", async (_what, request, moves) => {
+    const site = new FakeSite(off);
+    if (!request.planned) site.kill("srv2");
+    const { plan } = await refusalsOf(site, request);
+    const names = plan.moves.map(({ guest }) => guest);
+    expect(names.includes("sql-erp")).toBe(moves);
+    expect(plan.lost).not.toContain("sql-erp");
+    if (request.guests.length === 0) expect(names.length).toBeGreaterThan(0);
+    site.remove();
+  });
+
   test("the other standby when the newest one is broken, with a word about it", async () => {
     const site = new FakeSite();
     site.kill("srv2");

@@ -33,6 +33,16 @@ const commands = (text: string, heading: string) =>
     .map((line) => line.replace(/(^|\s+)# .*$/, ""))
     .filter((line) => line !== "");
 
+test("a guest that is normally off is neither started by hand nor counted", () => {
+  const off = changed(({ guests }) => {
+    guests["sql-erp"]!.started = false;
+  });
+  const heading = "What it carried, in the order in which it starts elsewhere";
+  expect(part(markdown(smb, "srv2"), heading)).toContain("sql-erp");
+  expect(part(markdown(off, "srv2"), heading)).not.toContain("sql-erp");
+  expect(commands(markdown(off, "srv2"), "By hand").join("\n")).not.toContain("113");
+});
+
 test("what is typed by hand on the survivor, word for word and in order", () => {
   expect(commands(markdown(smb, "srv2"), "By hand")).toEqual([
     "ssh root@192.168.10.11",

@@ -203,6 +203,39 @@ describe("whose guest it is", () => {
   });
 });
 
+describe("a guest that was there before", () => {
+  const adopted = (sqlGuest: Partial<(typeof guests)["sql"]> & Record<string, unknown>) =>
+    planSite({ ...site, guests: { ...guests, sql: { ...guests.sql, adopted: true, ...sqlGuest } } } as SiteSpecInput);
+  const readAs = async (sqlGuest: Parameters<typeof adopted>[0], changes: Record<string, FakeAnswer>) =>
+    readDeployed(adopted(sqlGuest), settings(await start(cluster(changes))));
+
+  test.each([
+    ["its name there is what the specification says", { hostname: "SQL.office" }, { name: "SQL.office" }],
+    ["it has no name there", {}, { name: "VM 110" }],
+  ])("%s: it is the guest", async (_case, said, found) => {
+    const { findings } = await readAs(said, { "/cluster/resources": { data: [{ ...sql, ...found, tags: "" }, web] } });
+    expect(findings).toEqual([]);
+  });
+
+  test("under the name that it has in the specification alone it is somebody else's", async () => {
+    const { findings } = await readAs(
+      { hostname: "SQL.office" },
+      { "/cluster/resources": { data: [{ ...sql, tags: "" }, web] } },
+    );
+    expect(told(findings)).toEqual(["GUEST-ID-TAKEN guests.sql.id"]);
+  });
+
+  test("its disks are found at the interfaces that the specification names, gaps and all", async () => {
+    const disks = [
+      { sizeGiB: 40, storage: "tank", interface: "virtio0" },
+      { sizeGiB: 100, storage: "tank", interface: "sata3" },
+    ];
+    const config = { name: "sql", sata3: "tank:b,size=100G", scsi0: "tank:c,size=7G", virtio0: "tank:a,size=40G" };
+    const deployed = await readAs({ disks }, { "/nodes/srv1/qemu/110/config": { data: config } });
+    expect(deployed.disks.sql).toEqual([40, 100]);
+  });
+});
+
 describe("a container on another server", () => {
   const moved = {
     "/cluster/resources": { data: [sql, { ...web, node: "srv2" }] },
