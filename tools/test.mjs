@@ -8,6 +8,7 @@ import { ensureBuilt, ensureDependencies } from "./lib/checkout.mjs";
 import { environmentOf } from "./lib/environment.mjs";
 import { handleSignals, run } from "./lib/exec.mjs";
 import { runJest } from "./lib/jest.mjs";
+import { ensurePython, ensureYamlHost } from "./lib/languages.mjs";
 import { createLog, createStages } from "./lib/log.mjs";
 import { runProof } from "./lib/proof.mjs";
 import { ensurePbsSchema, ensurePveSchema } from "./lib/schema.mjs";
@@ -95,6 +96,9 @@ async function withEngine({ schemas, toolchain, args }) {
     if (toolchain) log(toolchain.advice);
     return { ...emptyTally(), skipped: [`all tests with the real engine (tests/engine): ${reason}`] };
   }
+  const setup = createLog({ stream, prefix: "setup | " });
+  await ensureYamlHost({ log: setup, binDir: toolchain.binDir });
+  await ensurePython({ log: setup });
   const env = environmentOf({ checkout, ...schemas, toolchain });
   return runJest({ checkout, project: "engine", env, log: createLog({ stream, prefix: "engine | " }), args });
 }

@@ -22,7 +22,7 @@ export async function obtain({ group, store, way, platform, log, env, unreachabl
       const options = {
         part: group.part,
         platform,
-        wanted: group.files,
+        wanted: [...group.files, ...(group.bundled ?? [])],
         outDir: dir,
         log,
         unreachable,

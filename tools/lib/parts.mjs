@@ -28,6 +28,8 @@ export function toolchainGroups(versions) {
       part: engine,
       dir: "bin",
       files: ["pulumi", "pulumi-language-nodejs", DYNAMIC_PROVIDER],
+      // What the publisher's archive holds beside them, for programs in other languages; languages.mjs sees to it otherwise.
+      bundled: ["pulumi-language-yaml", "pulumi-language-python", "pulumi-language-python-exec"],
       build: {
         module: engine.module,
         programs: { pulumi: engine.package, "pulumi-language-nodejs": host.package },
