@@ -122,12 +122,17 @@ function guestsText(plan: SitePlan, options: TextOptions): string[] {
     String(guest.id),
     guest.primary,
     guest.spare ?? { text: "none", style: "yellow" },
-    { text: guest.activeServer, style: guest.activeServer === guest.primary ? "green" : "yellow" },
+    activeOn(guest),
     formatGiB(guest.spec.memoryGiB),
     String(guest.spec.cores),
     addressesOf(guest),
   ]);
   return [title("Who runs where, who stands by", options), ...renderTable(columns, rows, options.width, options.paint)];
+}
+
+function activeOn({ activeServer, primary, spec }: GuestPlan): Cell {
+  if (!spec.started) return { text: "off", style: "dim" };
+  return { text: activeServer, style: activeServer === primary ? "green" : "yellow" };
 }
 
 function addressesOf(guest: GuestPlan): string {
@@ -281,7 +286,11 @@ function lossText(plan: SitePlan, loss: LossPlan, options: TextOptions): string[
   lines.push(
     ...rows.map((row) => `  ${row.map((text, column) => text.padEnd(widths[column] ?? 0)).join("  ")}`.trimEnd()),
   );
-  if (loss.lost.length > 0) lines.push(...bullet(`stays off, no spare: ${loss.lost.join(", ")}`, "  ", options));
+  const kept = loss.dataKept ?? [];
+  const lost = loss.lost.filter((guest) => !kept.includes(guest));
+  if (lost.length > 0) lines.push(...bullet(`stays off, no spare: ${lost.join(", ")}`, "  ", options));
+  if (kept.length > 0)
+    lines.push(...bullet(`stays off until started by hand, its disks are there: ${kept.join(", ")}`, "  ", options));
   if (loss.shed.length > 0) lines.push(...bullet(`shed by priority: ${loss.shed.join(", ")}`, "  ", options));
   if (loss.lapses.length > 0) lines.push("  until it is back:");
   for (const lapse of loss.lapses) lines.push(...bullet(`- ${lapse}`, "    ", options));

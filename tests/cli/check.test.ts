@@ -106,6 +106,28 @@ describe("a site that does not fit", () => {
     expect(afterLossOf.srv2!.memoryGiB - before.memoryGiB).toBeCloseTo(23 + 3 * 0.15);
   });
 
+  test("a guest that is normally off is shown as off, and nobody starts it", async () => {
+    const { out } = await coldspare(["check", "smb-site", "--set", "guests.sql-erp.started=false"]);
+    expect(out).toMatch(/^sql-erp +availability +113 +srv2 +srv1 +off /m);
+    expect(out).not.toMatch(/^ +sql-erp +starts on/m);
+  });
+
+  test("a guest on a shared storage loses no data, and somebody has to start it", async () => {
+    const rbd = 'storages.ceph={"type":"rbd","sizeGiB":9000,"content":["images"],"managed":false}';
+    const disks = 'guests.docker-1.disks=[{"sizeGiB":40,"storage":"ceph"}]';
+    const { out } = await coldspare([
+      "check",
+      "smb-site",
+      "--set",
+      rbd,
+      "--set",
+      disks,
+      "--set",
+      "guests.docker-1.coldReplica=null",
+    ]);
+    expect(out).toMatch(/^ {2}stays off until started by hand, its disks are there: docker-1$/m);
+  });
+
   test("a guest without a spare is named in the verdict, and where it stays off", async () => {
     const { code, out } = await coldspare(["check", "smb-site", "--set", "guests.docker-1.coldReplica=null"]);
     expect(code).toBe(0);

@@ -70,7 +70,8 @@ function disksGone(spec: SiteSpec, name: string, side: Side, lost: string): bool
 }
 
 function seats(spec: SiteSpec, active: Record<string, Side>, lost: string): Seat[] {
-  return Object.keys(spec.guests).map((guest) => {
+  const normallyOn = Object.keys(spec.guests).filter((guest) => spec.guests[guest]!.started);
+  return normallyOn.map((guest) => {
     const { on, coldReplica, sheddable } = spec.guests[guest]!;
     const spareRuns = coldReplica !== undefined && active[guest] === "spare";
     const from = spareRuns ? coldReplica.on : on;

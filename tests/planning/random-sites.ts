@@ -73,6 +73,7 @@ function guest(servers: readonly string[]): fc.Arbitrary<GuestInput> {
     }),
     priority: fc.constantFrom(10, 50, 50, 90),
     sheddable: fc.boolean(),
+    started: fc.oneof({ weight: 5, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) }),
     image: fc.option(fc.constant("system"), { nil: undefined }),
     coldReplica: fc.option(
       fc.record({
