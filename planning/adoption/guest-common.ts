@@ -35,10 +35,7 @@ export function tellCommon(draft: GuestDraft, guest: GuestSnapshot): void {
   const { left, config } = draft;
   if (guest.tags.length > 0) left.push(`tags ${list(guest.tags)}`);
   if (guest.pool !== undefined) left.push(`member of the pool ${guest.pool}`);
-  if (guest.snapshots.length > 0)
-    left.push(
-      `${counted(guest.snapshots.length, "snapshot")} (${list(guest.snapshots)}): the room they take is not planned`,
-    );
+  if (guest.snapshots.length > 0) left.push(`snapshots (${list(guest.snapshots)}): the room they take is not planned`);
   if (guest.firewall.enabled || guest.firewall.rules > 0)
     left.push(
       `its firewall is ${guest.firewall.enabled ? "on" : "off"}, with ${counted(guest.firewall.rules, "rule")}`,

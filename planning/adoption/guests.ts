@@ -3,6 +3,7 @@ import { type GuestSpecInput, guest as guestSchema } from "../schema";
 import { list } from "../units";
 import { type ContainerWords, readContainer } from "./container-config";
 import { GuestDraft } from "./guest-draft";
+import { providerLimit } from "./provider-limits";
 import type { ServerInput } from "./servers";
 import type { GuestSnapshot } from "./snapshot";
 import type { SaidStorage } from "./storages";
@@ -42,6 +43,8 @@ export function readGuest(guest: GuestSnapshot, around: GuestSurroundings): Read
       : readContainer(draft, guest, around.servers[guest.node]?.cores ?? 1);
   keepPending(draft, guest);
   if (draft.disks.length === 0) return { reason: withoutDisk(draft) };
+  const limit = providerLimit(guest);
+  if (limit !== undefined) return { reason: limit };
   return { title: titleOf(guest), words, draft };
 }
 

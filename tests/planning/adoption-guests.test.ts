@@ -132,7 +132,12 @@ describe("what cannot be said in full is kept as it is, and told", () => {
       /VLANs 5;6 as a trunk/,
     ],
     ["a card on no bridge", web({ net0: "virtio=BC:24:11:00:00:01" }), ["networks"], /net0 is on no bridge/],
-    ["cards with a gap", web({ net1: "virtio=BC:24:11:00:00:01,bridge=vmbr0" }), ["networks"], /net1 are not numbered/],
+    [
+      "a container's cards with a gap",
+      box({ net1: "name=eth1,bridge=vmbr0,hwaddr=BC:24:11:00:00:01" }),
+      ["networks"],
+      /net1 are not numbered/,
+    ],
     ["more sockets than the words take", web({ sockets: "8" }), ["cpu"], /8 sockets/],
     ["cores that are not plugged in", web({ vcpus: "1" }), ["cpu"], /starts with 1 of its 2 cores/],
     ["a container without a limit", container(100, "web", { ...ROOT, cores: "" }), ["cpu"], /every core of pve1/],
@@ -155,7 +160,7 @@ describe("what has no word is told of", () => {
   const rows: [what: string, guest: GuestSnapshot, told: string | RegExp][] = [
     ["tags", machine(100, "web", SMALL, { tags: ["prod", "web"] }), "tags prod and web"],
     ["a pool", machine(100, "web", SMALL, { pool: "office" }), "member of the pool office"],
-    ["snapshots", machine(100, "web", SMALL, { snapshots: ["a", "b"] }), /^2 snapshots \(a and b\)/],
+    ["snapshots", machine(100, "web", SMALL, { snapshots: ["a", "b"] }), /^snapshots \(a and b\)/],
     ["rules", machine(100, "web", SMALL, { firewall: { enabled: true, rules: 2 } }), /firewall is on, with 2 rules/],
     ["a hook script", machine(100, "web", { ...SMALL, hookscript: "local:snippets/x.pl" }), /hook script local/],
     ["a device", machine(100, "web", { ...SMALL, hostpci0: "0000:01:00" }), /^hostpci0 is a device of pve1/],
@@ -240,6 +245,32 @@ describe("what is not taken over has a reason and a way out", () => {
     expect(result.said).toBeUndefined();
   });
 
+  const { ostype: _ostype, ...noSystem } = SMALL;
+  const { memory: _memory, ...noMemory } = SMALL;
+  const { name: _name, ...nameless } = machine(100, "web", SMALL);
+  test.each<[what: string, guest: GuestSnapshot, reason: RegExp]>([
+    ["no name", { ...nameless, config: SMALL }, /no name of its own.*qm set 100 --name/],
+    ["no type of system", machine(100, "web", noSystem), /qm set 100 --ostype other/],
+    ["no memory", machine(100, "web", noMemory), /qm set 100 --memory 512/],
+    [
+      "a gap between cards",
+      machine(100, "web", { ...SMALL, net1: "virtio=BC:24:11:00:00:01,bridge=vmbr0" }),
+      /cards \(net1\) are not numbered from net0/,
+    ],
+    [
+      "a tiny disk",
+      machine(100, "web", { ...SMALL, ide0: "tank:vm-100-disk-1,size=528K" }),
+      /ide0 is smaller than 1 GiB/,
+    ],
+    ["sound", machine(100, "web", { ...SMALL, audio0: "device=AC97,driver=none" }), /--delete audio0/],
+  ])("the provider: %s", (_what, guest, reason) => {
+    expect(interpreted(guest).reason).toMatch(reason);
+  });
+  test("a sound card over spice is fine", () => {
+    const guest = machine(100, "web", { ...SMALL, audio0: "device=AC97,driver=spice" });
+    expect(interpreted(guest).reason).toBeUndefined();
+  });
+
   test("a configuration that cannot be read", () => {
     const { config: _config, ...unread } = machine(100, "web", SMALL);
     expect(interpreted({ ...unread, unreadable: "403 Permission check failed" }).reason).toBe(
@@ -274,10 +305,8 @@ describe("names", () => {
     expect(names(...all.toReversed())).toEqual({ ...expected });
   });
   test("none at all", () => {
-    const { name: _name, ...machineWithout } = machine(100, "", SMALL);
-    const { name: _other, ...containerWithout } = container(101, "", ROOT);
-    expect(names(machineWithout, containerWithout, machine(102, "...", SMALL))).toEqual({
-      100: ["vm-100", "VM 100"],
+    const { name: _name, ...containerWithout } = container(101, "", ROOT);
+    expect(names(containerWithout, machine(102, "...", SMALL))).toEqual({
       101: ["ct101", "CT101"],
       102: ["vm-102", "..."],
     });
