@@ -2,7 +2,6 @@
 import * as nodeModule from "node:module";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline/promises";
 import type { Io } from "./io";
 
 // Checked before anything that needs it is loaded: one line says more than a TypeError.
@@ -24,16 +23,12 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 const { run } = require("./program") as typeof import("./program");
 
 const streams = { stdout: process.stdout, stderr: process.stderr, env: process.env };
-const io: Io = process.stdin.isTTY ? { ...streams, ask } : streams;
+const io: Io = process.stdin.isTTY ? { ...streams, ask: askAtTerminal() } : streams;
 
 /** Asked on the error output, so that the standard output stays what the command prints. */
-async function ask(question: string): Promise<string> {
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    return await terminal.question(question);
-  } finally {
-    terminal.close();
-  }
+function askAtTerminal(): NonNullable<Io["ask"]> {
+  const { askingAt } = require("./ask") as typeof import("./ask");
+  return askingAt(process.stdin, process.stderr);
 }
 
 run(process.argv.slice(2), io).then(

@@ -26,7 +26,7 @@ function filesSection({ stack, state, adopt }: ProjectOptions): string {
       "how the site is reached, and secrets, encrypted. With its passphrase it opens them: keep both, apart",
     ],
     ["Pulumi.yaml", "the project: its name, and where its state lies"],
-    ["index.ts", "the program, five lines; it reads site.yaml"],
+    ["index.ts", "the program: a few lines that read site.yaml"],
     ["package.json, tsconfig.json", "the packages that the program needs, and how it is read"],
     ...(adopt
       ? [["import.json", "what exists, for `pulumi import` in a program of your own"] as [string, string]]
