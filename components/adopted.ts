@@ -59,6 +59,7 @@ const MACHINE = [
   "watchdog",
 ];
 const MACHINE_CPU = ["affinity", "architecture", "flags", "hotplugged", "limit", "numa", "type", "units"];
+const MACHINE_CORES = ["cores", "sockets"];
 const MACHINE_MEMORY = ["floating", "hugepages", "keepHugepages", "shared"];
 const MACHINE_DISK = [
   "aio",
@@ -98,7 +99,8 @@ const CONTAINER = [
   "waitForIp",
 ];
 const CONTAINER_INITIALIZATION = ["dns", "entrypoint", "ipConfigs", "userAccount"];
-const CONTAINER_CPU = ["architecture", "limit", "units"];
+/** Not `units`: the provider reads 0 where there is none, and refuses to be given it. */
+const CONTAINER_CPU = ["architecture", "limit"];
 const CONTAINER_MEMORY = ["swap"];
 const CONTAINER_DISK = ["acl", "mountOptions", "pathInDatastore", "quota", "replicate"];
 const CONTAINER_CARD = ["enabled", "hostManaged", "mtu", "name", "rateLimit"];
@@ -121,8 +123,9 @@ function adoptedMachine(spec: VirtualMachineSpec): string[] {
   const { keep } = spec;
   return [
     ...MACHINE,
-    ...(keep.includes("cpu") ? ["cpu"] : below("cpu", MACHINE_CPU)),
-    ...(keep.includes("memory") ? ["memory"] : below("memory", MACHINE_MEMORY)),
+    // Leaf by leaf even where all is kept: a block of defaults alone is not in the state, and cannot be ignored as a whole.
+    ...below("cpu", [...MACHINE_CPU, ...(keep.includes("cpu") ? MACHINE_CORES : [])]),
+    ...below("memory", [...MACHINE_MEMORY, ...(keep.includes("memory") ? ["dedicated"] : [])]),
     ...(keep.includes("disks") ? ["disks"] : adoptedDisks(spec)),
     ...(keep.includes("networks") ? ["networkDevices"] : eachBelow("networkDevices", spec.networks, MACHINE_CARD)),
   ];
@@ -137,16 +140,14 @@ function adoptedDisks(spec: VirtualMachineSpec): string[] {
 
 function adoptedContainer(spec: ContainerSpec): string[] {
   const { keep, disks } = spec;
-  const isWhole = Number.isInteger(disks[0]?.sizeGiB);
+  const keepsSize = keep.includes("disks") || !Number.isInteger(disks[0]?.sizeGiB);
   return [
     "nodeName",
     ...CONTAINER,
     ...below("initialization", CONTAINER_INITIALIZATION),
-    ...(keep.includes("cpu") ? ["cpu"] : below("cpu", CONTAINER_CPU)),
-    ...(keep.includes("memory") ? ["memory"] : below("memory", CONTAINER_MEMORY)),
-    ...(keep.includes("disks")
-      ? ["disk"]
-      : ["disk.datastoreId", ...below("disk", CONTAINER_DISK), ...(isWhole ? [] : ["disk.size"])]),
+    ...below("cpu", [...CONTAINER_CPU, ...(keep.includes("cpu") ? ["cores"] : [])]),
+    ...below("memory", [...CONTAINER_MEMORY, ...(keep.includes("memory") ? ["dedicated"] : [])]),
+    ...below("disk", ["datastoreId", ...CONTAINER_DISK, ...(keepsSize ? ["size"] : [])]),
     ...(keep.includes("networks")
       ? ["networkInterfaces"]
       : eachBelow("networkInterfaces", spec.networks, CONTAINER_CARD)),

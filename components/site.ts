@@ -162,7 +162,9 @@ export class Site extends pulumi.ComponentResource {
     const names = new Set(Object.values(this.plan.guests).flatMap((guest) => guest.spec.pool ?? []));
     const pools = [...names].sort().map((pool): [string, proxmoxve.PoolLegacy] => {
       const comment = `Guests of ${this.plan.site.name}`;
-      return [pool, new proxmoxve.PoolLegacy(`${site}-pool-${pool}`, { poolId: pool, comment }, { parent: this })];
+      // The comment of a pool that was there before is somebody else's words.
+      const options = { parent: this, ignoreChanges: ["comment"] };
+      return [pool, new proxmoxve.PoolLegacy(`${site}-pool-${pool}`, { poolId: pool, comment }, options)];
     });
     return Object.fromEntries(pools);
   }

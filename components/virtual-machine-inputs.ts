@@ -35,26 +35,68 @@ export function virtualMachineInputs(
   site: SitePlan,
   travel: VirtualMachineTravel,
 ): proxmoxve.VmLegacyArgs {
-  const { nodeName, started, atHostBoot } = residence(guest);
-  const systemStorage = spec.disks[0]?.storage ?? "local";
+  return spec.adopted ? watchedInputs(guest, spec) : ownInputs(guest, spec, site, travel);
+}
+
+/** What is watched of a machine that was there before; the rest is left as it is, see {@link ignoredOf}. */
+function watchedInputs(guest: GuestPlan, spec: VirtualMachineSpec): proxmoxve.VmLegacyArgs {
+  const { keep } = spec;
+  return {
+    ...common(guest, spec, {}),
+    // Of a part that is kept the values that Proxmox VE takes by itself: where it has others, they count.
+    cpu: keep.includes("cpu") ? { cores: 1, sockets: 1 } : { cores: spec.cores / spec.sockets, sockets: spec.sockets },
+    memory: { dedicated: keep.includes("memory") ? 512 : guestSizes(spec).memoryMiB },
+    disks: machineDisks(spec).map((disk) => ({
+      interface: disk.interface,
+      datastoreId: disk.storage,
+      // One that is no whole number is not compared.
+      size: Math.ceil(disk.sizeGiB),
+    })),
+    networkDevices: cards(guest),
+  };
+}
+
+function common(guest: GuestPlan, spec: VirtualMachineSpec, travel: VirtualMachineTravel) {
+  const { nodeName, atHostBoot } = residence(guest);
   return {
     vmId: guest.id,
     name: hostnameOf(guest),
     nodeName,
     // Without it a changed node name is a replacement, which destroys a guest that was promoted elsewhere.
     migrate: true,
-    description: guest.notes,
-    tags: tagsOf(guest),
-    ...(spec.pool ? { poolId: spec.pool } : {}),
     protection: spec.protection,
-    started,
     onBoot: atHostBoot,
-    startup: startup(spec),
     // A change that needs a reboot waits for the next one, unless it is asked for: nobody's database restarts by surprise.
     rebootAfterUpdate: travel.rebootAfterUpdate ?? false,
     purgeOnDestroy: true,
     // Volumes that no configuration names may be a diverged copy that somebody still needs.
     deleteUnreferencedDisksOnDestroy: false,
+  };
+}
+
+function cards(guest: GuestPlan) {
+  return orderedCards(guest).map((nic) => ({
+    bridge: nic.bridge,
+    macAddress: nic.mac,
+    firewall: nic.firewall,
+    ...(nic.vlan === undefined ? {} : { vlanId: nic.vlan }),
+  }));
+}
+
+function ownInputs(
+  guest: GuestPlan,
+  spec: VirtualMachineSpec,
+  site: SitePlan,
+  travel: VirtualMachineTravel,
+): proxmoxve.VmLegacyArgs {
+  const systemStorage = spec.disks[0]?.storage ?? "local";
+  return {
+    ...common(guest, spec, travel),
+    description: guest.notes,
+    tags: tagsOf(guest),
+    ...(spec.pool ? { poolId: spec.pool } : {}),
+    started: residence(guest).started,
+    startup: startup(spec),
     operatingSystem: { type: OS_TYPES[spec.os] },
     ...firmware(spec, systemStorage),
     // An empty first disk is skipped, so that the first start installs, and every later one finds the system.
@@ -65,13 +107,7 @@ export function virtualMachineInputs(
     memory: { dedicated: guestSizes(spec).memoryMiB },
     scsiHardware: "virtio-scsi-single",
     disks: disks(spec, site),
-    networkDevices: orderedCards(guest).map((nic) => ({
-      bridge: nic.bridge,
-      model: "virtio",
-      macAddress: nic.mac,
-      firewall: nic.firewall,
-      ...(nic.vlan === undefined ? {} : { vlanId: nic.vlan }),
-    })),
+    networkDevices: cards(guest).map((card) => ({ ...card, model: "virtio" })),
     agent: { enabled: spec.agent, ...(spec.agent ? { timeout: "60s" } : {}) },
     ...(spec.os === "linux" ? { serialDevices: [{ device: "socket" }] } : {}),
     ...cloudInit(guest, spec, site, systemStorage, travel),
@@ -114,8 +150,7 @@ function disks(spec: VirtualMachineSpec, site: SitePlan): NonNullable<proxmoxve.
   return machineDisks(spec).map((disk) => ({
     interface: disk.interface,
     datastoreId: disk.storage,
-    // Only that of an adopted guest may be no whole number, and then it is not compared.
-    size: Math.ceil(disk.sizeGiB),
+    size: disk.sizeGiB,
     fileFormat: "raw",
     ssd: disk.ssd,
     discard: disk.discard ? "on" : "ignore",

@@ -18,7 +18,9 @@ import {
 import { targetSecrets } from "../planning/checks/secrets";
 import type { DrillResult } from "../providers/drill-results";
 import { accessOf } from "./access";
+import { adopting, adoptionMode, refuseOtherReplication } from "./adoption";
 import { type Deployed, readDeployed } from "./deployed";
+import { readExisting } from "./existing";
 import { lastDrills } from "./last-drills";
 import { type StackSettings, secretFromConfig } from "./settings";
 import { siteSsh } from "./site-ssh";
@@ -39,8 +41,18 @@ export interface SiteOutputs extends SiteReport {
  */
 export async function buildSite(input: unknown, settings: StackSettings): Promise<SiteOutputs> {
   const { args, provider, drills } = await prepareSite(input, settings);
-  const site = new Site(args.site.site.name, args, { providers: { proxmoxve: provider } });
+  const transformations = await adoption(args.site, settings);
+  const site = new Site(args.site.site.name, args, { providers: { proxmoxve: provider }, transformations });
   return { ...site.report, manifest: site.manifest, drills };
+}
+
+/** While a site is taken over, what exists is imported instead of made. */
+async function adoption(plan: SitePlan, settings: StackSettings): Promise<pulumi.ResourceTransformation[]> {
+  const mode = adoptionMode(process.env);
+  if (mode === undefined) return [];
+  const existing = await readExisting(plan, settings);
+  refuseOtherReplication(plan, existing);
+  return [adopting(existing, mode)];
 }
 
 /** A site that is proved and compared with what is deployed: what {@link Site} takes, and what it is made with. */
