@@ -89,9 +89,13 @@ function report(folder: string, { name, state }: Answers, plan: SitePlan, files:
     state: backendUrl(state),
     ok: plan.ok,
     findings: plan.findings,
-    next: [`cd ${folder}`, ...NEXT],
+    next: [`cd ${quoted(folder)}`, ...NEXT],
   };
 }
+
+/** As a shell takes it. */
+const quoted = (folder: string): string =>
+  /^[\w./~+-]+$/.test(folder) ? folder : `'${folder.replaceAll("'", `'\\''`)}'`;
 
 function summary(folder: string, plan: SitePlan, paint: Paint, width: number): string {
   const verdict = siteVerdict(plan, plan.findings);
@@ -104,7 +108,7 @@ function summary(folder: string, plan: SitePlan, paint: Paint, width: number): s
     "",
     `${folder} is written. Go on with:`,
     "",
-    ...[`cd ${folder}`, ...NEXT].map((command) => `  ${command}`),
+    ...[`cd ${quoted(folder)}`, ...NEXT].map((command) => `  ${command}`),
     "",
     `${folder}/README.md says what comes then, command by command, up to the first drill.`,
   ].join("\n")}\n`;
