@@ -68,7 +68,8 @@ export interface BackupTargetNodes {
  * Of a `pbs` target: datastore (where the specification gives its folder), namespace, jobs that prune, verify and fetch, a user with
  * a token, and on the hypervisors the storage entry with that token. The token may make backups and read its own; it
  * removes none: retention is the backup server's own work, so that whoever takes a hypervisor cannot take the backups.
- * The way to the backup server's API is `coldspare:pbs.<target>`.
+ * The way to the backup server's API is `coldspare:pbs.<target>`. Of a server that is not managed there is only the storage entry;
+ * where `storage` names it and there is no `tokenSecret`, it is there already, and nothing is made.
  *
  * Other kinds have no resources here: the storage of a `vzdump` target is in the section storages, and folders, ZFS data sets
  * and rotated media are the business of the programs on the servers.
@@ -101,7 +102,7 @@ export class BackupTarget extends pulumi.ComponentResource {
         this.createVerification(spec);
         this.createSync(spec);
       }
-      this.createStorages(spec);
+      if (!isThereAlready(spec)) this.createStorages(spec);
     }
     this.storageId = storageOf(targetName, spec);
     const entry = this.nodes.storage ?? Object.values(this.nodes.serverStorages)[0];
@@ -308,10 +309,15 @@ export function provedTarget(name: string, { site, secrets }: Pick<BackupTargetA
   }
   if (spec.kind !== "pbs") return spec;
   refuseOtherPort(name, spec);
-  if (!spec.managed) tokenOf(name, spec, secrets);
+  if (!spec.managed && !isThereAlready(spec)) tokenOf(name, spec, secrets);
   const source = spec.syncFrom === undefined ? undefined : sourceOf(site, spec.syncFrom.target);
   if (spec.managed && source?.managed === false) tokenOf(spec.syncFrom!.target, source, secrets);
   return spec;
+}
+
+/** Of a backup server that is not managed, an entry that is named and has no token here: the hypervisors have it. */
+function isThereAlready({ managed, storage, tokenSecret }: PbsTargetSpec): boolean {
+  return !managed && storage !== undefined && tokenSecret === undefined;
 }
 
 /** The token of a backup server that is not managed. */
@@ -324,7 +330,7 @@ function tokenOf(
   if (value !== undefined) return value;
   throw new pulumi.RunError(
     tokenSecret === undefined
-      ? `The backup server of the target ${target} is not managed, and the specification names no token for it. Fix: targets.${target}.tokenSecret, and its value, user@realm!name:secret, in coldspare:<that name>`
+      ? `The backup server of the target ${target} is not managed, and the specification names no token for it. Fix: targets.${target}.tokenSecret, and its value, user@realm!name:secret, in coldspare:<that name>; or targets.${target}.storage, where the hypervisors have its storage entry already`
       : `The target ${target} names the secret ${tokenSecret}, which has no value. Fix: pulumi config set --secret coldspare:${tokenSecret} 'user@realm!name:secret'`,
   );
 }

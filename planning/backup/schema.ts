@@ -81,7 +81,11 @@ export const pbsTarget = z.strictObject({
     .default(true)
     .describe("true: `pulumi up` makes datastore, namespace, jobs, user and token on the backup server"),
   username: z.string().default("coldspare@pbs").describe("User of the hypervisors; the program makes a token for it"),
-  tokenSecret: secretName.optional().describe("`user!token:secret` of a server that is not managed"),
+  tokenSecret: secretName
+    .optional()
+    .describe(
+      "`user!token:secret` of a server that is not managed. Without it, and with `storage`: the hypervisors have the entry already",
+    ),
   encryption: z
     .enum(["none", "client"])
     .default("none")

@@ -209,6 +209,14 @@ describe("a backup target on Proxmox Backup Server", () => {
     await expect(target("main", site)).rejects.toThrow(/office-pbs, which has no value.*config set --secret/);
   });
 
+  it("makes nothing where the hypervisors have the entry already", async () => {
+    const { recorder, result } = await target("main", plan({ main: { ...main, managed: false, storage: "pbs-old" } }));
+    expect(recorder.identities()).toEqual(["coldspare:index:BackupTarget::main"]);
+    expect(result.storageId).toBe("pbs-old");
+    const unnamed = target("main", plan({ main: { ...main, managed: false } }));
+    await expect(unnamed).rejects.toThrow(/no token for it\. Fix: targets\.main\.tokenSecret.*targets\.main\.storage/);
+  });
+
   it("refuses a port that the provider cannot name, and a target that is none", async () => {
     await expect(target("main", plan({ main: { ...main, port: 8443 } }))).rejects.toThrow(PlanError);
     await expect(target("mian", plan({ main }))).rejects.toThrow(/no backup target mian \(it has main\)/);
