@@ -207,6 +207,16 @@ export const clusterRoutes: Route[] = [
     config_digest: fingerprint("config").slice(0, 20),
     totem: { version: "2", cluster_name: call.domain.state.cluster ?? "" },
   })),
+  route("GET", "/cluster/config/qdevice", perm("/", "Sys.Audit"), (call) => {
+    const [name, up] = Object.entries(call.world.state.witnesses)[0] ?? [];
+    if (name === undefined || !call.domain.state.cluster) return {};
+    return {
+      Model: "Net",
+      "QNetd host": `${name}:5403`,
+      Algorithm: "Fifty-Fifty split",
+      State: up ? "Connected" : "Connect failed",
+    };
+  }),
   route("GET", "/cluster/config/nodes", perm("/", "Sys.Audit"), (call) =>
     call.domain.nodeNames().map((node) => ({ node })),
   ),

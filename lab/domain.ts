@@ -209,7 +209,7 @@ export class Domain {
   }
 
   isShared(entry: StorageEntry): boolean {
-    return ["nfs", "cifs", "pbs"].includes(entry.type) || entry.shared === "1";
+    return ["nfs", "cifs", "pbs", "rbd", "cephfs", "iscsi"].includes(entry.type) || entry.shared === "1";
   }
 
   /** The place that a storage id means on a node. Two ids that point to one place see the same volumes. */
@@ -219,6 +219,8 @@ export class Domain {
     if (isPbs(entry)) return `pbs/${entry.server}/${entry.datastore}/${entry.namespace ?? ""}`;
     if (entry.type === "zfspool") return `${node}/zfs/${entry.pool ?? entry.storage}`;
     if (entry.type === "lvmthin") return `${node}/lvm/${entry.thinpool ?? entry.storage}`;
+    if (entry.type === "lvm") return `${this.isShared(entry) ? "shared" : node}/lvm/${entry.vgname ?? entry.storage}`;
+    if (["rbd", "cephfs", "iscsi"].includes(entry.type)) return `${entry.type}/${entry.storage}`;
     const path = entry.path ?? `/${entry.storage}`;
     return this.isShared(entry) ? `shared${path}` : `${node}${path}`;
   }

@@ -49,7 +49,11 @@ export function isMountKey(key: string): boolean {
 
 export function showContainer(guest: Guest, config: GuestConfig = guest.config): Record<string, unknown> {
   const shown: Record<string, unknown> = {};
-  for (const [key, value] of Object.entries(config)) shown[key] = NUMBERS.has(key) ? Number(value) : value;
+  // Lines of LXC's own that somebody wrote into the file come in one list.
+  const raw = Object.entries(config).filter(([key]) => key.startsWith("lxc."));
+  for (const [key, value] of Object.entries(config))
+    if (!key.startsWith("lxc.")) shown[key] = NUMBERS.has(key) ? Number(value) : value;
+  if (raw.length > 0) shown.lxc = raw;
   // Kept as comment lines in a container's file, a description comes back with a line feed at its end.
   if (config.description) shown.description = `${config.description.replace(/\n$/, "")}\n`;
   shown.digest = configDigest(guest, config);

@@ -8,6 +8,7 @@ import { checkHookscript, refuseHookscript } from "./hooks";
 import { checkMounts, detachMount, isMountKey, setContainerValues, setMount, showContainer } from "./lxc-config";
 import { migrateGuest } from "./migrate";
 import { checkCreatePrivileges, checkSpacePrivileges } from "./option-privileges";
+import { pendingChanges, takeHot } from "./pending";
 import { hasBooted, rebootById, shutdownById, startById, startGuest, stopById } from "./power";
 import { parseProperties } from "./property-string";
 import { checkDigest } from "./qemu-config";
@@ -26,6 +27,9 @@ const POWER = perm("/vms/{vmid}", "VM.PowerMgmt");
 function guestOf(call: Call): Guest {
   return call.domain.guestOn(call.node, "lxc", call.path.vmid!);
 }
+
+/** Settings of a running container that wait for its next start; it takes the others at once. */
+const COLD = /^(arch|cmode|console|entrypoint|features|ostype|tty|unprivileged|lxc\..*)$/;
 
 const DEFAULTS = { arch: "amd64", memory: "512", swap: "512" };
 
@@ -98,9 +102,15 @@ async function update(call: Call): Promise<null> {
     setContainerValues(guest, params);
     for (const [key, text] of Object.entries(params))
       if (isMountKey(key)) setMount(domain, guest, key, text, () => undefined);
+    takeHot(guest, (key) => !COLD.test(key));
     domain.save();
   });
   return null;
+}
+
+function readConfig(call: Call): Record<string, unknown> {
+  const guest = guestOf(call);
+  return showContainer(guest, flag(call.params.current) ? guest.running?.config : undefined);
 }
 
 function resize(call: Call): string {
@@ -164,13 +174,14 @@ export const lxcRoutes: Route[] = [
     return ["config", "status", "snapshot", "firewall", "interfaces"].map((subdir) => ({ subdir }));
   }),
   route("DELETE", CT, perm("/vms/{vmid}", "VM.Allocate"), (call) => destroyGuest(call, "lxc")),
-  route("GET", `${CT}/config`, AUDIT, (call) => showContainer(guestOf(call))),
+  route("GET", `${CT}/config`, AUDIT, readConfig),
   route("PUT", `${CT}/config`, perm("/vms/{vmid}", "VM.Config.Options"), update),
-  route("GET", `${CT}/pending`, AUDIT, (call) =>
-    Object.entries(showContainer(guestOf(call)))
-      .filter(([key]) => key !== "digest")
-      .map(([key, value]) => ({ key, value })),
-  ),
+  route("GET", `${CT}/pending`, AUDIT, (call) => {
+    const guest = guestOf(call);
+    const { lxc: _raw, ...now } = showContainer(guest, guest.running?.config);
+    const { lxc: _line, ...wanted } = showContainer(guest);
+    return pendingChanges(now, wanted);
+  }),
   route("PUT", `${CT}/resize`, perm("/vms/{vmid}", "VM.Config.Disk"), resize),
   route("GET", `${CT}/interfaces`, AUDIT, interfaces),
   route("GET", `${CT}/status`, undefined, () =>

@@ -8,6 +8,7 @@ import { refuseHookscript } from "./hooks";
 import { migrateGuest, migratePreconditions } from "./migrate";
 import { moveDisk } from "./move-disk";
 import { checkOptionPrivileges } from "./option-privileges";
+import { pendingChanges, takeHot } from "./pending";
 import { rebootById, shutdownById, startById, stopById } from "./power";
 import { checkDigest, isDriveKey, isUnusedKey, ownVolumes, parseDrive, showConfig } from "./qemu-config";
 import { checkConfigValues, createQemu } from "./qemu-create";
@@ -67,13 +68,7 @@ function applyUpdate(call: Call, guest: Guest, log: (line: string) => void): voi
   }
   setPlainValues(guest, params);
   for (const [key, text] of Object.entries(params)) if (isDriveKey(key)) setDrive(domain, guest, key, text, log);
-  if (guest.running)
-    for (const key of new Set([...Object.keys(guest.config), ...Object.keys(guest.running.config)]))
-      if (HOT.test(key)) {
-        const value = guest.config[key];
-        if (value === undefined) delete guest.running.config[key];
-        else guest.running.config[key] = value;
-      }
+  takeHot(guest, (key) => HOT.test(key));
   domain.save();
 }
 
@@ -112,17 +107,7 @@ function readConfig(call: Call): Record<string, unknown> {
 
 function pending(call: Call): Record<string, unknown>[] {
   const guest = guestOf(call);
-  const now = guest.running?.config ?? guest.config;
-  const shown = showConfig(guest, now);
-  const wanted = showConfig(guest);
-  return [...new Set([...Object.keys(shown), ...Object.keys(wanted)])]
-    .filter((key) => key !== "digest")
-    .sort()
-    .map((key) => ({
-      key,
-      ...(shown[key] === undefined ? {} : { value: shown[key] }),
-      ...(wanted[key] === undefined ? { delete: 1 } : wanted[key] !== shown[key] ? { pending: wanted[key] } : {}),
-    }));
+  return pendingChanges(showConfig(guest, guest.running?.config), showConfig(guest));
 }
 
 function resize(call: Call): string {

@@ -142,8 +142,9 @@ function seedStorages(domain: Domain, nodes: LabNode[]): void {
     const storage = holders[0]!.storages.find((candidate) => candidate.id === id)!;
     const entry: StorageEntry = { storage: id, type: storage.type, content: storage.content.join(",") };
     if (storage.type === "zfspool") entry.pool = storage.pool ?? id;
-    if (storage.type === "dir") entry.path = storage.path ?? `/mnt/pve/${id}`;
+    if (storage.type === "dir" || storage.type === "btrfs") entry.path = storage.path ?? `/mnt/pve/${id}`;
     if (storage.type === "lvmthin") Object.assign(entry, { vgname: storage.pool ?? "pve", thinpool: id });
+    if (storage.type === "lvm") entry.vgname = storage.pool ?? id;
     if (holders.length < names.length) entry.nodes = holders.map((node) => node.name).join(",");
     put(entry);
   }
@@ -160,6 +161,13 @@ function seedStorages(domain: Domain, nodes: LabNode[]): void {
         server: shared.server ?? "192.0.2.1",
         share: shared.export ?? shared.id,
         path: `/mnt/pve/${shared.id}`,
+      });
+    if (shared.type === "rbd") Object.assign(entry, { pool: shared.export ?? shared.id, krbd: "0" });
+    if (shared.type === "cephfs") Object.assign(entry, { path: `/mnt/pve/${shared.id}` });
+    if (shared.type === "iscsi")
+      Object.assign(entry, {
+        portal: shared.server ?? "192.0.2.1",
+        target: shared.export ?? `iqn.2001-01:${shared.id}`,
       });
     if (shared.type === "dir") Object.assign(entry, { path: `/mnt/${shared.id}`, shared: "1" });
     const holders = shared.nodes?.filter((name) => names.includes(name));

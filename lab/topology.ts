@@ -3,13 +3,15 @@
  * may be made from later, and third votes. One plain object, so that a stack can derive it from a site.
  */
 
-/** Storage types whose behaviour the lab knows. `nfs` and `cifs` are shared, the others lie on one node. */
-export type LabStorageType = "zfspool" | "dir" | "lvmthin" | "nfs" | "cifs";
+/** Types of storages on one node. */
+const NODE_TYPES = ["zfspool", "dir", "lvmthin", "lvm", "btrfs"] as const;
+/** Types of shared storages. Of `rbd`, `cephfs` and `iscsi` the lab knows no more than entry, size and volumes. */
+const SHARED_TYPES = ["nfs", "cifs", "dir", "rbd", "cephfs", "iscsi"] as const;
 
 /** A storage that lies on one node. The same id on several nodes is one storage entry, restricted to these nodes. */
 export interface LabNodeStorage {
   id: string;
-  type: "zfspool" | "dir" | "lvmthin";
+  type: (typeof NODE_TYPES)[number];
   /** Capacity in GiB. */
   sizeGiB: number;
   /** Content types as PVE names them, e.g. `images`, `rootdir`, `backup`, `iso`, `vztmpl`, `snippets`, `import`. */
@@ -36,7 +38,7 @@ export interface LabNode {
 /** A storage that all nodes (or those named) see with the same content. */
 export interface LabSharedStorage {
   id: string;
-  type: "nfs" | "cifs" | "dir";
+  type: (typeof SHARED_TYPES)[number];
   sizeGiB: number;
   content: string[];
   server?: string;
@@ -124,16 +126,16 @@ export function checkTopology(topology: LabTopology): string[] {
     if (!(node.cores > 0)) mistakes.push(`${at}.cores: must be above 0`);
     if (!(node.memoryGiB > 0)) mistakes.push(`${at}.memoryGiB: must be above 0`);
     for (const [position, storage] of (node.storages ?? []).entries()) {
-      if (!["zfspool", "dir", "lvmthin"].includes(storage.type))
-        mistakes.push(`${at}.storages[${position}].type: '${storage.type}' is none of zfspool, dir, lvmthin`);
+      if (!NODE_TYPES.includes(storage.type))
+        mistakes.push(`${at}.storages[${position}].type: '${storage.type}' is none of ${NODE_TYPES.join(", ")}`);
       if (!(storage.sizeGiB > 0)) mistakes.push(`${at}.storages[${position}].sizeGiB: must be above 0`);
     }
   }
   for (const [index, shared] of (topology.shared ?? []).entries()) {
     for (const name of shared.nodes ?? [])
       if (!names.has(name)) mistakes.push(`shared[${index}].nodes: there is no node '${name}'`);
-    if (!["nfs", "cifs", "dir"].includes(shared.type))
-      mistakes.push(`shared[${index}].type: '${shared.type}' is none of nfs, cifs, dir`);
+    if (!SHARED_TYPES.includes(shared.type))
+      mistakes.push(`shared[${index}].type: '${shared.type}' is none of ${SHARED_TYPES.join(", ")}`);
   }
   mistakes.push(...checkBackupServers(topology));
   for (const witness of topology.witnesses ?? [])
