@@ -50,7 +50,8 @@ export function storageEntry(row: Row): StorageEntry {
     ...(nodes === undefined ? {} : { nodes: words(nodes).sort() }),
     shared: flag(row.shared) || ALWAYS_SHARED.has(type),
     disabled: flag(row.disable),
-    options: others(row, own),
+    // Whether there is a key is no secret, and decides whether copies can be read elsewhere.
+    options: { ...others(row, own), ...(text(row["encryption-key"]) === undefined ? {} : { "encryption-key": "1" }) },
   };
 }
 
