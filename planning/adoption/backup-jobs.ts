@@ -85,7 +85,8 @@ function selectionOf(job: BackupJobEntry, { snapshot, names }: Surroundings, tel
   return chosen.flatMap(({ vmid }) => names.get(vmid) ?? []).sort();
 }
 
-function isChosen({ all, vmids, exclude, pool, node }: BackupJobEntry, guest: GuestSnapshot): boolean {
+/** Whether a job takes a guest, enabled or not. */
+export function isChosen({ all, vmids, exclude, pool, node }: BackupJobEntry, guest: GuestSnapshot): boolean {
   if (node !== undefined && guest.node !== node) return false;
   if (exclude.includes(guest.vmid)) return false;
   if (pool !== undefined) return guest.pool === pool;
