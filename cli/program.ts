@@ -5,6 +5,7 @@ import { Command, CommanderError } from "commander";
 import { exitCode, type Io, UsageError } from "./io";
 import { register as availability } from "./register/availability";
 import { register as copies } from "./register/copies";
+import { register as importing } from "./register/import";
 import { register as init } from "./register/init";
 import { register as readiness } from "./register/readiness";
 import { register as comingHome } from "./register/return";
@@ -69,6 +70,7 @@ ${exitCodes}`,
   addSchema(program, io);
   addFindings(program, io);
   init(program, io, finish);
+  importing(program, io, finish);
   availability(program, io, finish);
   comingHome(program, io, finish);
   readiness(program, io, finish);
