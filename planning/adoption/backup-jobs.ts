@@ -57,8 +57,9 @@ function policyOf(job: BackupJobEntry, around: Surroundings, tell: (what: string
     return `it writes to ${job.storage === undefined ? "no storage" : `the storage ${job.storage}`}, which is not in the specification: no copies are planned from it`;
   if (said.kind !== "pbs" && !said.content.includes("backup"))
     return `its storage ${job.storage} takes no backups: no copies are planned from it`;
-  const guests = selectionOf(job, around, tell);
+  const { guests, notes } = selectionOf(job, around);
   if (guests.length === 0) return "it copies no guest of the specification: it stays as it is";
+  notes.forEach(tell);
   const policy: PolicyInput = {
     ...(said.kind === "pbs" ? { target: said.target } : { storage: job.storage }),
     schedule: job.schedule,
@@ -73,16 +74,28 @@ function policyOf(job: BackupJobEntry, around: Surroundings, tell: (what: string
   return `its ${issue?.path.join(".")} cannot be said (${issue?.message}): no copies are planned from it`;
 }
 
+interface Selection {
+  guests: "all" | string[];
+  /** What of it the names do not say. */
+  notes: string[];
+}
+
 /** The guests that a job copies now, by name; `all` as long as nothing is taken out. */
-function selectionOf(job: BackupJobEntry, { snapshot, names }: Surroundings, tell: (what: string) => void) {
-  if (job.all && job.exclude.length === 0 && job.node === undefined) return "all" as const;
+function selectionOf(job: BackupJobEntry, { snapshot, names }: Surroundings): Selection {
+  if (job.all && job.exclude.length === 0 && job.node === undefined) return { guests: "all", notes: [] };
   const chosen = snapshot.guests.filter((guest) => isChosen(job, guest));
   const missing = (job.vmids ?? []).filter((vmid) => !snapshot.guests.some((guest) => guest.vmid === vmid));
   const unnamed = [...chosen.map(({ vmid }) => vmid), ...missing].filter((vmid) => !names.has(vmid));
-  if (unnamed.length > 0) tell(`it also copies ${list(unnamed.map(String))}, which the specification does not have`);
   const live = selectionInWords(job);
-  if (live !== undefined) tell(`it copies ${live}; the specification names the guests that these are today`);
-  return chosen.flatMap(({ vmid }) => names.get(vmid) ?? []).sort();
+  return {
+    guests: chosen.flatMap(({ vmid }) => names.get(vmid) ?? []).sort(),
+    notes: [
+      ...(unnamed.length > 0
+        ? [`it also copies ${list(unnamed.map(String))}, which the specification does not have`]
+        : []),
+      ...(live === undefined ? [] : [`it copies ${live}; the specification names the guests that these are today`]),
+    ],
+  };
 }
 
 /** Whether a job takes a guest, enabled or not. */

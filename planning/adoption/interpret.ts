@@ -2,10 +2,11 @@
 import { type GuestSpecInput, type SiteSpecInput, siteSpec } from "../schema";
 import { byName } from "../units";
 import { type InterpretedBackups, interpretBackups } from "./backup-jobs";
+import type { GuestDraft } from "./guest-draft";
 import { checkedGuest, type ReadGuest, readGuest, titleOf } from "./guests";
 import type { Interpretation, InterpretedGuest, LeftAsItIs } from "./interpretation";
 import { hostNameForm, uniqueNames } from "./names";
-import { cardInput, type InterpretedNetworks, interpretNetworks } from "./networks";
+import { type CardInput, cardInput, type InterpretedNetworks, interpretNetworks } from "./networks";
 import { replicaOf, strayJobs, tellHa } from "./replicas";
 import { interpretServers, type ServerInput } from "./servers";
 import type { ClusterSnapshot, GuestSnapshot } from "./snapshot";
@@ -140,15 +141,19 @@ function guestInput(
     id: guest.vmid,
     on: guest.node,
     disks: draft.disks,
-    networks: draft.cards.map((card) => {
-      const network = networks.nameOf(card);
-      return cardInput(card, network, networks.networks[network] ?? {}, draft.left);
-    }),
+    ...(draft.cards.length > 0 && { networks: cardInputs(draft, networks) }),
     ...(guest.status !== "running" && { started: false }),
     ...(replica && { coldReplica: replica }),
     adopted: true,
     ...(draft.keeps.length > 0 && { keep: draft.keeps }),
   };
+}
+
+function cardInputs({ cards, left }: GuestDraft, { nameOf, networks }: InterpretedNetworks): CardInput[] {
+  return cards.map((card) => {
+    const network = nameOf(card);
+    return cardInput(card, network, networks[network] ?? {}, left);
+  });
 }
 
 interface Head {
