@@ -24,6 +24,7 @@ import { readExisting } from "./existing";
 import { lastDrills } from "./last-drills";
 import { type StackSettings, secretFromConfig } from "./settings";
 import { siteSsh } from "./site-ssh";
+import { statePlaceFindings } from "./state-place";
 import { voterRecords } from "./voter-records";
 
 /** Outputs of a stack: the site's report, and the manifest that the commands read. */
@@ -122,6 +123,7 @@ async function planAgainstDeployed(
     ...deployed.findings,
     ...guardFindings(plan, settings),
     ...endpointFindings(plan, settings),
+    ...statePlaceFindings(plan),
   ];
   if (all.some((finding) => finding.severity === "error")) throw new PlanError(`Site ${spec.site.name}`, all);
   return { site: { ...plan, findings: all }, endpoint: deployed.endpoint, drills };
