@@ -127,8 +127,10 @@ async function quickProofs({ schemas, toolchain, why, args }) {
     const proof = createLog({ stream, prefix: "proof | " });
     return runProof({ checkout, name, args: ["--quick"], env, log: proof });
   };
+  const noEngine = toolchain?.ok ? undefined : "no engine";
   const backup = await quick("backup", why);
-  return sum([backup, await quick("failover", why ?? (toolchain?.ok ? undefined : "no engine"))]);
+  const wayIn = await quick("wayin", noEngine);
+  return sum([backup, wayIn, await quick("failover", why ?? noEngine)]);
 }
 
 async function main() {
