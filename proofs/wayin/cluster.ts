@@ -1,5 +1,5 @@
 /** A lab cluster and what the proof asks of it behind everybody's back. */
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type LiveCluster, startCluster } from "../../tests/live/clusters";
 import type { Part } from "./scenario";
@@ -50,6 +50,13 @@ export async function withCluster(
   }
 }
 
+/** A token that may read everything and change nothing. Without a quorum no user can be made: there it is root's. */
+export function auditor(cluster: LiveCluster): Promise<string> {
+  return cluster.kind === "half"
+    ? Promise.resolve(cluster.lab.tokens.root)
+    : cluster.token("look", { "/": "PVEAuditor" });
+}
+
 /** Environment in which commands reach the cluster, with a token in a file. */
 export async function access(cluster: LiveCluster, folder: string, token: string): Promise<NodeJS.ProcessEnv> {
   const file = join(folder, "token");
@@ -61,6 +68,3 @@ export async function access(cluster: LiveCluster, folder: string, token: string
 export function endpoint(cluster: LiveCluster): string[] {
   return ["--endpoint", Object.values(cluster.endpoints)[0] ?? ""];
 }
-
-/** The CA of the lab, beside those that the machine trusts. */
-export const trusted = (cluster: LiveCluster): string => readFileSync(cluster.lab.caFile, "utf8");

@@ -7,7 +7,7 @@ import { interpretCluster } from "../../planning/adoption/interpret";
 import type { SiteSpecInput } from "../../planning/schema";
 import type { LiveCluster } from "../../tests/live/clusters";
 import type { Check } from "../check";
-import { access, difference, endpoint, photograph, withCluster } from "./cluster";
+import { access, auditor, difference, endpoint, photograph, withCluster } from "./cluster";
 import { Project } from "./project";
 import { coldspare, type Scenario } from "./scenario";
 
@@ -29,7 +29,7 @@ const imports = (part: Kind | "half", name: string, quick: boolean): Scenario =>
 
 /** The folder that `import` writes. */
 async function written(check: Check, cluster: LiveCluster, folder: string): Promise<string> {
-  const env = await access(cluster, folder, await cluster.token("look", { "/": "PVEAuditor" }));
+  const env = await access(cluster, folder, await auditor(cluster));
   const site = join(folder, "site");
   await cluster.resetCalls();
   const run = await coldspare(["import", ...endpoint(cluster), "--out", site], env);
@@ -83,7 +83,7 @@ const lostState: Scenario = {
   quick: true,
   run: ({ check, folder }) =>
     withCluster("smb", async (cluster) => {
-      const env = await access(cluster, folder, await cluster.token("look", { "/": "PVEAuditor" }));
+      const env = await access(cluster, folder, await auditor(cluster));
       const site = join(folder, "site");
       await coldspare(["import", ...endpoint(cluster), "--out", site], env);
       const project = await Project.open(site, cluster, cluster.lab.tokens.root);
@@ -121,12 +121,12 @@ const refusals: Scenario = {
     withCluster("smb", async (cluster) => {
       const env = await access(cluster, folder, await cluster.token("blind", { "/storage": "PVEDatastoreAdmin" }));
       const blind = await coldspare(["import", ...endpoint(cluster), "--out", join(folder, "one")], env);
-      check.that("a missing privilege is named", blind.code === 2 && /VM\.Audit/.test(blind.stderr), blind.stderr);
+      check.that("a missing privilege is named", blind.code === 1 && /VM\.Audit/.test(blind.stderr), blind.stderr);
       check.that("nothing was written", !existsSync(join(folder, "one")));
       const full = join(folder, "two");
       mkdirSync(full);
       writeFileSync(join(full, "notes.txt"), "mine");
-      const good = await access(cluster, folder, await cluster.token("look", { "/": "PVEAuditor" }));
+      const good = await access(cluster, folder, await auditor(cluster));
       const taken = await coldspare(["import", ...endpoint(cluster), "--out", full], good);
       check.that(
         "a full folder is refused, and what is in it named",
