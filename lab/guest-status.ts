@@ -115,7 +115,7 @@ export function listedStatus(domain: Domain, guest: Guest): Record<string, unkno
 export function nameOf(guest: Guest): string {
   return (
     (guest.type === "qemu" ? guest.config.name : guest.config.hostname) ??
-    `${guest.type === "qemu" ? "VM" : "CT"}${guest.vmid}`
+    `${guest.type === "qemu" ? "VM " : "CT"}${guest.vmid}`
   );
 }
 

@@ -1,21 +1,13 @@
 /** Reads a running Proxmox VE cluster, with GET alone and few calls: what `check --live` and `import` begin with. */
-import type { ClusterSnapshot, NodeSnapshot, UnreadPart } from "../../planning/adoption/snapshot";
+import type { ClusterSnapshot, GuestSnapshot, NodeSnapshot } from "../../planning/adoption/snapshot";
 import type { PveClient } from "../../providers/pve/client";
-import { PveError } from "../../providers/pve/errors";
-import { checkPrivileges, readable, readVersion } from "./access";
-import { type GuestReading, readGuests } from "./guests";
-import { eachOf } from "./many";
-import {
-  backupJobEntry,
-  flag,
-  networkEntry,
-  nodeEntry,
-  number,
-  type Row,
-  replicationEntry,
-  storageEntry,
-  text,
-} from "./rows";
+import { checkPrivileges, readVersion } from "./access";
+import { type Changes, changesBetween, isGuest } from "./changes";
+import { LiveSiteError, notProxmox, readable } from "./error";
+import { readGuest } from "./guests";
+import { Reader } from "./reader";
+import { guestEntry, type Row } from "./rows";
+import { readNetworks, readWhole, serversOf, type Whole } from "./whole";
 
 /** How far the reading is. */
 export interface ReadProgress {
@@ -33,135 +25,113 @@ export interface ReadOptions {
   clock?: () => number;
 }
 
+/** How often a cluster that does not hold still is read again, after the first time. */
+const AGAIN = 3;
+
 /**
  * Reads a cluster. Never changes anything.
  *
- * Calls: about a dozen for the cluster, one for each server and one for each guest; with the cluster's firewall on, two more for each
- * guest that uses it.
+ * Calls: 16 for the cluster, one for each server, one for each virtual machine and two for each container; one more for a guest with
+ * snapshots, and with the cluster's firewall on two more for each guest that uses it. What changes meanwhile is read again.
  *
  * @throws LiveSiteError when it cannot be read: see its `kind`
  */
 export async function readCluster(pve: PveClient, options: ReadOptions = {}): Promise<ClusterSnapshot> {
   try {
-    return await read(pve, options);
+    const version = await readVersion(pve);
+    const hidden = await checkPrivileges(pve);
+    const found = await new Reading(pve, options).read();
+    const readAt = Math.floor((options.clock ?? Date.now)() / 1000);
+    return { readAt, version, ...found, unread: [...hidden, ...found.unread] };
   } catch (error) {
     throw readable(error);
   }
 }
 
-async function read(pve: PveClient, options: ReadOptions): Promise<ClusterSnapshot> {
-  const { concurrency = 8, say = () => undefined, clock = Date.now } = options;
-  const version = await readVersion(pve);
-  const hidden = await checkPrivileges(pve);
-  const resources = await pve.get<Row[]>("/cluster/resources", {}, { doing: "list servers, guests and storages" });
-  const parts = new Parts(pve, hidden);
-  const whole = await readWhole(parts);
-  const nodes = nodesOf(resources, whole.status);
-  const online = nodes.filter((node) => node.online);
-  const total = online.length + resources.filter(({ type }) => type === "qemu" || type === "lxc").length;
-  let done = 0;
-  const step = (what: string) => say({ done: Math.min(++done, total), total, what });
-  await eachOf(online, concurrency, async (node) => {
-    node.networks = (await parts.list(`the networks of ${node.name}`, `/nodes/${node.name}/network`)).map(networkEntry);
-    step(`server ${node.name}`);
-  });
-  const reading: GuestReading = {
-    pve,
-    online: new Set(online.map(({ name }) => name)),
-    firewall: whole.firewall.enabled,
-    atOnce: concurrency,
-    done: ({ vmid }) => step(`guest ${vmid}`),
-  };
-  const guests = await readGuests(reading, resources);
-  const { status: _, ...rest } = whole;
-  return { readAt: Math.floor(clock() / 1000), version, ...rest, nodes, guests, unread: parts.unread };
-}
+type Found = Omit<ClusterSnapshot, "readAt" | "version">;
 
-/** Calls whose failure is told and does not end the reading. */
-class Parts {
-  constructor(
-    private readonly pve: PveClient,
-    readonly unread: UnreadPart[],
-  ) {}
+/** One reading: rounds of looking, reading, and looking again whether all is where it was. */
+class Reading {
+  private readonly guests = new Map<number, GuestSnapshot>();
+  private readonly astray = new Set<number>();
+  private readonly say: (progress: ReadProgress) => void;
+  private readonly reader: Reader;
+  private progress = { done: 0, total: 0 };
 
-  list(what: string, path: string): Promise<Row[]> {
-    return this.ask<Row[]>(what, path, []);
+  constructor(pve: PveClient, { say = () => undefined, concurrency = 8 }: ReadOptions) {
+    this.say = say;
+    this.reader = new Reader(pve, concurrency);
   }
 
-  async ask<T>(what: string, path: string, otherwise: T): Promise<T> {
-    try {
-      return await this.pve.get<T>(path, {}, { doing: `read ${what}` });
-    } catch (error) {
-      if (!(error instanceof PveError) || error.status === 401) throw error;
-      this.unread.push({ what, why: error.reason });
-      return otherwise;
+  async read(): Promise<Found> {
+    let rows = await this.look();
+    let due = rows.filter(isGuest).map(({ vmid }) => Number(vmid));
+    for (let round = 0; ; round++) {
+      // What stands once for the cluster goes with the guests: a migration turns replication jobs around.
+      const whole = await readWhole(this.reader);
+      const nodes = await this.readRound(whole, rows, new Set(due));
+      const before = rows;
+      rows = await this.look();
+      const changes = changesBetween(before, rows, this.astray);
+      if (changes.said.length === 0) return this.result(whole, nodes, rows);
+      if (round === AGAIN) throw stillChanging(changes);
+      due = changes.again;
     }
   }
+
+  /** @throws LiveSiteError when there is no cluster to see */
+  private async look(): Promise<Row[]> {
+    const rows = await this.reader.rows("/cluster/resources", "list servers, guests and storages");
+    if (!rows.some(({ type }) => type === "node")) throw notProxmox("/cluster/resources lists no server");
+    return rows;
+  }
+
+  private async readRound(whole: Whole, rows: readonly Row[], due: ReadonlySet<number>): Promise<NodeSnapshot[]> {
+    const nodes = serversOf(rows, whole.addresses);
+    const online = new Set(nodes.filter((node) => node.online).map(({ name }) => name));
+    this.progress.total += nodes.length + due.size;
+    const { reader } = this;
+    const reading = { reader, online, firewall: whole.firewall.enabled };
+    const guests = rows.filter((row) => isGuest(row) && due.has(Number(row.vmid)));
+    await Promise.all([
+      ...nodes.map(async (node) => {
+        node.networks = await readNetworks(reader, node);
+        this.step(`server ${node.name}`);
+      }),
+      ...guests.map(async (row) => {
+        const { guest, astray } = await readGuest(reading, row);
+        this.guests.set(guest.vmid, guest);
+        if (astray) this.astray.add(guest.vmid);
+        else this.astray.delete(guest.vmid);
+        this.step(`guest ${guest.vmid}`);
+      }),
+    ]);
+    return nodes;
+  }
+
+  private step(what: string): void {
+    this.progress.done++;
+    this.say({ ...this.progress, what });
+  }
+
+  /** The guests as they were listed last, each once, with what was read of them. */
+  private result(whole: Whole, nodes: NodeSnapshot[], rows: readonly Row[]): Found {
+    const { addresses: _addresses, ...rest } = whole;
+    const guests = rows
+      .filter(isGuest)
+      .map(guestEntry)
+      .map(({ vmid, status, lock }) => {
+        const { lock: _before, ...guest } = this.guests.get(vmid)!;
+        return { ...guest, status, ...(lock === undefined ? {} : { lock }) };
+      });
+    return { ...rest, nodes, guests: guests.sort((a, b) => a.vmid - b.vmid), unread: this.reader.unread };
+  }
 }
 
-type Whole = Pick<
-  ClusterSnapshot,
-  "cluster" | "quorate" | "qdevice" | "storages" | "replicationJobs" | "backupJobs" | "pools" | "ha" | "firewall"
-> & { status: Row[] };
-
-/** Everything that stands once for the cluster. */
-async function readWhole(parts: Parts): Promise<Whole> {
-  const [status, storages, jobs, backups, pools, ha, firewall] = await Promise.all([
-    parts.list("the cluster's status", "/cluster/status"),
-    parts.list("the storages", "/storage"),
-    parts.list("the replication jobs", "/cluster/replication"),
-    parts.list("the backup jobs", "/cluster/backup"),
-    parts.list("the pools", "/pools"),
-    parts.list("the HA resources", "/cluster/ha/resources"),
-    readFirewall(parts),
-  ]);
-  const cluster = status.find(({ type }) => type === "cluster");
-  const name = text(cluster?.name);
-  const device = cluster === undefined ? undefined : await readDevice(parts);
-  return {
-    status,
-    ...(name === undefined ? {} : { cluster: name }),
-    quorate: cluster === undefined || flag(cluster.quorate),
-    ...(device === undefined ? {} : { qdevice: device }),
-    storages: storages.map(storageEntry),
-    replicationJobs: jobs.map(replicationEntry),
-    backupJobs: backups.map(backupJobEntry),
-    pools: pools.map((pool) => ({
-      poolid: String(pool.poolid),
-      ...(text(pool.comment) === undefined ? {} : { comment: String(pool.comment) }),
-    })),
-    ha: ha.map((row) => ({
-      sid: String(row.sid),
-      ...(text(row.state) === undefined ? {} : { state: String(row.state) }),
-    })),
-    firewall,
-  };
-}
-
-/** A QDevice shows its model; without one the answer is empty. */
-async function readDevice(parts: Parts): Promise<boolean | undefined> {
-  const answer = await parts.ask<Row | undefined>("the third vote (QDevice)", "/cluster/config/qdevice", undefined);
-  return answer === undefined ? undefined : Object.keys(answer).length > 0;
-}
-
-async function readFirewall(parts: Parts): Promise<ClusterSnapshot["firewall"]> {
-  const options = await parts.ask<Row>("the cluster's firewall", "/cluster/firewall/options", {});
-  const enabled = (number(options.enable) ?? 0) > 0;
-  if (!enabled) return { enabled, rules: 0, groups: 0 };
-  const [rules, groups] = await Promise.all([
-    parts.list("the cluster's firewall rules", "/cluster/firewall/rules"),
-    parts.list("the security groups", "/cluster/firewall/groups"),
-  ]);
-  return { enabled, rules: rules.length, groups: groups.length };
-}
-
-function nodesOf(resources: readonly Row[], status: readonly Row[]): NodeSnapshot[] {
-  const addresses = new Map(
-    status.filter(({ type }) => type === "node").map(({ name, ip }) => [String(name), text(ip)]),
+function stillChanging({ said }: Changes): LiveSiteError {
+  return new LiveSiteError(
+    "changing",
+    `the cluster changes while it is read, ${AGAIN + 1} times in a row; the last time: ${said.join(", ")}. ` +
+      "Fix: run this again when migrations and other changes have ended",
   );
-  const storages = resources.filter(({ type }) => type === "storage");
-  return resources
-    .filter(({ type }) => type === "node")
-    .map((row) => nodeEntry(row, addresses.get(String(row.node)), storages))
-    .sort((a, b) => (a.name < b.name ? -1 : 1));
 }

@@ -11,6 +11,9 @@ import type {
 /** A row as it came. */
 export type Row = Readonly<Record<string, unknown>>;
 
+export const isRow = (value: unknown): value is Row =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
 export const text = (value: unknown): string | undefined =>
   value === undefined || value === null || value === "" ? undefined : String(value);
 export const number = (value: unknown): number | undefined => {

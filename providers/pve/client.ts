@@ -102,6 +102,11 @@ export class PveClient {
     this.#signal = options.signal;
   }
 
+  /** `user@realm!name` of the token, which is no secret: for commands in messages. */
+  get tokenId(): string {
+    return this.#tokenId;
+  }
+
   /** @example `pve.get<Guest[]>("/cluster/resources", { type: "vm" })` */
   get<T>(path: string, query?: Parameters, about: CallContext = {}): Promise<T> {
     return this.call<T>("GET", path, query, about);

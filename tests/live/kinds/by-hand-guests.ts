@@ -90,21 +90,7 @@ const waiting = vm(
     machine: "q35",
   },
   {
-    running: {
-      name: "app-waiting",
-      cores: "4",
-      memory: "8192",
-      ostype: "l26",
-      scsihw: "virtio-scsi-single",
-      scsi0: "ceph:vm-300-disk-0,iothread=1,size=64G",
-      scsi1: "ceph:vm-300-disk-1,size=10G",
-      ide2: "ceph:vm-300-cloudinit,media=cdrom",
-      ciuser: "root",
-      cipassword: "$5$hidden",
-      ipconfig0: "ip=10.3.0.0/8,gw=10.255.255.254",
-      net0: `virtio=${mac(300)},bridge=vmbr0,tag=300`,
-      vga: "std",
-    },
+    running: { cores: "4", memory: "8192", machine: undefined, vga: "std" },
   },
 );
 
@@ -248,16 +234,7 @@ export const oddContainers: WrittenGuest[] = [
       cmode: "shell",
     },
     {
-      running: {
-        arch: "amd64",
-        hostname: "web",
-        ostype: "alpine",
-        memory: "128",
-        swap: "128",
-        cores: "1",
-        unprivileged: "1",
-        rootfs: "local-lvm:vm-4712-disk-0,size=512M",
-      },
+      running: { cmode: undefined },
     },
   ),
   ct("hv3", 4799, {

@@ -30,14 +30,25 @@ export function identity(vmid: number): GuestConfig {
   };
 }
 
-/** A virtual machine. */
-export function vm(node: string, vmid: number, config: GuestConfig, more: Partial<WrittenGuest> = {}): WrittenGuest {
-  return { vmid, type: "qemu", node, config: { ...identity(vmid), ...config }, ...more };
+/** A virtual machine; `running` has what differs from what it was started with, with `undefined` for what it had not. */
+export function vm(node: string, vmid: number, config: GuestConfig, more: Extra = {}): WrittenGuest {
+  return guest("qemu", node, vmid, { ...identity(vmid), ...config }, more);
 }
 
 /** A container. */
-export function ct(node: string, vmid: number, config: GuestConfig, more: Partial<WrittenGuest> = {}): WrittenGuest {
-  return { vmid, type: "lxc", node, config: { arch: "amd64", ostype: "debian", ...config }, ...more };
+export function ct(node: string, vmid: number, config: GuestConfig, more: Extra = {}): WrittenGuest {
+  return guest("lxc", node, vmid, { arch: "amd64", ostype: "debian", ...config }, more);
+}
+
+type Extra = Pick<WrittenGuest, "pool" | "snapshots"> & { running?: true | Record<string, string | undefined> };
+
+function guest(type: "qemu" | "lxc", node: string, vmid: number, config: GuestConfig, more: Extra): WrittenGuest {
+  const { running, ...rest } = more;
+  const written = { vmid, type, node, config, ...rest };
+  if (running === undefined) return written;
+  const started = running === true ? [] : Object.entries({ ...config, ...running });
+  const before = started.filter((entry): entry is [string, string] => entry[1] !== undefined);
+  return { ...written, running: running === true ? true : Object.fromEntries(before) };
 }
 
 export function write(domain: Domain, guests: readonly WrittenGuest[]): void {
