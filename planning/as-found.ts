@@ -55,6 +55,7 @@ export const FOUND_AS_IT_IS = [
   "BACKUP-RUN-TOO-LONG",
   "TARGET-SAME-DISK",
   "TARGET-FULL",
+  "TARGET-SIZE",
   "QUOTA-EXCEEDED",
   "PBS-OWNER-SHARED",
 ] as const satisfies readonly FindingCode[];

@@ -42,7 +42,9 @@ export function readGuest(guest: GuestSnapshot, around: GuestSurroundings): Read
       ? readMachine(draft, guest)
       : readContainer(draft, guest, around.servers[guest.node]?.cores ?? 1);
   keepPending(draft, guest);
-  if (draft.disks.length === 0) return { reason: withoutDisk(draft) };
+  const [first] = draft.disks;
+  if (first === undefined || (guest.type === "lxc" && first.interface !== "rootfs"))
+    return { reason: withoutDisk(draft, first === undefined ? "disk" : "root file system") };
   const limit = providerLimit(guest);
   if (limit !== undefined) return { reason: limit };
   return { title: titleOf(guest), words, draft };
@@ -54,10 +56,10 @@ function storagesOf(server: string, storages: ReadonlyMap<string, SaidStorage>):
   return new Set(seen.map(([id]) => id));
 }
 
-function withoutDisk({ left }: GuestDraft): string {
+function withoutDisk({ left }: GuestDraft, what: string): string {
   const why = left.filter((line) => line.includes("its disks stay"));
   const details = why.length === 0 ? "" : ` (${why.map((line) => line.split(": its disks stay")[0]).join("; ")})`;
-  return `it has no disk that a specification can say${details}: give it one on a storage of the plan, or leave it to its server`;
+  return `it has no ${what} that a specification can say${details}: give it one on a storage of the plan, or leave it to its server`;
 }
 
 function notTakenOver(guest: GuestSnapshot, { servers, off }: GuestSurroundings): string | undefined {

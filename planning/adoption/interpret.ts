@@ -10,7 +10,7 @@ import { type CardInput, cardInput, type InterpretedNetworks, interpretNetworks 
 import { replicaOf, strayJobs, tellHa } from "./replicas";
 import { interpretServers, type ServerInput } from "./servers";
 import type { ClusterSnapshot, GuestSnapshot } from "./snapshot";
-import { type InterpretedStorages, interpretStorages } from "./storages";
+import { type InterpretedStorages, interpretStorages, type SaidStorage } from "./storages";
 import { counted, oneLine } from "./words";
 
 export interface InterpretOptions {
@@ -35,7 +35,7 @@ export function interpretCluster(read: ClusterSnapshot, options: InterpretOption
   const reading = readGuests(snapshot, servers, storages);
   const cards = [...reading.read.values()].flatMap(({ draft }) => draft.cards);
   const networks = interpretNetworks(snapshot, servers, cards);
-  const taken = takeOver(snapshot, { servers, networks, reading });
+  const taken = takeOver(snapshot, { servers, storages: storages.said, networks, reading });
   const names = new Map(taken.guests.flatMap(({ vmid, name }) => (name === undefined ? [] : [[vmid, name] as const])));
   const backups = interpretBackups({ snapshot, names, storages: storages.said });
   const head = siteHead(snapshot, options);
@@ -91,6 +91,7 @@ function readGuests(
 
 interface Surroundings {
   servers: Readonly<Record<string, ServerInput>>;
+  storages: ReadonlyMap<string, SaidStorage>;
   networks: InterpretedNetworks;
   reading: Reading;
 }
@@ -131,9 +132,9 @@ function guestInput(
   guest: GuestSnapshot,
   { title, words, draft }: ReadGuest,
   name: string,
-  { servers, networks }: Surroundings,
+  { servers, storages, networks }: Surroundings,
 ): GuestSpecInput {
-  const replica = replicaOf(guest, snapshot.replicationJobs, servers, draft.left);
+  const replica = replicaOf(guest, draft, { jobs: snapshot.replicationJobs, servers, storages });
   tellHa(guest, snapshot, draft.left);
   return {
     ...words,

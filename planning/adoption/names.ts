@@ -1,5 +1,7 @@
 /** Names of a specification for what has another one on the hypervisor. */
 const LONGEST = 63;
+/** Of an id, as the end of a name. */
+const LONGEST_TAIL = 20;
 
 /**
  * The host-name form of a text: lower case; dots, spaces and whatever else a host name has none of become dashes.
@@ -33,7 +35,7 @@ export function uniqueNames(
   const names = new Map<string, string>();
   for (const [index, { id }] of things.entries()) {
     const base = bases[index] ?? "";
-    const unique = uses.get(base) === 1 ? base : free(base, hostNameForm(id), taken);
+    const unique = uses.get(base) === 1 ? base : free(base, trimDashes(hostNameForm(id).slice(0, LONGEST_TAIL)), taken);
     taken.add(unique);
     names.set(id, unique);
   }
@@ -42,8 +44,9 @@ export function uniqueNames(
 
 function free(base: string, id: string, taken: ReadonlySet<string>): string {
   for (let attempt = 1; ; attempt++) {
-    const tail = [id, ...(attempt === 1 && id !== "" ? [] : [attempt])].filter((part) => part !== "").join("-");
-    const candidate = `${trimDashes(base.slice(0, LONGEST - tail.length - 1))}-${tail}`;
+    const parts = [...(id === "" ? [] : [id]), ...(attempt === 1 && id !== "" ? [] : [String(attempt)])];
+    const tail = `-${parts.join("-")}`;
+    const candidate = `${trimDashes(base.slice(0, LONGEST - tail.length))}${tail}`;
     if (!taken.has(candidate)) return candidate;
   }
 }

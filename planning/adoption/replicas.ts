@@ -2,27 +2,37 @@
 import { parseCalendarEvent } from "../calendar";
 import type { GuestSpecInput } from "../schema";
 import { byName } from "../units";
+import type { DiskInput, GuestDraft } from "./guest-draft";
 import type { LeftAsItIs } from "./interpretation";
 import type { ServerInput } from "./servers";
 import type { ClusterSnapshot, GuestSnapshot, ReplicationEntry } from "./snapshot";
+import type { SaidStorage } from "./storages";
 import { oneLine } from "./words";
 
 export type ReplicaInput = NonNullable<GuestSpecInput["coldReplica"]>;
 
+/** What a replica is judged by. */
+interface Surroundings {
+  jobs: readonly ReplicationEntry[];
+  servers: Readonly<Record<string, ServerInput>>;
+  storages: ReadonlyMap<string, SaidStorage>;
+}
+
 /**
- * The cold replica that a guest has by a replication job. The first enabled one counts, by its number; what others there are is told.
- *
- * @param left Where to tell what is not said.
+ * The cold replica that a guest has by a replication job. The first enabled one counts, by its number; what others there are is told,
+ * in the draft.
  */
 export function replicaOf(
   guest: GuestSnapshot,
-  jobs: readonly ReplicationEntry[],
-  servers: Readonly<Record<string, ServerInput>>,
-  left: string[],
+  { disks, left }: GuestDraft,
+  { jobs, servers, storages }: Surroundings,
 ): ReplicaInput | undefined {
   let found: ReplicaInput | undefined;
   for (const job of jobs.filter((each) => each.guest === guest.vmid).sort(byNumber)) {
-    const problem = unsayable(job, guest, servers) ?? (found && "a guest has one cold replica: this is another one");
+    const problem =
+      unsayable(job, guest, servers) ??
+      notCarried(disks, storages) ??
+      (found && "a guest has one cold replica: this is another one");
     if (problem !== undefined) left.push(`replication job ${job.id} to ${job.target} stays as it is: ${problem}`);
     else found = replicaInput(job, left);
   }
@@ -44,6 +54,18 @@ function unsayable(
   if (!servers[target]?.roles.includes("hypervisor")) return `the server ${target} is not in the specification`;
   const { problem } = parseCalendarEvent(schedule);
   return problem === undefined ? undefined : `its schedule '${oneLine(schedule)}' cannot be read (${problem})`;
+}
+
+/** Proxmox VE replicates ZFS and passes over everything else. */
+function notCarried(disks: readonly DiskInput[], storages: ReadonlyMap<string, SaidStorage>): string | undefined {
+  const other = disks.find(({ storage }) => {
+    const said = storages.get(storage);
+    return said?.kind !== "local" || said.type !== "zfspool";
+  });
+  return (
+    other &&
+    `its disk ${other.interface} lies on ${other.storage}, which is no local ZFS, so the job does not carry all of it`
+  );
 }
 
 function replicaInput({ id, target, schedule, rateMBps }: ReplicationEntry, left: string[]): ReplicaInput {

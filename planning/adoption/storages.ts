@@ -16,7 +16,7 @@ type Content = LocalInput["content"][number];
 
 /** What a storage of a given id is in the specification; absent from the map: it is not said, and `left` says why. */
 export type SaidStorage =
-  | { kind: "local"; servers: Set<string>; content: readonly string[] }
+  | { kind: "local"; type: string; servers: Set<string>; content: readonly string[] }
   | { kind: "shared"; servers: Set<string>; content: readonly string[] }
   | { kind: "pbs"; target: string };
 
@@ -120,7 +120,7 @@ function takeLocal(
     result.local[server] = { ...result.local[server], [entry.storage]: own };
   }
   const servers = new Set(known.map(({ server }) => server));
-  result.said.set(entry.storage, { kind: "local", servers, content });
+  result.said.set(entry.storage, { kind: "local", type: entry.type, servers, content });
   return inactiveOn(sizes.get(entry.storage) ?? [], servers);
 }
 

@@ -229,6 +229,11 @@ describe("what is not taken over has a reason and a way out", () => {
     ["a low id", machine(99, "web", SMALL), /id 99 is below 100/],
     ["no disk", machine(100, "web", { cores: "1" }), /no disk that a specification can say: give it one/],
     ["only a disk of the server", machine(100, "web", { scsi0: "/dev/sdb,size=1T" }), /no disk.*\/dev\/sdb/],
+    [
+      "a container whose root file system is elsewhere",
+      container(100, "web", { ...ROOT, rootfs: "gone:x,size=8G", mp0: "tank:y,mp=/srv/y,size=1G" }),
+      /no root file system that a specification can say \(rootfs lies on the storage gone/,
+    ],
     ["no memory", machine(100, "web", { ...SMALL, memory: "8" }), /its memoryGiB cannot be said/],
     ["a server that is off", machine(100, "web", SMALL, { node: "pve3" }), /pve3 is off.*when pve3 is back/],
     ["an unknown server", machine(100, "web", SMALL, { node: "gone" }), /gone is not in the specification/],
@@ -349,6 +354,12 @@ describe("replicas", () => {
     const { said, left } = replicas(job);
     expect(said?.coldReplica).toBeUndefined();
     expect(left.join()).toMatch(told);
+  });
+  test("a job that does not carry every disk", () => {
+    const guest = machine(100, "web", { ...SMALL, scsi1: "nas:100/vm-100-disk-1.raw,size=8G" });
+    const { said, left } = interpreted(guest, { replicationJobs: [replication("100-0", "pve2")] });
+    expect(said?.coldReplica).toBeUndefined();
+    expect(left.join()).toMatch(/its disk scsi1 lies on nas, which is no local ZFS/);
   });
   test("a job of a guest that is gone", () => {
     const { left } = interpretCluster(cluster({ replicationJobs: [replication("555-0", "pve2")] }));
