@@ -77,7 +77,7 @@ function s3Url({ bucket, endpoint, region }: Extract<StateChoice, { kind: "s3" }
   // Stores of one's own rarely have regions, but the protocol signs one.
   if (region !== undefined || endpoint !== undefined) query.set("region", region ?? "us-east-1");
   // bucket.host needs a name and a certificate for each bucket; host/bucket works everywhere.
-  if (endpoint !== undefined) query.set("use_path_style", "true");
+  if (endpoint !== undefined) query.set("s3ForcePathStyle", "true");
   return `s3://${bucket}${query.size === 0 ? "" : `?${query}`}`;
 }
 

@@ -110,7 +110,7 @@ describe("the files", () => {
     [{ kind: "s3", bucket: "office" }, "s3://office"],
     [
       { kind: "s3", bucket: "office", endpoint: "https://s3.example.org" },
-      "s3://office?endpoint=https%3A%2F%2Fs3.example.org&region=us-east-1&use_path_style=true",
+      "s3://office?endpoint=https%3A%2F%2Fs3.example.org&region=us-east-1&s3ForcePathStyle=true",
     ],
     [{ kind: "cloud" }, "https://api.pulumi.com"],
   ] as [StateChoice, string][])("state %j lies at %s", (state, url) => {
