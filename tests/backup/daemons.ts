@@ -6,7 +6,7 @@ import { connect, createServer } from "node:net";
 import { homedir } from "node:os";
 import { join } from "node:path";
 
-const S3_SERVER =
+export const S3_SERVER =
   process.env.COLDSPARE_S3_SERVER ??
   join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "coldspare/test-servers/versitygw-v1.8.0/versitygw");
 
