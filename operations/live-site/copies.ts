@@ -4,7 +4,7 @@ import type { ClusterSnapshot, NodeSnapshot, StorageEntry, UnreadPart } from "..
 import type { PveClient } from "../../providers/pve/client";
 import { readable } from "./error";
 import type { ReadProgress } from "./read";
-import { Reader } from "./reader";
+import { isOfThisCall, Reader, wordsOf } from "./reader";
 import { isRow, number, type Row, text } from "./rows";
 
 export interface CopiesOptions {
@@ -136,14 +136,23 @@ async function hiddenStorages(
 
 /** Undefined: they could not be listed. */
 async function listBackups(reader: Reader, { node, storage, name, shared }: Place): Promise<BackupCopy[] | undefined> {
-  const answer = await reader.ask(`the backups on ${name}`, `/nodes/${node}/storage/${storage}/content?content=backup`);
-  if (!Array.isArray(answer)) return undefined;
-  return answer.filter(isRow).flatMap((row) => {
+  const rows = await volumesOn(reader, `the backups on ${name}`, `/nodes/${node}/storage/${storage}/content`);
+  return rows?.flatMap((row) => {
     const vmid = number(row.vmid);
     const at = number(row.ctime);
     if (vmid === undefined || at === undefined || !isGuestBackup(row)) return [];
     return [{ vmid, storage, ...(!shared && { server: node }), at, broken: isBroken(row) }];
   });
+}
+
+async function volumesOn(reader: Reader, what: string, path: string): Promise<Row[] | undefined> {
+  try {
+    return await reader.rows(path, `list ${what}`, { content: "backup" });
+  } catch (error) {
+    if (!isOfThisCall(error)) throw error;
+    reader.unread.push({ what, why: wordsOf(error) });
+    return undefined;
+  }
 }
 
 /** A Proxmox Backup Server has backups of hosts as well. */

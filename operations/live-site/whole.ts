@@ -86,11 +86,14 @@ export function serversOf(resources: readonly Row[], addresses: Whole["addresses
 
 /** The network of a server; of one that is off nothing is known. */
 export async function readNetworks(reader: Reader, { name, online }: NodeSnapshot): Promise<NodeSnapshot["networks"]> {
+  const networks = `the networks of ${name}`;
   const all = `server ${name}: its networks, the sizes of its storages, the configurations of its guests`;
   if (!online) {
+    // Said in one sentence, also where it went off in the middle.
+    reader.found(networks);
     reader.miss(all, "it is off, or cut off from the server that was asked");
     return [];
   }
   reader.found(all);
-  return (await reader.list(`the networks of ${name}`, `/nodes/${name}/network`)).map(networkEntry);
+  return (await reader.list(networks, `/nodes/${name}/network`)).map(networkEntry);
 }

@@ -26,7 +26,7 @@ export interface ClusterSnapshot {
     /** The cluster's switch: without it no rule counts. */
     enabled: boolean;
     rules: number;
-    /** Security groups, aliases and IP sets. */
+    /** Security groups, aliases and IP sets, together. */
     groups: number;
   };
   /** What the token may not see, or what no server could answer for: told to the reader, never taken for 'there is none'. */
@@ -54,7 +54,6 @@ export interface NodeSnapshot {
   networks: NetworkEntry[];
   /** Its storages with their sizes. */
   storages: NodeStorage[];
-  /** Limit of the ZFS cache is not told by the API. */
 }
 
 /** One row of `/nodes/<node>/network`, as it is. */
@@ -99,7 +98,7 @@ export interface GuestSnapshot {
   vmid: number;
   type: "qemu" | "lxc";
   node: string;
-  /** As `/cluster/resources` says; absent where there is none. */
+  /** Its own name; absent where nobody gave it one (Proxmox VE then shows `VM 100` or `CT100`). */
   name?: string;
   /** `running`, `stopped`, `unknown` … */
   status: string;
@@ -107,12 +106,16 @@ export interface GuestSnapshot {
   lock?: string;
   tags: string[];
   pool?: string;
-  /** Its configuration as Proxmox VE has it (values as texts; no pending changes, no snapshots); absent when it could not be read. */
+  /**
+   * Its configuration as Proxmox VE has it (values as texts; no pending changes, no snapshots); absent when it could not be read.
+   * Lines that LXC reads itself stand under their own keys (`lxc.mount.entry`), several of one key on lines of their own.
+   */
   config?: Record<string, string>;
   /** Changes that wait for its next start: keys of them. */
   pending: string[];
-  /** Names of its snapshots, where they were read. */
+  /** Names of its snapshots, sorted. */
   snapshots: string[];
+  /** Asked for only where it counts: the cluster's switch is on and one of the guest's cards has its flag. */
   firewall: { enabled: boolean; rules: number };
   /** Why the configuration could not be read. */
   unreadable?: string;
@@ -128,7 +131,7 @@ export interface ReplicationEntry {
   rateMBps?: number;
   disabled: boolean;
   comment?: string;
-  /** State of its last run. */
+  /** State of its last run, where it was asked for (`operations/live-site/copies.ts`). */
   lastSync?: number;
   failCount?: number;
   error?: string;
