@@ -2,7 +2,7 @@
 import type { z } from "zod";
 import { type backupPolicy, backupPolicy as policySchema } from "../backup/schema";
 import { parseCalendarEvent } from "../calendar";
-import { list } from "../units";
+import { byName, list } from "../units";
 import type { LeftAsItIs } from "./interpretation";
 import { uniqueNames } from "./names";
 import type { BackupJobEntry, ClusterSnapshot, GuestSnapshot } from "./snapshot";
@@ -29,7 +29,7 @@ const KEEP = ["last", "hourly", "daily", "weekly", "monthly", "yearly"] as const
 /** One policy for each job that runs and that the words can say. */
 export function interpretBackups(around: Surroundings): InterpretedBackups {
   const { backupJobs } = around.snapshot;
-  const names = uniqueNames(backupJobs.map((job) => ({ id: job.id, title: titleOf(job), fallback: "backup" })));
+  const names = policyNames(backupJobs);
   const result: InterpretedBackups = { backups: {}, left: [] };
   for (const job of backupJobs) {
     const left = (what: string) => void result.left.push({ subject: `backup job ${job.id}`, what });
@@ -38,6 +38,12 @@ export function interpretBackups(around: Surroundings): InterpretedBackups {
     else result.backups[names.get(job.id) ?? job.id] = policy;
   }
   return result;
+}
+
+/** What each job is called in a specification, by its id. */
+export function policyNames(jobs: readonly BackupJobEntry[]): Map<string, string> {
+  const ordered = jobs.toSorted((one, other) => byName(one.id, other.id));
+  return uniqueNames(ordered.map((job) => ({ id: job.id, title: titleOf(job), fallback: "backup" })));
 }
 
 /** People call a job by its comment; its id is made up by the web interface. */

@@ -1,11 +1,14 @@
 /** A specification beside the cluster it describes: for a state that was lost, and before guests are adopted. */
+import type { PolicyPlan } from "../backup/plan";
 import { policyStorage } from "../backup/subjects";
+import { diskInterface } from "../checks/adopted";
 import type { GuestPlan, SitePlan } from "../plan";
-import type { DiskSpec, GuestSpecInput } from "../schema";
+import type { GuestSpecInput } from "../schema";
 import { formatGiB, list } from "../units";
+import { policyNames } from "./backup-jobs";
 import { titleOf } from "./guests";
 import type { Interpretation } from "./interpretation";
-import type { ClusterSnapshot, GuestSnapshot } from "./snapshot";
+import type { BackupJobEntry, ClusterSnapshot, GuestSnapshot } from "./snapshot";
 
 export interface ComparedPart {
   /** For example `guest sql-erp`, `replication of sql-erp`, `backup job office-nightly`. */
@@ -122,7 +125,7 @@ function facts({ spec }: GuestPlan, said: GuestSpecInput): string[] {
   if (!spec.keep.includes("cpu")) compare("cores", said.cores, spec.cores);
   if (!spec.keep.includes("memory")) compare("memory", said.memoryGiB, spec.memoryGiB, formatGiB);
   if (spec.keep.includes("disks")) return differences;
-  const here = new Map(spec.disks.map((disk, index) => [placeOf(spec.kind, disk, index), disk]));
+  const here = new Map(spec.disks.map((disk, index) => [diskInterface(spec.kind, disk, index), disk]));
   const there = new Map(said.disks.map((disk) => [disk.interface, disk]));
   for (const [place, disk] of here) {
     const found = there.get(place);
@@ -134,13 +137,6 @@ function facts({ spec }: GuestPlan, said: GuestSpecInput): string[] {
   for (const place of there.keys())
     if (place !== undefined && !here.has(place)) differences.push(`${place} is there, and not in the specification`);
   return differences;
-}
-
-/** What a disk is called that does not say it. */
-function placeOf(kind: GuestPlan["kind"], disk: DiskSpec, index: number): string {
-  if (disk.interface !== undefined) return disk.interface;
-  if (kind === "vm") return `scsi${index}`;
-  return index === 0 ? "rootfs" : `mp${index - 1}`;
 }
 
 function compareReplica(
@@ -176,24 +172,22 @@ function compareReplica(
       ];
 }
 
-/** Jobs that coldspare makes bear the site's and the policy's name. */
-function compareBackups({ site, spec, backups }: SitePlan, { backupJobs }: ClusterSnapshot): ComparedPart[] {
-  return Object.values(backups.policies).flatMap((policy): ComparedPart[] => {
-    if (!policy.spec.managed || !policy.subjects.some(({ vmid }) => vmid !== undefined)) return [];
-    const id = `${site.name}-${policy.name}`;
+function compareBackups(plan: SitePlan, { backupJobs }: ClusterSnapshot): ComparedPart[] {
+  const ids = jobsOf(plan, backupJobs);
+  return Object.values(plan.backups.policies).flatMap((policy): ComparedPart[] => {
+    const id = ids.get(policy.name);
+    if (id === undefined) return [];
     const subject = `backup job ${id}`;
     const job = backupJobs.find((each) => each.id === id);
-    if (job === undefined) return [{ subject, state: "missing", note: "the next update makes it" }];
-    const storage = policyStorage(spec.targets, policy.spec);
-    const differences = [
-      ...(job.enabled ? [] : ["it is disabled there"]),
-      ...(job.schedule === policy.spec.schedule
-        ? []
-        : [`schedule: ${job.schedule} there, ${policy.spec.schedule} in the specification`]),
-      ...(storage === undefined || job.storage === storage
-        ? []
-        : [`it writes to ${job.storage ?? "no storage"} there, not to ${storage}`]),
-    ];
+    if (job === undefined)
+      return [
+        {
+          subject,
+          state: "missing",
+          note: policy.spec.managed ? "the next update makes it" : "it has to be made by hand",
+        },
+      ];
+    const differences = jobDifferences(job, policy, policyStorage(plan.spec.targets, policy.spec));
     return [
       differences.length === 0
         ? { subject, state: "exists" }
@@ -202,13 +196,40 @@ function compareBackups({ site, spec, backups }: SitePlan, { backupJobs }: Clust
   });
 }
 
+/**
+ * Ids of the jobs of policies that copy guests, by policy: those that coldspare makes bear the site's and the policy's name, of the
+ * others the policy was called after the job.
+ */
+function jobsOf({ site, backups }: SitePlan, backupJobs: readonly BackupJobEntry[]): Map<string, string> {
+  const found = new Map([...policyNames(backupJobs)].map(([id, name]) => [name, id]));
+  const copying = Object.values(backups.policies).filter(({ subjects }) =>
+    subjects.some(({ vmid }) => vmid !== undefined),
+  );
+  return new Map(
+    copying.map(({ name, spec }) => [name, spec.managed ? `${site.name}-${name}` : (found.get(name) ?? name)]),
+  );
+}
+
+function jobDifferences(job: BackupJobEntry, { spec }: PolicyPlan, storage: string | undefined): string[] {
+  return [
+    ...(job.enabled ? [] : ["it is disabled there"]),
+    ...(job.schedule === spec.schedule
+      ? []
+      : [`schedule: ${job.schedule} there, ${spec.schedule} in the specification`]),
+    ...(storage === undefined || job.storage === storage
+      ? []
+      : [`it writes to ${job.storage ?? "no storage"} there, not to ${storage}`]),
+  ];
+}
+
 /** What the cluster has and the specification does not say: it stays as it is. */
-function beside({ site, guests, backups }: SitePlan, snapshot: ClusterSnapshot): ComparedPart[] {
-  const ids = new Set(Object.values(guests).flatMap(({ id, replica }) => [id, ...(replica?.standbyIds ?? [])]));
-  const jobs = new Set(Object.keys(backups.policies).map((policy) => `${site.name}-${policy}`));
+function beside(plan: SitePlan, snapshot: ClusterSnapshot): ComparedPart[] {
+  const ids = new Set(Object.values(plan.guests).flatMap(({ id, replica }) => [id, ...(replica?.standbyIds ?? [])]));
+  const jobs = new Set(jobsOf(plan, snapshot.backupJobs).values());
   return [
     ...snapshot.guests
       .filter(({ vmid }) => !ids.has(vmid))
+      .sort((one, other) => one.vmid - other.vmid)
       .map(
         (guest): ComparedPart => ({
           subject: `guest ${guest.vmid}`,

@@ -72,6 +72,22 @@ test("a site that was imported is as it was found", () => {
   const interpretation = interpretCluster(snapshot);
   const parts = compareWithCluster(planSite(interpretation.site), snapshot, interpretation);
   expect(parts.filter(({ state }) => state === "differs" || state === "missing")).toEqual([]);
+  expect(parts.filter(({ state }) => state === "beside").map(({ subject }) => subject)).toEqual([
+    "guest 120",
+    "guest 9000",
+    "backup job backup-9f33",
+  ]);
+});
+
+test("a job that was there before and is gone", () => {
+  const snapshot = byHand();
+  const { site: found } = interpretCluster(snapshot);
+  const without = { ...snapshot, backupJobs: [] };
+  expect(compareWithCluster(planSite(found), without, interpretCluster(without))).toContainEqual({
+    subject: "backup job backup-4a1c",
+    state: "missing",
+    note: "it has to be made by hand",
+  });
 });
 
 test.each<[string, Partial<ClusterSnapshot>, string, string, RegExp]>([
