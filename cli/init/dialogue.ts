@@ -86,7 +86,7 @@ class Dialogue {
   }
 
   async servers(name: string): Promise<ServerAnswer[]> {
-    this.title(this.given.servers, `2. Which servers run Proxmox VE? One at a time: ${forms.server}`);
+    this.title(this.given.servers, "2. Which servers run Proxmox VE? One at a time.", forms.server);
     return this.several("--servers", this.given.servers, {
       prompt: (number) => `server ${number}`,
       fallback: (before) => defaultServer(before),
@@ -100,12 +100,11 @@ class Dialogue {
   }
 
   third(name: string, servers: ServerAnswer[]): Promise<ThirdAnswer | undefined> {
-    this.title(
-      this.given.thirdVote,
+    const question =
       servers.length === 2
-        ? `3. Which machine outside of both has the third vote? With a disk it takes the backups, too: ${forms.third}`
-        : `3. Which machine beside them takes the backups? ${servers.length === 1 ? "" : "A third vote is not needed. "}none, or ${forms.third}`,
-    );
+        ? "3. Which machine outside of both has the third vote? With a disk it takes the backups, too."
+        : `3. Which machine beside them takes the backups?${servers.length === 1 ? "" : " A third vote is not needed."}`;
+    this.title(this.given.thirdVote, question, servers.length === 2 ? forms.third : `${forms.third}, or none`);
     const fallback = servers.length === 2 ? `backup-1 2 4 2000 ${nextAddress(servers)}` : "none";
     return this.one("--third-vote", this.given.thirdVote, "machine", fallback, (text) => {
       const third = readThird(text, servers);
@@ -117,7 +116,7 @@ class Dialogue {
   guests(hardware: Hardware): Promise<GuestAnswer[]> {
     const { name, servers, third } = hardware;
     const machines = [...servers, ...(third ? [third] : [])];
-    this.title(this.given.guests, `4. Which guests to begin with? One at a time, or none: ${forms.guest}`);
+    this.title(this.given.guests, "4. Which guests to begin with? One at a time.", `${forms.guest}, or none`);
     return this.several("--guests", this.given.guests, {
       prompt: (number) => `guest ${number}`,
       fallback: (before) => (before.length === 0 ? "app-1 2 4 40" : "none"),
@@ -133,7 +132,8 @@ class Dialogue {
   async state(answers: Omit<Answers, "state">): Promise<Answers["state"]> {
     this.title(
       this.given.state,
-      `5. Where shall the engine keep its state, what it remembers of what it built? ${forms.state}`,
+      "5. Where shall the engine keep its state, what it remembers of what it built?",
+      forms.state,
     );
     let insisted: string | undefined;
     const isAsked = this.given.state === undefined && !this.given.defaults;
@@ -154,8 +154,9 @@ class Dialogue {
     return { name, servers, ...(isVoteNeeded && { third: vote }), guests: [], state: { kind: "local" } };
   }
 
-  private title(given: unknown, text: string): void {
-    if (given === undefined && this.io.ask && !this.given.defaults) this.io.stderr.write(`\n${text}\n`);
+  private title(given: unknown, question: string, form?: string): void {
+    if (given !== undefined || !this.io.ask || this.given.defaults) return;
+    this.io.stderr.write(`\n${question}\n${form === undefined ? "" : `   written as: ${form}\n`}`);
   }
 
   private one<T>(
