@@ -1,10 +1,11 @@
-/** `npm run bench`: prints what check, forecast, state, preview and up cost on this machine. Nothing here passes or fails. */
+/** `npm run bench`: prints what check, forecast, reading a cluster, state, preview and up cost on this machine. Nothing here passes or fails. */
 import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { painter, renderTable } from "../cli/table";
 import { benchCheck } from "./check";
 import { benchForecast } from "./forecast";
+import { benchLive } from "./live";
 import type { Row } from "./measure";
 
 const root = join(__dirname, "..");
@@ -18,7 +19,7 @@ async function main(): Promise<void> {
   const program = join(root, "dist/cli/main.js");
   if (!existsSync(program)) throw new Error("dist/cli/main.js is missing: run 'npm run build' first");
   process.stdout.write(`Node.js ${process.version}, ${availableParallelism()} cores; median (least-most)\n\n`);
-  print([...benchCheck(program), ...benchForecast()]);
+  print([...benchCheck(program), ...benchForecast(), ...(await benchLive())]);
   if (process.env.COLDSPARE_ENGINE === "no") {
     process.stdout.write("\nwithout an engine, state, preview and up are not measured\n");
     return;
