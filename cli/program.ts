@@ -78,29 +78,43 @@ ${exitCodes}`,
   return program;
 }
 
+type CheckAction = import("./commands/check").CheckOptions & import("./commands/check-live").CheckLiveOptions;
+
 function addCheck(program: Command, io: Io, finish: (code: number) => void): void {
   program
     .command("check")
-    .summary("plan a site and prove it, without touching anything")
+    .summary("plan a site and prove it, or look at a running cluster, without touching anything")
     .description(
       "Plans a site and proves that it survives the loss of any one server, or says what is missing.\n" +
-        "Reads a specification, touches nothing and needs no engine.",
+        "Reads a specification, touches nothing and needs no engine.\n" +
+        "With --live it needs no specification: it reads a running Proxmox VE cluster (GET alone) and says\n" +
+        "what would be lost with each server now.",
     )
     .argument("[site]", "a layout, a site file (.yaml, .json, .ts, .mjs, .js) or its folder (default: site.yaml here)")
     .option("--set <path=value>", "what if: replace a value of the specification; repeatable", collect)
     .option("--active <guest=side>", "what if: after a failover, guest=spare; repeatable", collect)
+    .option("--live", "look at a running cluster instead of a specification; read-only")
+    .option("--endpoint <url>", "with --live: API of any of its servers, tried in turn; repeatable", collect)
+    .option("--html <file>", "with --live: also write the report as one page, to print or to send")
     .option("--json", "print one JSON document instead of tables")
     .option("-q, --quiet", "print findings only, and nothing when there are none")
     .option("--strict", "warnings count as errors")
     .option("--no-color", "no colours (so does the variable NO_COLOR, and an output that is no terminal)")
     .addHelpText("after", () => `\n${checkHelp()}`)
-    .action(async (site: string | undefined, options: import("./commands/check").CheckOptions) => {
+    .action(async (site: string | undefined, options: CheckAction) => {
+      if (options.live) {
+        const { checkLive } = require("./commands/check-live") as typeof import("./commands/check-live");
+        return finish(await checkLive(site, options, io));
+      }
+      const { refuseLiveOptions } = require("./live-help") as typeof import("./live-help");
+      refuseLiveOptions(options);
       const { check } = require("./commands/check") as typeof import("./commands/check");
       finish(await check(site, options, io));
     });
 }
 
 function checkHelp(): string {
+  const { liveHelp } = require("./live-help") as typeof import("./live-help");
   const { describeLayout, layoutNames } = require("../stacks/layouts") as typeof import("../stacks/layouts");
   const layouts = layoutNames.map((name) => `  ${name.padEnd(20)}  ${describeLayout(name)}`);
   return `Layouts:
@@ -122,6 +136,8 @@ With --json, one document in the shape of the stack's outputs (GiB, seconds; key
     storages: [ … ], siteLoss: { medium, worstCaseLossSeconds, text }, devices: { … },
     losses: { SERVER: { survives, restarts, lost, shed, lapses, quorum } } }
   site and siteLoss are null when the specification is too broken to be planned.
+
+${liveHelp}
 
 ${exitCodes}`;
 }
