@@ -49,7 +49,8 @@ function readCard(draft: GuestDraft, key: string, kind: "vm" | "container"): voi
     ...(kind === "vm" ? machineAddresses(draft, key) : staticAddresses(options)),
   });
   if (flag(options.get("link_down"))) draft.left.push(`${key} is unplugged (link_down)`);
-  if (kind === "vm" && model !== undefined && model.name !== "virtio") draft.left.push(`${key} is an ${model.name}`);
+  if (kind === "vm" && model !== undefined && model.name !== "virtio")
+    draft.left.push(`${key} is of the model ${model.name}`);
   const others = [...options.keys()].filter((option) => option !== model?.name && !isSaid(kind, option));
   if (others.length > 0) draft.left.push(`${key} has options without a word: ${list(others)}`);
 }

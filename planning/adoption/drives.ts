@@ -81,7 +81,8 @@ function tellOptions(draft: GuestDraft, key: string, options: ReadonlyMap<string
   const isPoint = /^mp\d/.test(key);
   // Mount points are in no backup unless they say so, all other drives unless they say not.
   const inBackup = isPoint ? flag(options.get("backup")) : (options.get("backup") ?? "1") !== "0";
-  if (!inBackup) draft.left.push(`${key} is left out of backups (backup=0)`);
+  const why = isPoint ? "as mount points are that do not ask for it" : "backup=0";
+  if (!inBackup) draft.left.push(`${key} is left out of backups (${why})`);
   if (options.get("replicate") === "0") draft.left.push(`${key} is left out of replication (replicate=0)`);
   const others = [...options.keys()].filter((option) => !SAID.includes(option));
   if (others.length > 0) draft.left.push(`${key} has options without a word: ${list(others)}`);

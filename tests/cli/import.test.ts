@@ -2,7 +2,8 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, w
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parse } from "yaml";
-import { guestsToImport } from "../../cli/import-project";
+import { guestsToImport, endpointsOf as projectEndpoints } from "../../cli/import-project";
+import { liveConnection } from "../../cli/live-connection";
 import { parseSite } from "../../planning";
 import { interpretCluster } from "../../planning/adoption/interpret";
 import { type LiveCluster, startCluster } from "../live/clusters";
@@ -282,5 +283,42 @@ test("the import file has the provider's own version", () => {
   expect(guestsToImport(interpretCluster(byHand())).resources[0]).toMatchObject({
     version,
     pluginDownloadUrl: "github://api.github.com/muhlba91/pulumi-proxmoxve",
+  });
+});
+
+describe("how a cluster is reached", () => {
+  const token = { COLDSPARE_API_TOKEN: "root@pam!x=00000000-0000-0000-0000-000000000000" };
+  test.each([
+    [["pve1"], { pve1: "https://pve1:8006" }],
+    [["https://10.0.0.1"], { "10.0.0.1": "https://10.0.0.1:8006" }],
+    [["a=https://pve1:8443", "pve2"], { a: "https://pve1:8443", pve2: "https://pve2:8006" }],
+  ])("%j", (given, endpoints) => {
+    expect(liveConnection(given, token).endpoints).toEqual(endpoints);
+  });
+  test("from the environment, where nothing is named", () => {
+    const env = { ...token, COLDSPARE_ENDPOINTS: '{"pve1": "https://pve1:8006"}' };
+    expect(liveConnection([], env).endpoints).toEqual({ pve1: "https://pve1:8006" });
+    expect(() => liveConnection([], { ...token, COLDSPARE_ENDPOINTS: "pve1" })).toThrow(/no JSON object/);
+  });
+  test.each(["http://pve1:8006", "ftp://x", "https://"])("%s is refused", (given) => {
+    expect(() => liveConnection([given], token)).toThrow(/write https:\/\/ADDRESS:8006/);
+  });
+
+  const interpretation = interpretCluster(byHand());
+  test.each<[what: string, endpoints: Record<string, string>, written: Record<string, string>]>([
+    [
+      "by a server's address: the others at theirs",
+      { "192.168.10.11": "https://192.168.10.11:8006" },
+      { pve1: "https://192.168.10.11:8006", pve2: "https://192.168.10.12:8006" },
+    ],
+    [
+      "by a server's name",
+      { "pve2.example.org": "https://pve2.example.org:8443" },
+      { pve1: "https://192.168.10.11:8443", pve2: "https://pve2.example.org:8443" },
+    ],
+    ["as it was named, and only that", { pve2: "https://127.0.0.1:9000" }, { pve2: "https://127.0.0.1:9000" }],
+    ["through a tunnel", { "127.0.0.1": "https://127.0.0.1:9000" }, { pve1: "https://127.0.0.1:9000" }],
+  ])("the project has the endpoints %s", (_what, endpoints, written) => {
+    expect(projectEndpoints({ interpretation, endpoints })).toEqual(written);
   });
 });

@@ -173,12 +173,17 @@ describe("what has no word is told of", () => {
     [
       "another model",
       machine(100, "web", { ...SMALL, net0: "e1000=BC:24:11:00:00:01,bridge=vmbr0" }),
-      "net0 is an e1000",
+      "net0 is of the model e1000",
     ],
     [
       "a disk without backup",
       machine(100, "web", { ...SMALL, scsi0: `${SMALL.scsi0},backup=0` }),
       /left out of backups/,
+    ],
+    [
+      "a mount point without backup",
+      container(100, "web", { ...ROOT, mp0: "tank:s,mp=/srv/x,size=1G" }),
+      "mp0 is left out of backups (as mount points are that do not ask for it)",
     ],
     ["options", machine(100, "web", { ...SMALL, scsi0: `${SMALL.scsi0},cache=none` }), /options without a word: cache/],
     [
