@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command, CommanderError } from "commander";
 import { exitCode, type Io, UsageError } from "./io";
+import { register as adoption } from "./register/adopt";
 import { register as availability } from "./register/availability";
 import { register as copies } from "./register/copies";
 import { register as importing } from "./register/import";
@@ -75,6 +76,7 @@ ${exitCodes}`,
   comingHome(program, io, finish);
   readiness(program, io, finish);
   copies(program, io, finish);
+  adoption(program, io, finish);
   return program;
 }
 

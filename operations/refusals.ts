@@ -1,5 +1,6 @@
 /** Why an operation is refused, before anything is changed: findings of the family OPERATION, all of them at once. */
 import type { CatalogueEntry, Finding } from "../planning";
+import { adoptFindings } from "./refusals-adopt";
 import { backupFindings } from "./refusals-backups";
 import { returnFindings } from "./refusals-return";
 import { switchFindings } from "./refusals-switch";
@@ -19,4 +20,5 @@ export const operationFindings: Readonly<Record<string, CatalogueEntry>> = {
   ...returnFindings,
   ...switchFindings,
   ...backupFindings,
+  ...adoptFindings,
 };

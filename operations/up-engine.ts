@@ -16,19 +16,23 @@ export interface EngineCall {
   timeoutSeconds?: number;
   /** The person's own terminal: nothing is kept, and questions are theirs to answer. */
   terminal?: boolean;
+  /** Given to it over standard input; not with `terminal`. */
+  input?: string;
 }
 
 /** Runs `pulumi` with these arguments. Replaced in tests. */
 export type Engine = (args: readonly string[], call: EngineCall) => Promise<EngineResult>;
 
 /** `pulumi` as it is found in PATH. Secrets travel in the environment only. */
-export const pulumi: Engine = (args, { cwd, env, timeoutSeconds, terminal = false }) =>
+export const pulumi: Engine = (args, { cwd, env, timeoutSeconds, terminal = false, input }) =>
   new Promise((done) => {
     const child = spawn("pulumi", args, {
       cwd,
       env: env as NodeJS.ProcessEnv,
-      stdio: terminal ? "inherit" : ["ignore", "pipe", "pipe"],
+      stdio: terminal ? "inherit" : [input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
     });
+    // A program that ends before it has read all says why itself.
+    child.stdin?.on("error", () => undefined).end(input);
     let stdout = "";
     let stderr = "";
     let late = false;

@@ -358,7 +358,7 @@ function unreadable(reason: string): Finding {
 }
 
 /** With `--json` the engine puts its errors into the document, and nothing on its error output. */
-function whyFailed({ stdout, stderr }: { stdout: string; stderr: string }): string {
+export function whyFailed({ stdout, stderr }: { stdout: string; stderr: string }): string {
   try {
     const { diagnostics = [] } = JSON.parse(stdout) as { diagnostics?: Diagnostic[] };
     const errors = diagnostics.filter(({ severity }) => severity === "error");
