@@ -129,10 +129,9 @@ export function commentFor(inputs: ReplicationPairInputs): string {
 
 export async function bringUpToDate(pve: PveClient, job: ReplicationJob, inputs: ReplicationPairInputs): Promise<void> {
   const rate = job.rate === undefined ? undefined : Number(job.rate);
+  // A job that somebody else made keeps its comment for as long as it does what is wanted.
+  if ((job.schedule ?? "*/15") === inputs.schedule && rate === inputs.rateMBps) return;
   const comment = commentFor(inputs);
-  const same =
-    (job.schedule ?? "*/15") === inputs.schedule && rate === inputs.rateMBps && job.comment?.trim() === comment;
-  if (same) return;
   const dropsRate = rate !== undefined && inputs.rateMBps === undefined;
   await pve.put(
     `/cluster/replication/${job.id}`,
