@@ -29,7 +29,9 @@ export interface AdoptRun {
   say(line: string): void;
   /** Whether to go on, once it is known what would be done. */
   agree(plan: AdoptionPlan): Promise<boolean>;
-  /** For the name of the backup of the state. */
+  /** Where the state is kept as it was. Default: beside Pulumi.yaml. */
+  backupFolder?: string;
+  /** For the name of that file. */
   now(): Date;
 }
 
@@ -136,10 +138,13 @@ function incomplete(subject: string, message: string): Finding {
 }
 
 /** The state as it was, beside Pulumi.yaml, read again before anything is written over it. Its secrets are encrypted as they were. */
-async function keepBackup({ project, stack, now, say }: AdoptRun, text: string): Promise<string> {
+async function keepBackup(
+  { project, backupFolder = project, stack, now, say }: AdoptRun,
+  text: string,
+): Promise<string> {
   const moment = now().toISOString().replace(/[:.]/g, "-");
   const file = join(
-    project,
+    backupFolder,
     `state-before-adopt${stack === undefined ? "" : `-${stack.replace(/[^\w.-]/g, "_")}`}-${moment}.json`,
   );
   await writeFile(file, text, { mode: 0o600, flag: "wx" });

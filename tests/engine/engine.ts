@@ -105,7 +105,7 @@ export class EngineStack {
     while (child.exitCode === null && !(await when())) await new Promise((next) => setTimeout(next, 20));
     if (child.exitCode !== null || child.pid === undefined) throw new Error("the update was over before it was killed");
     // As a power cut: the plugins, which would go on for a while, go with the engine.
-    for (const pid of [child.pid, ...descendants(child.pid)]) kill(pid);
+    killTree(child.pid);
     await ended;
   }
 
@@ -208,6 +208,11 @@ function withoutDebug(text: string): string {
     .split("\n")
     .filter((line) => !(line.includes('"diagnosticEvent"') && line.includes('"severity":"debug"')))
     .join("\n");
+}
+
+/** Ends a process and every process below it, without a chance to clean up. */
+export function killTree(pid: number): void {
+  for (const each of [pid, ...descendants(pid)]) kill(each);
 }
 
 /** Ends a process, unless it has ended by itself meanwhile. */
