@@ -2,6 +2,7 @@
  * The state after an import: what exists in the state alone is written into it, so that the next update finds nothing to change and sends
  * no call. Pure.
  */
+import { unreadDefaults } from "../planning/adoption/provider-flags";
 import type { Completion } from "./adopt-preview";
 import { at, keysOf } from "./adopt-preview";
 
@@ -32,13 +33,18 @@ export function completeState(state: StateDocument, completions: readonly Comple
   return { ...state, deployment: { ...state.deployment, resources } };
 }
 
-function completed(entry: StateEntry, { paths, inputs: wanted }: Completion): StateEntry {
+function completed(entry: StateEntry, { type, paths, inputs: wanted }: Completion): StateEntry {
   const inputs = structuredClone(entry.inputs ?? {});
   const { [BRIDGE_NOTE]: _, ...outputs } = structuredClone(entry.outputs ?? {});
   for (const path of paths) {
     const value = at(wanted, path);
     put(inputs, path, value);
     put(outputs, path, withoutDefaults(value));
+  }
+  for (const [key, value] of Object.entries(unreadDefaults(type))) {
+    if (outputs[key]) continue;
+    inputs[key] = value;
+    outputs[key] = value;
   }
   return { ...entry, inputs, outputs };
 }

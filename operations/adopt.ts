@@ -13,7 +13,8 @@ import { nameOf, whyFailed } from "./up";
 import type { Engine, EngineCall, EngineResult } from "./up-engine";
 
 /** Set for the program of the stack; see stacks/adoption.ts. */
-const VARIABLE = "COLDSPARE_ADOPT";
+const MODE = "COLDSPARE_ADOPT";
+const KNOWN = "COLDSPARE_ADOPT_KNOWN";
 
 export interface AdoptRun {
   /** Folder of Pulumi.yaml. */
@@ -50,11 +51,15 @@ export interface AdoptOutcome {
 /** Takes over. Never throws for what Pulumi answers. */
 export async function adopt(run: AdoptRun): Promise<AdoptOutcome> {
   run.say("looking at what exists; nothing is changed");
-  const plan = await look(run, "look");
+  const exported = await call(run, ["stack", "export"]);
+  const known = exported.code === 0 ? knownNames(exported.stdout) : undefined;
+  if (known === undefined)
+    return { outcome: "refused", plan: planAdoption([]), refusals: [unreadable(lastWords(exported))] };
+  const plan = await look(run, known);
   if (plan.refusals.length > 0) return { outcome: "refused", plan, refusals: plan.refusals };
   if (isEmpty(plan)) return { outcome: "nothing", plan, refusals: [] };
   if (!(await run.agree(plan))) return { outcome: "declined", plan, refusals: [] };
-  const failed = plan.imports.length + plan.creates.length === 0 ? undefined : await take(run);
+  const failed = plan.imports.length + plan.creates.length === 0 ? undefined : await take(run, known);
   if (failed !== undefined) return { outcome: "failed", plan, refusals: [failed] };
   return { plan, ...(await settle(run)) };
 }
@@ -63,9 +68,24 @@ function isEmpty({ imports, creates, completions }: AdoptionPlan): boolean {
   return imports.length + creates.length + completions.length === 0;
 }
 
-/** What an update would do: with `look` as an adoption, without it as ever. */
-async function look(run: AdoptRun, mode?: "look"): Promise<AdoptionPlan> {
-  const shown = await call(run, ["preview", "--json", ...(run.args ?? [])], mode);
+/** Names of the provider's resources in the state, as one text; undefined where it is no state. */
+function knownNames(state: string): string | undefined {
+  try {
+    const { deployment } = JSON.parse(state) as StateDocument;
+    const urns = (deployment?.resources ?? []).map(({ urn }) => urn);
+    return urns
+      .filter((urn) => /[:$]proxmoxve:/.test(urn))
+      .map(nameOf)
+      .join(" ");
+  } catch {
+    return undefined;
+  }
+}
+
+/** What an update would do: with what is `known` as an adoption, without it as ever. */
+async function look(run: AdoptRun, known?: string): Promise<AdoptionPlan> {
+  const variables = known === undefined ? {} : { [MODE]: "look", [KNOWN]: known };
+  const shown = await call(run, ["preview", "--json", ...(run.args ?? [])], variables);
   const refused = (reason: string): AdoptionPlan => ({ ...planAdoption([]), refusals: [unreadable(reason)] });
   if (shown.code !== 0) return refused(whyFailed(shown));
   try {
@@ -77,10 +97,10 @@ async function look(run: AdoptRun, mode?: "look"): Promise<AdoptionPlan> {
 }
 
 /** The one update: imports what exists and makes what is missing. */
-async function take(run: AdoptRun): Promise<Finding | undefined> {
+async function take(run: AdoptRun, known: string): Promise<Finding | undefined> {
   run.say("taking over");
   const args = ["up", "--yes", "--skip-preview", ...(run.args ?? [])];
-  const result = await call(run, args, "take", run.terminal ? { terminal: true } : {});
+  const result = await call(run, args, { [MODE]: "take", [KNOWN]: known }, run.terminal ? { terminal: true } : {});
   if (result.code === 0) return undefined;
   const reason = run.terminal ? "see above" : lastWords(result);
   return refusal(
@@ -102,7 +122,7 @@ async function settle(run: AdoptRun): Promise<Omit<AdoptOutcome, "plan">> {
     if (exported.code !== 0) return { outcome: "failed", refusals: [unreadable(lastWords(exported))] };
     backup = await keepBackup(run, exported.stdout);
     const state = completeState(JSON.parse(exported.stdout) as StateDocument, before.completions);
-    const imported = await call(run, ["stack", "import"], undefined, { input: JSON.stringify(state) });
+    const imported = await call(run, ["stack", "import"], {}, { input: JSON.stringify(state) });
     if (imported.code !== 0) return { outcome: "failed", refusals: [notWritten(lastWords(imported), backup)], backup };
   }
   const kept = backup === undefined ? {} : { backup };
@@ -175,15 +195,15 @@ function unreadable(reason: string): Finding {
 function call(
   { engine, project, stack, env }: AdoptRun,
   args: readonly string[],
-  mode?: "look" | "take",
+  variables: Record<string, string> = {},
   more: Pick<EngineCall, "input" | "terminal"> = {},
 ): Promise<EngineResult> {
   // With the other variable set, the engine prints its steps as a stream of events, not as one document.
-  const { [VARIABLE]: _, PULUMI_ENABLE_STREAMING_JSON_PREVIEW: __, ...rest } = env;
+  const { [MODE]: _, [KNOWN]: ___, PULUMI_ENABLE_STREAMING_JSON_PREVIEW: __, ...rest } = env;
   const named = stack === undefined ? [] : ["--stack", stack];
   return engine([...args, "--non-interactive", ...named], {
     cwd: project,
-    env: mode === undefined ? rest : { ...rest, [VARIABLE]: mode },
+    env: { ...rest, ...variables },
     ...more,
   });
 }

@@ -24,15 +24,25 @@ export function adoptionMode(env: Readonly<Record<string, string | undefined>>):
   throw new pulumi.RunError(`COLDSPARE_ADOPT is '${word}'; write look or take, or let \`coldspare adopt\` set it`);
 }
 
-/** For the options of the site: each of its resources that exists is imported. */
-export function adopting(existing: Existing, mode: AdoptionMode): pulumi.ResourceTransformation {
-  return ({ type, props, opts }) => {
+/** Names of the resources that are in the state already, as `coldspare adopt` tells them: they are not imported a second time. */
+export function knownNames(env: Readonly<Record<string, string | undefined>>): ReadonlySet<string> {
+  return new Set((env.COLDSPARE_ADOPT_KNOWN ?? "").split(" "));
+}
+
+/** For the options of the site: each of its resources that exists, and is not in the state, is imported. */
+export function adopting(
+  existing: Existing,
+  mode: AdoptionMode,
+  known: ReadonlySet<string> = new Set(),
+): pulumi.ResourceTransformation {
+  return ({ type, name, props, opts }) => {
     const id = importId(type, props, existing);
     if (id === undefined) return undefined;
     const given = opts as pulumi.CustomResourceOptions;
     const flags = mode === "take" ? providerFlags(type, props) : [];
     const ignoreChanges = [...(given.ignoreChanges ?? []), ...flags];
-    return { props, opts: { ...given, import: id, ignoreChanges } as pulumi.CustomResourceOptions };
+    const imported = known.has(name) ? {} : { import: id };
+    return { props, opts: { ...given, ...imported, ignoreChanges } as pulumi.CustomResourceOptions };
   };
 }
 

@@ -18,7 +18,7 @@ import {
 import { targetSecrets } from "../planning/checks/secrets";
 import type { DrillResult } from "../providers/drill-results";
 import { accessOf } from "./access";
-import { adopting, adoptionMode, refuseOtherReplication } from "./adoption";
+import { adopting, adoptionMode, knownNames, refuseOtherReplication } from "./adoption";
 import { type Deployed, readDeployed } from "./deployed";
 import { readExisting } from "./existing";
 import { lastDrills } from "./last-drills";
@@ -53,7 +53,7 @@ async function adoption(plan: SitePlan, settings: StackSettings): Promise<pulumi
   if (mode === undefined) return [];
   const existing = await readExisting(plan, settings);
   refuseOtherReplication(plan, existing);
-  return [adopting(existing, mode)];
+  return [adopting(existing, mode, knownNames(process.env))];
 }
 
 /** A site that is proved and compared with what is deployed: what {@link Site} takes, and what it is made with. */

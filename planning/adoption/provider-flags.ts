@@ -48,6 +48,14 @@ export function providerFlags(type: string, inputs: ResourceInputs): string[] {
   return [...MACHINE_SWITCHES, ...unreportedBlocks(inputs), ...sourcesOfDisks(inputs)];
 }
 
+/**
+ * What the provider reads only where the hypervisor has it, and takes for its own default otherwise: without it in the state, the next
+ * update of anything would write that default.
+ */
+export function unreadDefaults(type: string): ResourceInputs {
+  return type === MACHINE ? { scsiHardware: "virtio-scsi-pci" } : {};
+}
+
 /** A block with the values that Proxmox VE takes without one is not read back; any other value is a real difference. */
 function unreportedBlocks(inputs: ResourceInputs): string[] {
   const agent = blockOf(inputs.agent);

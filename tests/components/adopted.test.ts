@@ -158,7 +158,7 @@ describe.each([
 ] as const)("of an adopted %s", (_, guest, inputs) => {
   it("everything that is not ignored is said by the program", () => {
     const paths = ignored(guest);
-    const given = leaves(inputs() as Record<string, unknown>);
+    const given = leaves(inputs());
     // What is given and ignored would be a word without effect; names of cards are needed to be given at all.
     const without = given.filter((path) => paths.some((each) => path === each || path.startsWith(`${each}.`)));
     expect(without.filter((path) => !/nodeName|datastoreId|\.name$|\.size$/.test(path))).toEqual([]);

@@ -66,7 +66,9 @@ it("changes afterwards the memory of one guest, and nothing else of it", async (
   writeSite(stack, { ...spec, guests: { ...spec.guests, [name]: { ...guest, memoryGiB } } });
   expect(changed(fine(await stack.up()))).toEqual([`update ${name}-vm`]);
   const after = (await asItIs(cluster.pve))[key] as { config: Record<string, unknown> };
-  expect({ ...after.config, digest: "" }).toEqual({ ...before.config, memory: String(memoryGiB * 1024), digest: "" });
+  // The provider writes a balloon of 0 with each change of memory where there was none.
+  const memory = { memory: String(memoryGiB * 1024), balloon: before.config.balloon ?? 0 };
+  expect({ ...after.config, digest: "" }).toEqual({ ...before.config, ...memory, digest: "" });
   writeSite(stack, spec);
   expect(changed(fine(await stack.up()))).toEqual([`update ${name}-vm`]);
 });
@@ -75,7 +77,7 @@ it("shows what taking a guest over wholly would change, and changes nothing by s
   const found = guests().find(([, guest]) => guest.kind === "vm" && !guest.keep?.length && !guest.hostname);
   if (found === undefined) throw new Error("the cluster has no machine of which all is said");
   const [name, { adopted: _, keep: __, ...guest }] = found;
-  const disks = guest.disks.map(({ interface: ___, ...disk }, index) => ({ ...disk, interface: `scsi${index}` }));
+  const disks = guest.disks.map(({ interface: ___, ...disk }) => ({ ...disk, sizeGiB: Math.ceil(disk.sizeGiB) }));
   writeSite(stack, { ...spec, guests: { ...spec.guests, [name]: { ...guest, disks } as (typeof found)[1] } });
   await cluster.resetCalls();
   const preview = fine(await stack.preview());

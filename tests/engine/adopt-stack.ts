@@ -47,8 +47,13 @@ export async function asItIs(pve: PveClient): Promise<Record<string, unknown>> {
     return [`${type}/${vmid}`, { node, status, config }] as const;
   });
   const lists = ["/storage", "/pools", "/cluster/backup", "/cluster/replication"];
-  const others = await Promise.all(lists.map(async (path) => [path, await pve.get(path)] as const));
+  const others = await Promise.all(lists.map(async (path) => [path, (await pve.get<object[]>(path)).map(withoutTime)]));
   return Object.fromEntries([...(await Promise.all(entries)), ...others]);
+}
+
+/** When a job runs next changes with the hour. */
+function withoutTime(row: object): object {
+  return { ...row, "next-run": undefined };
 }
 
 /** Seconds for which each running guest has been up. */
