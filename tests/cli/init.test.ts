@@ -24,7 +24,7 @@ import {
   readThird,
   type ServerAnswer,
 } from "../../cli/init/answers";
-import { planText } from "../../cli/init/check-answers";
+import { checkAnswers, planText } from "../../cli/init/check-answers";
 import { siteText } from "../../cli/init/site-text";
 import { run } from "../../cli/program";
 import { type Compiled, compileProgram, runProgram } from "./compiled";
@@ -163,6 +163,81 @@ describe("each answer", () => {
   });
 });
 
+describe("any words at all", () => {
+  const words = fc.array(
+    fc.oneof(
+      fc.constantFrom(
+        "srv1",
+        "none",
+        "8",
+        "32",
+        "2T",
+        "1e9",
+        "-1",
+        "windows",
+        "10.0.0.1",
+        "999.1.1.1",
+        "cloud:",
+        "s3://",
+        "local:",
+      ),
+      fc.string(),
+    ),
+    { maxLength: 7 },
+  );
+  const readers: [string, (text: string) => unknown][] = [
+    ["name", readName],
+    ["server", (text) => readServer(text, [srv1])],
+    ["third machine", (text) => readThird(text, [srv1, srv2])],
+    ["guest", (text) => readGuest(text, [srv1])],
+    ["state", readState],
+  ];
+  test.each(readers)("are a %s, or are refused with a reason of one line", (_what, read) => {
+    fc.assert(
+      fc.property(words, (all) => {
+        try {
+          expect(read(all.join(" "))).toBeDefined();
+        } catch (error) {
+          if (!(error instanceof AnswerError)) throw error;
+          expect(error.message.length).toBeGreaterThan(10);
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test("that were taken are a site whose plan can be computed, or are refused by it", () => {
+    const lines = fc.tuple(
+      fc.integer({ min: 1, max: 200 }),
+      fc.integer({ min: 1, max: 2000 }),
+      fc.integer({ min: 1, max: 9000 }),
+    );
+    fc.assert(
+      fc.property(lines, lines, ([cores, memory, pool], [guestCores, guestMemory, disk]) => {
+        const servers = ["a", "b"].map((name, index) => ({
+          ...srv1,
+          name,
+          cores,
+          memoryGiB: memory,
+          poolGiB: pool,
+          address: `10.0.0.${index + 1}`,
+        }));
+        const third = { name: "c", cores: 1, memoryGiB: 1, address: "10.0.0.3" };
+        const guests = [{ name: "g", cores: guestCores, memoryGiB: guestMemory, diskGiB: disk, os: "linux" as const }];
+        try {
+          checkAnswers({ name: "x", servers, third, guests, state: { kind: "cloud" } });
+        } catch (error) {
+          if (!(error instanceof AnswerError)) throw error;
+          const isTooMuch =
+            guestMemory + 4 > memory || guestCores + 1 > cores || disk > pool * 0.85 || memory <= 4 || cores <= 1;
+          expect({ isTooMuch, reason: error.message }).toEqual({ isTooMuch: true, reason: error.message });
+        }
+      }),
+      { numRuns: 40 },
+    );
+  });
+});
+
 describe("the site file", () => {
   const name = fc.stringMatching(/^[a-z0-9]([a-z0-9-]{0,12}[a-z0-9])?$/);
   const reserved = ["on", "true", "null", "007", "1e3", "no"];
@@ -199,7 +274,7 @@ describe("the site file", () => {
           expect(plan.spec.site).toMatchObject({ name: all[5], timeZone: "Europe/Paris" });
         },
       ),
-      { numRuns: 60 },
+      { numRuns: 30 },
     );
   });
 
