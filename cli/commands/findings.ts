@@ -1,5 +1,6 @@
 /** `coldspare findings`: the catalogue of what a plan can report and a command can refuse, or one entry of it. */
 import { operationFindings } from "../../operations/refusals";
+import { liveFindings } from "../../planning/adoption/live-catalogue";
 import { type CatalogueEntry, FindingCatalogue } from "../../planning/catalogue";
 import { type Io, textWidth, UsageError, wantsColor } from "../io";
 import { didYouMean } from "../suggest";
@@ -12,7 +13,7 @@ export interface FindingsOptions {
 
 /** Prints one entry, or all. @throws UsageError for a code that does not exist, with the nearest that does. */
 export function explainFindings(code: string | undefined, options: FindingsOptions, io: Io): void {
-  const entries = Object.entries<CatalogueEntry>({ ...FindingCatalogue, ...operationFindings });
+  const entries = Object.entries<CatalogueEntry>({ ...FindingCatalogue, ...liveFindings, ...operationFindings });
   const shown = code === undefined ? entries : [entryOf(code, entries)];
   const paint = painter(wantsColor(options.color, io.stdout, io.env));
   const width = textWidth(io.stdout);

@@ -30,7 +30,7 @@ export const noCopy: Check = (seen) => {
     live("LIVE-NO-COPY", {
       subject: "guests",
       guests,
-      message: `${some(guests.length, "exists", "exist")} once: no replica and no backup${unseen}: ${named(guests)}.`,
+      message: `${some(guests.length, "exists", "exist")} in one place only, without replica and backup${unseen}: ${named(guests)}.`,
       fix: `Back ${guests.length === 1 ? "it" : "them"} up now: \`vzdump ${guests
         .slice(0, 20)
         .map(({ id }) => id)

@@ -17,6 +17,7 @@ import {
   serverUnreachable,
   unguarded,
 } from "../../planning";
+import { liveFindings } from "../../planning/adoption/live-catalogue";
 import { rows } from "./finding-rows";
 import { cleanSite, planWith } from "./sites";
 
@@ -83,7 +84,9 @@ describe("the catalogue", () => {
 
   test("docs/findings.md is current: npm run docs", () => {
     const page = readFileSync(join(__dirname, "../../docs/findings.md"), "utf8");
-    expect(page).toBe(renderFindings({ "Commands that move guests": operationFindings }));
+    expect(page).toBe(
+      renderFindings({ "A running cluster": liveFindings, "Commands that move guests": operationFindings }),
+    );
   });
 });
 
