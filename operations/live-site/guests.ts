@@ -49,7 +49,7 @@ async function readConfiguration({ reader, firewall }: GuestReading, listed: Gue
   // `pending` tells what a guest runs with and what waits for its next start, but not the lines that LXC reads itself.
   const [rows, raw] = await Promise.all([
     reader.rows(`${path}/pending`, doing),
-    type === "lxc" ? reader.get<unknown>(`${path}/config`, doing, { current: true }).then(rawLines) : {},
+    type === "lxc" ? reader.get<unknown>(`${path}/config`, doing).then(rawLines) : {},
   ]);
   const settings = rows.filter(({ key }) => !NO_SETTINGS.has(String(key)));
   const config: Record<string, string> = { ...configOf(settings), ...raw };
