@@ -9,9 +9,9 @@ export function register(program: Command, io: Io, finish: (code: number) => voi
     .command("import")
     .summary("take over a cluster that runs: read it, and write its site")
     .description(
-      "Reads a running Proxmox VE cluster and writes a folder with its site file, the program and a README. Changes nothing on\n" +
-        "the servers. What a specification cannot say is listed, and never taken over by half.\n" +
-        "With a specification: says what of it exists on the cluster, for a state that was lost. Then nothing is written.",
+      "Reads a running Proxmox VE cluster and writes a folder with its site file, the program and a README. Changes nothing " +
+        "on the servers. What a specification cannot say is listed, and never taken over by half.\n" +
+        "With a specification: says what of it exists on the cluster, for a state that was lost; nothing is written.",
     )
     .argument("[site]", "a specification that exists already: a site file or its folder")
     .option(
@@ -51,7 +51,7 @@ Examples:
 
 Exit codes:
   0  the folder is written; of a specification: all of it exists as it says
-  1  the cluster cannot be read (no access, a privilege, a version, no answer); of a specification: something is
-     missing or different. Nothing is written
+  1  the cluster cannot be read (no access, a privilege, a version, no answer), and nothing is written; of a
+     specification: something is missing or different
   2  wrong use: no endpoint, no token, a folder that is not empty; nothing is written`;
 }
