@@ -30,7 +30,7 @@ export interface PhysicalServerNodes {
  * A server that is no hypervisor (a backup server, a witness) is a component without resources of its own here.
  *
  * ```ts
- * new PhysicalServer("srv1", { server: plan.spec.servers.srv1, images: { debian: plan.spec.images.debian } });
+ * new PhysicalServer("srv1", { server: plan.spec.servers.srv1!, images: plan.spec.images });
  * ```
  */
 export class PhysicalServer extends pulumi.ComponentResource {

@@ -72,7 +72,7 @@ export interface SiteNodes {
  * proved before the first resource is registered.
  *
  * ```ts
- * const site = new Site("smb", { site: defineSite({ ... }) }, { provider });
+ * const site = new Site("smb", { site: defineSite(specification) }, { provider });
  * export const guests = site.report.guests;
  * ```
  *
