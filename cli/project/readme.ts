@@ -53,11 +53,11 @@ function steps(options: ProjectOptions): Step[] {
     token(options),
     certificates(options),
     stateStep(options),
-    secrets,
+    secrets(options),
     ssh(options),
     ...(options.adopt ? [adopt] : []),
     build(options),
-    prove,
+    prove(options),
   ];
 }
 
@@ -74,8 +74,8 @@ const check: Step = {
 function token({ endpoints }: ProjectOptions): Step {
   const server = Object.keys(endpoints)[0] ?? "a hypervisor";
   return {
-    title: "A user and a token that may do this and no more",
-    body: `The first command prints the commands that make them: type those as root on ${server}. The last one shows the token's secret once: it is needed in step 6.\n\n${shell("npx coldspare privileges")}`,
+    title: "Accounts that may do this and no more",
+    body: `This prints the commands that make them: type those as root on ${server}. The secret of each token is shown once: that of \`coldspare-pulumi@pve\` is needed in step 6, that of \`coldspare-operate@pve\` in the last one.\n\n${shell("npx coldspare privileges")}`,
   };
 }
 
@@ -155,10 +155,12 @@ function stateClosing(state: StateChoice): string {
   }
 }
 
-const secrets: Step = {
-  title: "Secrets",
-  body: `\`pulumi\` asks for each value and stores it encrypted. The token has the form \`coldspare@pve!pulumi=<secret>\`. Secrets that \`site.yaml\` names are set alike, as \`coldspare:<name>\`.\n\n${shell("pulumi config set --secret coldspare:apiToken")}`,
-};
+function secrets({ name }: ProjectOptions): Step {
+  return {
+    title: "Secrets",
+    body: `\`pulumi\` asks for each value and stores it encrypted. The token is \`coldspare-pulumi@pve!${name}=<secret>\`. Secrets that \`site.yaml\` names are set alike, as \`coldspare:<name>\`.\n\n${shell("pulumi config set --secret coldspare:apiToken")}`,
+  };
+}
 
 function ssh({ endpoints, hosts }: ProjectOptions): Step {
   const known = hosts === undefined ? hostsOf(endpoints) : Object.entries(hosts);
@@ -184,17 +186,19 @@ function build({ adopt: adopted }: ProjectOptions): Step {
   return { title: "Build it", body: `${look}\n\n${shell("pulumi preview", "pulumi up")}` };
 }
 
-const prove: Step = {
-  title: "Prove it",
-  body: `These need neither pulumi nor its state, and so work on the day when both are out of reach. The token is asked for without showing it.\n\n${shell(
-    "pulumi stack output manifest --json > coldspare.manifest.json",
-    "read -rs COLDSPARE_API_TOKEN && export COLDSPARE_API_TOKEN",
-    "npx coldspare status",
-    "npx coldspare drill --all --dry-run",
-    "npx coldspare drill --all                                  # starts every replica in isolation, and throws it away",
-    "npx coldspare runbook --html --out runbook.html            # print it, and hang it up",
-  )}`,
-};
+function prove({ name }: ProjectOptions): Step {
+  return {
+    title: "Prove it",
+    body: `These need neither pulumi nor its state, and so work on the day when both are out of reach. The token is \`coldspare-operate@pve!${name}=<secret>\`, asked for without showing it.\n\n${shell(
+      "pulumi stack output manifest --json > coldspare.manifest.json",
+      "read -rs COLDSPARE_API_TOKEN && export COLDSPARE_API_TOKEN",
+      "npx coldspare status",
+      "npx coldspare drill --all --dry-run",
+      "npx coldspare drill --all                                  # starts every replica in isolation, and throws it away",
+      "npx coldspare runbook --html --out runbook.html            # print it, and hang it up",
+    )}`,
+  };
+}
 
 const moreSection = `## When a server dies
 

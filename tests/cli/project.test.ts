@@ -138,6 +138,7 @@ describe("the README", () => {
     // The token's step names that one.
     expect(text).toContain("needed in step 6");
     expect(steps).toContain("6 Secrets");
+    expect(text).toContain("`coldspare-pulumi@pve!office=<secret>`");
   });
 
   test("goes on from installing to a drill", () => {
