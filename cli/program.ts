@@ -8,6 +8,7 @@ import { register as availability } from "./register/availability";
 import { register as copies } from "./register/copies";
 import { register as importing } from "./register/import";
 import { register as init } from "./register/init";
+import { register as privileges } from "./register/privileges";
 import { register as readiness } from "./register/readiness";
 import { register as comingHome } from "./register/return";
 
@@ -72,6 +73,7 @@ ${exitCodes}`,
   addFindings(program, io);
   init(program, io, finish);
   importing(program, io, finish);
+  privileges(program, io, finish);
   availability(program, io, finish);
   comingHome(program, io, finish);
   readiness(program, io, finish);

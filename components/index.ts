@@ -8,4 +8,5 @@ export type { GuestComponentArgs, GuestNodes } from "./guest-component";
 export { PhysicalServer, type PhysicalServerArgs, type PhysicalServerNodes } from "./physical-server";
 export { PlanError } from "./plan-error";
 export { Site, type SiteArgs, type SiteNodes } from "./site";
+export { SiteAccess, type SiteAccessArgs } from "./site-access";
 export { VirtualMachine, type VirtualMachineArgs } from "./virtual-machine";

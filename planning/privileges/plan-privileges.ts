@@ -4,6 +4,11 @@ import { needs } from "./needs";
 import { pathsOf, type ScopePath } from "./paths";
 import type { Account, AccountDuty, AccountRole, Need, Scope } from "./types";
 
+export interface PrivilegeOptions {
+  /** Operators may make guests under any id, for `restore --as` and `branch`. Default: under those of drills and kept copies. */
+  anyId?: boolean;
+}
+
 const DUTIES: readonly AccountDuty[] = ["pulumi", "operate", "monitor"];
 
 /**
@@ -15,8 +20,9 @@ const DUTIES: readonly AccountDuty[] = ["pulumi", "operate", "monitor"];
  *
  * Pure. A role is named after what it is for; its privileges are those of every call that the specification makes necessary.
  */
-export function planPrivileges(plan: SitePlan): Account[] {
-  const paths = pathsOf(plan);
+export function planPrivileges(plan: SitePlan, options: PrivilegeOptions = {}): Account[] {
+  const known = pathsOf(plan);
+  const paths = options.anyId ? { ...known, copies: [{ path: "/vms", propagate: true }] } : known;
   const hasJobs = Object.values(plan.backups.policies).some(
     ({ spec, storage, subjects }) =>
       spec.managed && storage !== undefined && subjects.some(({ vmid }) => vmid !== undefined),
@@ -65,9 +71,15 @@ function withInherited(
   const found = new Set(own);
   for (const { at: above, privileges } of entries) {
     const isAbove = above.path === "/" ? at.path !== "/" : at.path.startsWith(`${above.path}/`);
-    if (isAbove && above.propagate) for (const privilege of privileges) found.add(privilege);
+    if (!isAbove || !above.propagate) continue;
+    for (const privilege of privileges) if (countsAt(privilege, at.path)) found.add(privilege);
   }
   return found;
+}
+
+/** No call asks for a privilege of servers on a guest, a storage or a bridge. */
+function countsAt(privilege: string, path: string): boolean {
+  return !privilege.startsWith("Sys.") || path.startsWith("/nodes/");
 }
 
 function named(prefix: string, roles: (AccountRole & { scope: Scope })[]): AccountRole[] {

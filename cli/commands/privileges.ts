@@ -1,0 +1,55 @@
+/** `coldspare privileges`: what a site's accounts on the hypervisors must be able to do, and no more. */
+import {
+  type AccountDuty,
+  type PrivilegeOptions,
+  planPrivileges,
+  pveumCommands,
+  rootOnly,
+} from "../../planning/privileges";
+import { exitCode, type Io, UsageError } from "../io";
+import { openPlan } from "./check";
+
+export interface PrivilegesCommandOptions extends PrivilegeOptions {
+  for?: string[];
+  json?: boolean;
+}
+
+const DUTIES: readonly AccountDuty[] = ["pulumi", "operate", "monitor"];
+
+export async function privileges(site: string | undefined, options: PrivilegesCommandOptions, io: Io): Promise<number> {
+  const wanted = dutiesOf(options.for);
+  const { plan, findings, source } = await openPlan(site, [], []);
+  if (plan === undefined)
+    throw new UsageError(
+      `${source} cannot be planned: ${findings[0]?.subject}: ${findings[0]?.message} (coldspare check says more)`,
+    );
+  const accounts = planPrivileges(plan, options).filter(({ duty }) => wanted.includes(duty));
+  if (options.json) {
+    const commands = Object.fromEntries(accounts.map((account) => [account.duty, pveumCommands(account)]));
+    io.stdout.write(
+      `${JSON.stringify({ formatVersion: 1, site: plan.site.name, accounts, commands, rootOnly }, null, 2)}\n`,
+    );
+    return exitCode.fine;
+  }
+  for (const account of accounts)
+    io.stdout.write(`# ${TITLES[account.duty]}\n${pveumCommands(account).join("\n")}\n\n`);
+  const list = rootOnly.map(({ what, instead }) => `#   ${what}: ${instead}`);
+  io.stdout.write(`# Proxmox VE keeps these for root@pam; no account needs them:\n${list.join("\n")}\n`);
+  return exitCode.fine;
+}
+
+const TITLES: Record<AccountDuty, string> = {
+  pulumi: "The program: pulumi preview, up, refresh, destroy. The token's secret is shown once: coldspare:apiToken",
+  operate:
+    "Operators: failover, failback, drill, backups, restore. The token's secret is shown once: COLDSPARE_API_TOKEN",
+  monitor: "Monitoring: status, metrics, check --live, import. Reads, and changes nothing",
+};
+
+function dutiesOf(given: readonly string[] | undefined): readonly AccountDuty[] {
+  if (given === undefined) return DUTIES;
+  return given.map((word) => {
+    const duty = DUTIES.find((each) => each === word);
+    if (duty === undefined) throw new UsageError(`--for ${word}: write pulumi, operate or monitor`);
+    return duty;
+  });
+}

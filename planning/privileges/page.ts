@@ -1,0 +1,55 @@
+/** docs/privileges.md: which call asks for what, from the table that accounts are made of. */
+import { needs } from "./needs";
+import { rootOnly } from "./root-only";
+
+const DUTY_TEXT = { pulumi: "pulumi", operate: "operate", monitor: "monitor" } as const;
+
+/** The whole page. */
+export function renderPrivileges(): string {
+  const calls = needs.map(({ call, purpose, duties, scope, privileges, inside }) => {
+    const who = duties.map((duty) => DUTY_TEXT[duty]).join(", ");
+    return `| \`${call}\` | ${purpose} | ${who} | ${scope} | ${privileges.join(", ")}${inside ? ` (checked inside: ${inside})` : ""} |`;
+  });
+  const root = rootOnly.map(({ what, why, instead }) => `| ${what} | ${why} | ${instead} |`);
+  return `# What the program may do
+
+<!-- Generated from planning/privileges by \`npm run docs\`. Changes here are overwritten. -->
+
+\`coldspare privileges\` prints, for your specification, three accounts with what it needs and no more, as commands of \`pveum\`; the component
+\`SiteAccess\` makes the same as resources. Each account is a user of realm pve without a password, and one token with separate privileges.
+
+- **pulumi**: preview, up, refresh and destroy of the program.
+- **operate**: failover, failback, drills, backups and restore.
+- **monitor**: status, metrics, \`check --live\` and \`import\`: it reads, and changes nothing.
+
+\`\`\`sh
+npx coldspare privileges                     # all three, as commands for a server of the cluster
+npx coldspare privileges --for operate       # one of them
+npx coldspare privileges --json
+\`\`\`
+
+The lab refuses what these privileges do not allow, as the published API says; proofs and tests with the engine run with exactly
+them. \`restore --as\` and \`branch\` make guests under ids of their own: whoever is to use them needs VM.Allocate on these ids as well
+(\`coldspare privileges --for operate --any-id\`).
+
+## Calls
+
+| call | what for | account | where | privileges |
+|---|---|---|---|---|
+${calls.join("\n")}
+
+'where' is a part of the site: \`guests\` are the guests of the specification by id, \`copies\` the ids that drills and kept copies take,
+\`disk-storages\` the storages of its disks, and so on; \`everything\`, \`all-guests\` and \`all-storages\` are read-only.
+
+## What Proxmox VE keeps for root@pam
+
+No token and no role can do these. coldspare does without root's token:
+
+| what | why | instead |
+|---|---|---|
+${root.join("\n")}
+
+SSH to the servers is root's, as guard, agents and configuration files are. It is needed by \`pulumi up\` for installing them and by the
+commands for moving a guest's configuration; \`check\`, \`check --live\`, \`import\` and \`status --metrics\` of the API need none.
+`;
+}
