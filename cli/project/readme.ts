@@ -189,7 +189,7 @@ function build({ adopt: adopted }: ProjectOptions): Step {
 function prove({ name }: ProjectOptions): Step {
   return {
     title: "Prove it",
-    body: `These need neither pulumi nor its state, and so work on the day when both are out of reach. The token is \`coldspare-operate@pve!${name}=<secret>\`, asked for without showing it.\n\n${shell(
+    body: `After the first line these need neither pulumi nor its state, and so work on the day when both are out of reach. The token is \`coldspare-operate@pve!${name}=<secret>\`, asked for without showing it.\n\n${shell(
       "pulumi stack output manifest --json > coldspare.manifest.json",
       "read -rs COLDSPARE_API_TOKEN && export COLDSPARE_API_TOKEN",
       "npx coldspare status",

@@ -18,6 +18,7 @@ import { parse } from "yaml";
 import { UsageError } from "../../cli/io";
 import { backendUrl, type ProjectOptions, projectFiles, type StateChoice, writeProject } from "../../cli/project";
 import own from "../../package.json";
+import { coldspare } from "./run";
 
 const options: ProjectOptions = {
   name: "office",
@@ -179,6 +180,19 @@ describe("the README", () => {
     expect(readme()).toContain("hostKeys.srv2[0]' \"$(ssh-keyscan -t ed25519 fd00::12 |");
     const hosts = { srv1: "192.168.10.11", witness: "192.168.10.13" };
     expect(readme({ hosts })).toContain("ssh.hostKeys.witness[0]' \"$(ssh-keyscan -t ed25519 192.168.10.13 |");
+  });
+
+  test("names commands of coldspare that there are, with options that they have", async () => {
+    const lines = [...readme({ adopt: true }).matchAll(/^npx coldspare ([^#\n]*)/gm)].map(([, words = ""]) =>
+      words.trim(),
+    );
+    expect(lines.length).toBeGreaterThan(8);
+    for (const line of lines) {
+      const [command = "", ...words] = line.split(/\s+/);
+      const { code, out } = await coldspare([command, "--help"]);
+      expect({ line, code }).toEqual({ line, code: 0 });
+      for (const option of words.filter((word) => word.startsWith("--"))) expect(out).toContain(option);
+    }
   });
 
   test("each line of its shell blocks is one that a shell takes", () => {
