@@ -26,7 +26,8 @@ export interface InterpretOptions {
  * const plan = planSite(site);
  * ```
  *
- * A guest is taken over in full or not at all: then `guests` says why. `site` has no error of the schema, whatever the snapshot is.
+ * A guest is taken over in full or not at all: then `guests` says why. Whatever the snapshot is, `site` fits the schema, and no error of
+ * its plan stops the first update.
  */
 export function interpretCluster(read: ClusterSnapshot, options: InterpretOptions = {}): Interpretation {
   const snapshot = inOrder(read);
@@ -105,10 +106,10 @@ function takeOver(
   const names = uniqueNames(
     snapshot.guests
       .filter(({ vmid }) => read.has(vmid))
-      .map(({ vmid, type, ...guest }) => ({
-        id: String(vmid),
-        title: titleOf({ vmid, type, ...guest }),
-        fallback: `${type === "qemu" ? "vm" : "ct"}-${vmid}`,
+      .map((guest) => ({
+        id: String(guest.vmid),
+        title: titleOf(guest),
+        fallback: `${guest.type === "qemu" ? "vm" : "ct"}-${guest.vmid}`,
       })),
   );
   const inputs: Record<string, GuestSpecInput> = {};

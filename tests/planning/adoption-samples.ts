@@ -211,14 +211,12 @@ const setting = fc.oneof(
   settings("args", odd),
 );
 
-const config = fc
-  .tuple(fc.boolean(), fc.array(setting, { maxLength: 14 }))
-  .map(
-    ([usual, entries]): Record<string, string> => ({
-      ...(usual ? { name: "web", ...SMALL } : {}),
-      ...Object.fromEntries(entries),
-    }),
-  );
+const config = fc.tuple(fc.boolean(), fc.array(setting, { maxLength: 14 })).map(
+  ([usual, entries]): Record<string, string> => ({
+    ...(usual ? { name: "web", ...SMALL } : {}),
+    ...Object.fromEntries(entries),
+  }),
+);
 
 const servers = oneOf("pve1", "pve2", "pve3", "PVE-4", "gone");
 
