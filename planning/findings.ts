@@ -48,6 +48,16 @@ export function guestIdTaken(
   );
 }
 
+/** A guest that was taken over and is there no more: made from its specification, it would be an empty one. */
+export function adoptedGone(guest: string, id: number): Finding {
+  return makeFinding(
+    "ADOPTED-GUEST-GONE",
+    `guests.${guest}`,
+    `${guest} is adopted, and there is no guest ${id}: 'pulumi up' would make an empty one in its place.`,
+    `Restore it under its id from a backup, or remove guests.${guest}; a token that may not see it needs VM.Audit on /vms/${id}.`,
+  );
+}
+
 /** A container is on another server than its plan says: a changed server is carried out by hand for containers. */
 export function containerElsewhere(guest: string, id: number, foundOn: string, wanted: string): Finding {
   return makeFinding(

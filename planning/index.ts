@@ -30,6 +30,7 @@ export { type CatalogueEntry, FindingCatalogue, type FindingCode } from "./catal
 export {
   type ActiveEvidence,
   activeMismatch,
+  adoptedGone,
   containerElsewhere,
   guestIdTaken,
   makeFinding,

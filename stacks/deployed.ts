@@ -2,6 +2,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { residence } from "../components/guest-inputs";
 import {
+  adoptedGone,
   containerElsewhere,
   type Finding,
   type GuestPlan,
@@ -219,7 +220,10 @@ async function readDisks(
       const seen = resources.filter(({ vmid }) => vmid === guest.id);
       // A guest by zfs-sync is on both servers; the one that the program makes is on its primary.
       const found = seen.find(({ node }) => node === residence(guest).nodeName) ?? seen[0];
-      if (found === undefined) return;
+      if (found === undefined) {
+        if (guest.spec.adopted && silent.length === 0) findings.push(adoptedGone(guest.name, guest.id));
+        return;
+      }
       if (isForeign(found, guest, guests)) return void findings.push(foreignGuest(found, guest));
       const { node } = found;
       if (isElsewhere(found, guest)) findings.push(movedContainer(found, guest));

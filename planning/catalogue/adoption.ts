@@ -26,6 +26,14 @@ export const adoptionFindings = {
     example: "mail keeps its disks as they are, and is not adopted: there is nothing yet that could be kept.",
     fix: "Set `adopted: true` if the guest exists already, or leave the word out.",
   },
+  "ADOPTED-GUEST-GONE": {
+    severity: "error",
+    title: "A guest that was taken over and is there no more",
+    explanation:
+      "Of an adopted guest the specification says only what is watched: made from it, a guest would have empty disks, and none of the settings of the one that is gone.",
+    example: "mail is adopted, and there is no guest 101: 'pulumi up' would make an empty one in its place.",
+    fix: "Restore it under its id from a backup, or remove it from the specification.",
+  },
   "GUEST-SOCKETS": {
     severity: "error",
     title: "Cores that do not divide among the sockets",

@@ -141,7 +141,7 @@ describe("the state", () => {
   it("gets the values that the program gives, and loses the bridge's note that they would contradict", () => {
     const done = completeState(state, [completion]) as unknown as typeof state;
     const [first, second] = done.deployment.resources;
-    expect(first?.inputs).toEqual({
+    expect((first as typeof entry).inputs).toEqual({
       name: "web",
       migrate: true,
       agent: { __defaults: ["timeout"], enabled: false, timeout: "15m" },

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { operationFindings } from "../../operations/refusals";
 import {
   activeMismatch,
+  adoptedGone,
   containerElsewhere,
   FindingCatalogue,
   type FindingCode,
@@ -35,6 +36,7 @@ const elsewhere: Partial<Record<FindingCode, () => string>> = {
   "SITE-UNREACHABLE": () => serverUnreachable("one", ["mail", "wiki"]).message,
   "GUEST-ID-TAKEN": () =>
     guestIdTaken({ name: "mail", id: 101 }, { name: "old-files", kind: "vm", server: "two" }).message,
+  "ADOPTED-GUEST-GONE": () => adoptedGone("mail", 101).message,
   "CONTAINER-ELSEWHERE": () => containerElsewhere("mail", 101, "two", "one").message,
   "GUARD-NO-SSH": () => unguarded("confirm", ["one", "vault"])!.message,
   "LEASE-NO-SSH": () => unguarded("lease", ["vault"])!.message,

@@ -225,6 +225,11 @@ describe("a guest that was there before", () => {
     expect(told(findings)).toEqual(["GUEST-ID-TAKEN guests.sql.id"]);
   });
 
+  test("is never made anew out of what is watched of it", async () => {
+    const { findings } = await readAs({}, { "/cluster/resources": { data: [web] } });
+    expect(told(findings)).toEqual(["ADOPTED-GUEST-GONE guests.sql"]);
+  });
+
   test("its disks are found at the interfaces that the specification names, gaps and all", async () => {
     const disks = [
       { sizeGiB: 40, storage: "tank", interface: "virtio0" },
