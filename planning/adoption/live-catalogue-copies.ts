@@ -22,8 +22,7 @@ export const liveCopyFindings = {
     title: "A replication that fails",
     explanation:
       "Proxmox VE tries again, each time later. Until it succeeds the replica is as old as its last success.",
-    example:
-      "The replication of web (101) to pve2 fails (3 times in a row): no tank on pve2. It last succeeded 2 h ago.",
+    example: "The replication of web (101) to pve2 fails. No tank on pve2. It last succeeded 2 h ago.",
     fix: "Read the job's log, mend the cause, `pvesr schedule-now`.",
   },
   "LIVE-BACKUP-OLD": {
@@ -60,7 +59,8 @@ export const liveCopyFindings = {
     title: "A replication that is behind its schedule",
     explanation:
       "More than two runs (and a quarter of an hour) have passed without one that succeeded, and none has failed: it takes longer than its schedule allows, or does not run.",
-    example: "The replication of web (101) to pve2 is late for its schedule */15. It last succeeded 4 h ago.",
+    example:
+      "The replication of web (101) to pve2 is late for its schedule. The schedule is */15. It last succeeded 4 h ago.",
     fix: "Widen the schedule or raise the rate, or look why it does not run.",
   },
   "LIVE-REPLICATION-DISABLED": {

@@ -2,7 +2,9 @@
 import { formatDuration, list } from "../units";
 import { isChosen } from "./backup-jobs";
 import { allListed, backupLateness, backupStores, copiesOf, gapOf, hasBackup, jobsOf } from "./live-backups";
+import type { LiveCode } from "./live-catalogue";
 import { diesWith, type Facts, type LiveGuest, type LiveJob, sees } from "./live-facts";
+import type { LiveFinding } from "./live-types";
 import { bySize, type Check, live, named, type Seen, some } from "./live-words";
 
 /** Two runs may be missed before a replication is called late. */
@@ -25,7 +27,7 @@ const storeFor = (facts: Facts): string =>
 export const noCopy: Check = (seen) => {
   const guests = withFate(seen, "nothing").filter((guest) => !hasBackup(seen.facts, guest));
   if (guests.length === 0) return [];
-  const unseen = allListed(seen.facts) ? "" : " (in no backup job; which backups exist was not read)";
+  const unseen = allListed(seen.facts) ? "" : " (what other backups exist was not read)";
   return [
     live("LIVE-NO-COPY", {
       subject: "guests",
@@ -49,7 +51,7 @@ export const noBackup: Check = (seen) => {
     live("GUEST-NO-BACKUP", {
       subject: "guests",
       guests,
-      message: `${some(guests.length, "runs", "run")} without a backup${allListed(seen.facts) ? "" : " job (which backups exist was not read)"}: ${named(guests)}. A replica or a shared storage passes on what is deleted or encrypted.`,
+      message: `${some(guests.length, "runs", "run")} without a ${allListed(seen.facts) ? "backup" : "known backup (what other backups exist was not read)"}: ${named(guests)}. A replica or a shared storage passes on what is deleted or encrypted.`,
       fix: "Add them to a backup job: Datacenter, Backup, with the selection `All`.",
     }),
   ];
@@ -202,54 +204,96 @@ export const jobsToNowhere: Check = ({ facts }) =>
       ];
     });
 
-const byJob = (facts: Facts, test: (job: LiveJob) => boolean) =>
-  facts.jobs.flatMap((job) => {
+interface GuestJob {
+  job: LiveJob;
+  guest: LiveGuest;
+}
+
+function jobsThat(facts: Facts, test: (job: LiveJob) => boolean): GuestJob[] {
+  return facts.jobs.flatMap((job) => {
     const guest = facts.guests.find(({ id }) => id === job.guest);
     return guest !== undefined && test(job) ? [{ job, guest }] : [];
   });
+}
+
+const MOST_JOBS = 5;
+
+/** One finding for all jobs of a kind: forty that fail have one cause as a rule. */
+function replications(
+  code: LiveCode,
+  found: readonly GuestJob[],
+  { what, all, detail, fix }: { what: string; all: string; detail(job: LiveJob): string; fix(first: GuestJob): string },
+): LiveFinding[] {
+  const [first] = found;
+  if (first === undefined) return [];
+  const shown = found.slice(0, MOST_JOBS).map(({ job, guest }) => `${named([guest])} to ${job.target}`);
+  const more = found.length - shown.length;
+  const oneOrAll = list(more > 0 ? [...shown, `${more} more`] : shown);
+  const lead =
+    found.length === 1 ? `The replication of ${oneOrAll} ${what}` : `${found.length} replications ${all}: ${oneOrAll}`;
+  const of = found.length === 1 ? "" : ` ${first.guest.title}: `;
+  return [
+    live(code, {
+      subject: found.length === 1 ? `replication job ${first.job.id}` : "replication jobs",
+      guests: found.map(({ guest }) => guest),
+      message: `${lead}.${of || " "}${detail(first.job)}`,
+      fix: fix(first),
+    }),
+  ];
+}
 
 export const failingReplication: Check = ({ facts }) =>
-  byJob(
-    facts,
-    ({ disabled, state }) => !disabled && state !== undefined && (state.failCount > 0 || state.error !== undefined),
-  ).map(({ job: { id, target, state }, guest }) =>
-    live("LIVE-REPLICATION-FAILS", {
-      subject: `replication job ${id}`,
-      guests: [guest],
-      message: `The replication of ${named([guest])} to ${target} fails (${state?.failCount ?? 0} times in a row)${state?.error ? `: ${state.error.trim()}` : ""}. ${lastText(facts, state?.lastSync)}`,
-      fix: `Read its log (\`pvesr status --guest ${guest.id}\` on ${guest.node}), mend the cause, then \`pvesr schedule-now ${id}\`.`,
-    }),
+  replications(
+    "LIVE-REPLICATION-FAILS",
+    jobsThat(facts, ({ disabled, state }) => !disabled && hasFailed(state)),
+    {
+      what: "fails",
+      all: "fail",
+      detail: ({ state }) =>
+        `${state?.error === undefined ? "" : `${capital(state.error.trim())}. `}${lastText(facts, state?.lastSync)}`,
+      fix: ({ job, guest }) =>
+        `Read the log (\`pvesr status --guest ${guest.id}\` on ${guest.node}), mend the cause, then \`pvesr schedule-now ${job.id}\`.`,
+    },
   );
 
+const hasFailed = (state: LiveJob["state"]): boolean =>
+  state !== undefined && (state.failCount > 0 || state.error !== undefined);
+
+const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1).replace(/\.$/, "");
+
 function lastText({ snapshot }: Facts, lastSync = 0): string {
-  return lastSync === 0
-    ? "It never succeeded."
-    : `It last succeeded ${formatDuration(Math.max(0, snapshot.readAt - lastSync))} ago.`;
+  if (lastSync === 0) return "It never succeeded.";
+  return `It last succeeded ${formatDuration(Math.max(0, snapshot.readAt - lastSync))} ago.`;
 }
 
 export const lateReplication: Check = ({ facts }) =>
-  byJob(facts, ({ disabled, state, schedule }) => {
-    const gap = gapOf(schedule);
-    if (disabled || state === undefined || state.failCount > 0 || state.error !== undefined || gap === undefined)
-      return false;
-    return facts.snapshot.readAt - state.lastSync > LATE_RUNS * gap + LATE_GRACE_SECONDS;
-  }).map(({ job: { id, target, state, schedule }, guest }) =>
-    live("LIVE-REPLICATION-LATE", {
-      subject: `replication job ${id}`,
-      guests: [guest],
-      message: `The replication of ${named([guest])} to ${target} is late for its schedule ${schedule}. ${lastText(facts, state?.lastSync)}`,
-      fix: `Look whether it still runs (\`pvesr status --guest ${guest.id}\` on ${guest.node}); a slow link needs a wider schedule or a higher rate.`,
+  replications(
+    "LIVE-REPLICATION-LATE",
+    jobsThat(facts, ({ disabled, state, schedule }) => {
+      const gap = gapOf(schedule);
+      if (disabled || state === undefined || hasFailed(state) || gap === undefined) return false;
+      return facts.snapshot.readAt - state.lastSync > LATE_RUNS * gap + LATE_GRACE_SECONDS;
     }),
+    {
+      what: "is late for its schedule",
+      all: "are late for their schedules",
+      detail: ({ schedule, state }) => `The schedule is ${schedule}. ${lastText(facts, state?.lastSync)}`,
+      fix: ({ guest }) =>
+        `Look whether it still runs (\`pvesr status --guest ${guest.id}\` on ${guest.node}); a slow link needs a wider schedule or a higher rate.`,
+    },
   );
 
 export const disabledReplication: Check = ({ facts }) =>
-  byJob(facts, ({ disabled }) => disabled).map(({ job: { id, target, state }, guest }) =>
-    live("LIVE-REPLICATION-DISABLED", {
-      subject: `replication job ${id}`,
-      guests: [guest],
-      message: `The replication of ${named([guest])} to ${target} is disabled. ${state === undefined ? "Its last run was not read." : lastText(facts, state.lastSync)}`,
-      fix: `Switch it on (\`pvesr enable ${id}\`), or remove it (\`pvesr delete ${id}\`) so that nobody counts on it.`,
-    }),
+  replications(
+    "LIVE-REPLICATION-DISABLED",
+    jobsThat(facts, ({ disabled }) => disabled),
+    {
+      what: "is disabled",
+      all: "are disabled",
+      detail: ({ state }) => (state === undefined ? "Its last run was not read." : lastText(facts, state.lastSync)),
+      fix: ({ job: { id } }) =>
+        `Switch it on (\`pvesr enable ${id}\`), or remove it (\`pvesr delete ${id}\`) so that nobody counts on it.`,
+    },
   );
 
 export const leftOut: Check = ({ facts }) => {

@@ -1,6 +1,6 @@
 /** What becomes of one guest when a server is lost: how it comes back, or why it does not. */
 import { formatDuration, list } from "../units";
-import { allListed, backupAfter, hasBackup } from "./live-backups";
+import { allListed, backupAfter, hasBackup, jobsOf } from "./live-backups";
 import { diesWith, type Facts, type LiveGuest, type LiveJob, sees, type Volume } from "./live-facts";
 import type { Fate, GuestLoss, LiveQuorum } from "./live-types";
 
@@ -119,9 +119,9 @@ function byBackup(
   if (facts.isUnread(/replication|backup jobs/))
     return { fate: "unknown", how: `${before}neither replica nor backup was seen, and not all could be read` };
   const dying = hasBackup(facts, guest) ? "its backups die with the server" : undefined;
-  const jobless = allListed(facts)
-    ? "no replica, no backup"
-    : "no replica, no backup job (what backups exist was not read)";
+  const unseen = allListed(facts) ? "" : " (what other backups exist was not read)";
+  const jobs = jobsOf(facts, guest).length > 0 ? "and its job has left no backup" : "no backup";
+  const jobless = `no replica, ${jobs}${unseen}`;
   return { fate: "nothing", how: `${before}${dying ?? jobless}` };
 }
 

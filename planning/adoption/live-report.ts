@@ -127,7 +127,7 @@ function headlineOf(facts: Facts, losses: readonly ServerLoss[], running: number
 
 function backupText(facts: Facts, gone: number, without: number): string {
   if (without === 0) return "";
-  const lack = allListed(facts) ? "no backup" : "no backup job";
+  const lack = allListed(facts) ? "no backup" : "no known backup";
   if (without === gone)
     return gone === 1
       ? `, and it has ${lack} that survives`
@@ -137,8 +137,15 @@ function backupText(facts: Facts, gone: number, without: number): string {
 
 function nothingLost(losses: readonly ServerLoss[], running: number, whole: boolean): string {
   const most = (key: "itself" | "person") => Math.max(...losses.map(({ counts }) => counts[key]));
-  const how = most("person") === 0 ? "by themselves" : `up to ${most("person")} of them once somebody starts them`;
+  const person = most("person");
+  const how =
+    person === 0
+      ? "without anybody's help"
+      : person === running
+        ? "once somebody starts them"
+        : `up to ${person} of them once somebody starts them`;
   const lead = whole ? "If any one server dies tonight" : "As far as could be read: if any one server dies tonight";
+  if (running === 1) return `${lead}, the only guest comes back${person === 0 ? "" : " once somebody starts it"}.`;
   return `${lead}, all ${running} guests come back, ${how}.`;
 }
 

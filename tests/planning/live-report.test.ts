@@ -21,7 +21,7 @@ import {
   SMALL,
   storage,
 } from "./adoption-samples";
-import { alone, type Case, copies, findingCases, NAS_DISK, NOW, nothingElse } from "./live-samples";
+import { alone, type Case, copies, findingCases, NAS_DISK, NOW, nothingElse, twoFailing } from "./live-samples";
 
 function report(snapshot: ClusterSnapshot, found?: LiveCopies): LiveReport {
   const interpretation = interpretCluster(snapshot);
@@ -179,7 +179,7 @@ describe("what becomes of a guest when its server is lost", () => {
         {},
         ZFS,
         undefined,
-        { fate: "nothing", how: expect.stringContaining("what backups exist was not read") },
+        { fate: "nothing", how: expect.stringContaining("what other backups exist was not read") },
       ],
       [
         "replication jobs unread",
@@ -316,19 +316,19 @@ describe("the headline", () => {
       "backups unread",
       { guests: [zfs(101), machine(103, "web", shared)] },
       undefined,
-      "If pve1 dies tonight, 1 of 2 guests does not come back, and it has no backup job that survives.",
+      "If pve1 dies tonight, 1 of 2 guests does not come back, and it has no known backup that survives.",
     ],
     [
       "all come back",
       { qdevice: true, guests: [machine(103, "web", shared)] },
       copies(),
-      "If any one server dies tonight, all 1 guests come back, up to 1 of them once somebody starts them.",
+      "If any one server dies tonight, the only guest comes back once somebody starts it.",
     ],
     [
       "all come back, not all read",
       { qdevice: true, guests: [machine(103, "web", shared)] },
       undefined,
-      "As far as could be read: if any one server dies tonight, all 1 guests come back, up to 1 of them once somebody starts them.",
+      "As far as could be read: if any one server dies tonight, the only guest comes back once somebody starts it.",
     ],
     ["no guest", {}, copies(), "No guest runs here: nothing is lost with any server."],
     [
@@ -359,6 +359,17 @@ describe("findings", () => {
     expect(found[0]!.fix).not.toBe("");
     // One that is well kept but for this: nothing else may speak up where the case says so.
     if (one.only) expect(run(one).findings.map(({ code }) => code)).toEqual([one.code]);
+  });
+
+  test("replications that fail are told together", () => {
+    const told = run(twoFailing).findings.filter(({ code }) => code === "LIVE-REPLICATION-FAILS");
+    expect(told).toEqual([
+      expect.objectContaining({
+        guests: [101, 102],
+        message:
+          "2 replications fail: web (101) to pve2 and db (102) to pve2. web: No tank on pve2. It never succeeded.",
+      }),
+    ]);
   });
 
   test("each code of the catalogue has a case, with the example as its message", () => {

@@ -161,3 +161,18 @@ export const findingCases: Case[] = [
   ),
   one("CAPACITY-CORES", { guests: [web({ cores: "16", sockets: "3" })] }, {}, { times: 2 }),
 ];
+
+/** Two guests with one code: told together. */
+export const twoFailing: Case = one(
+  "LIVE-REPLICATION-FAILS",
+  {
+    guests: [web(), machine(102, "db", { ...SMALL, scsi0: "tank:vm-102-disk-0,size=8G", onboot: "1" })],
+    replicationJobs: [replication("101-0", "pve2"), replication("102-0", "pve2")],
+  },
+  {
+    replication: [
+      { id: "101-0", lastSync: 0, failCount: 2, error: "no tank on pve2" },
+      { id: "102-0", lastSync: NOW - 60, failCount: 1 },
+    ],
+  },
+);
