@@ -55,6 +55,17 @@ describe("a replication pair against the lab", () => {
     expect((await jobs()).filter((job) => job.id.startsWith("111-"))).toHaveLength(1);
   });
 
+  test("a job that somebody else made is adopted with its comment, as long as it does what is wanted", async () => {
+    await site.guest(129, "srv1");
+    const form = { id: "129-0", type: "local", target: "srv2", schedule: "*/20", comment: "by hand" };
+    await site.pve.post("/cluster/replication", form);
+    const { outs } = await handler.create(site.context, pair(129, { schedule: "*/20" }));
+    expect(outs).toMatchObject({ jobId: "129-0", schedule: "*/20" });
+    expect(await jobOf(129)).toMatchObject({ comment: "by hand", schedule: "*/20" });
+    await handler.update(site.context, "129-0", outs, pair(129, { schedule: "*/10" }));
+    expect(await jobOf(129)).toMatchObject({ comment: "coldspare: cold replica of guest-129", schedule: "*/10" });
+  });
+
   test("swapping source and target is no change; schedule and limit are changed in place", async () => {
     await site.guest(112, "srv1");
     const { id, outs } = await handler.create(site.context, pair(112, { rateMBps: 50 }));
