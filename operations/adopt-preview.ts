@@ -100,7 +100,7 @@ const MADE: readonly [RegExp, string][] = [
   [/:RegisteredGuest$/, "takes over the guest's side on the spare, or registers it there"],
   [/:ServerGuard$/, "installs the guard on the server over SSH, or finds it there: a change on the server"],
   [/:BackupAgent$/, "installs the backup programs on the server over SSH, or finds them there: a change on the server"],
-  [/:PbsToken$/, "makes a token on the backup server: the secret of one that is there cannot be read again"],
+  [/:PbsToken$/, "makes a token on the backup server; stops at one that is there, whose secret nobody can read again"],
   [/:Pbs[A-Z]\w*$/, "takes it over on the backup server, or makes it"],
   [/download\/file:File$/, "asks Proxmox VE to download the image, which leaves a file that is there as it is"],
   [/^random:/, "a new random password in the state; guests that exist keep theirs"],
