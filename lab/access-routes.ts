@@ -1,14 +1,18 @@
 import { randomUUID } from "node:crypto";
 import { hashSecret, login } from "./authentication";
-import { type Call, flag, list, perm, type Route, route } from "./call";
+import { anyOf, type Call, flag, list, type Permission, perm, type Route, route } from "./call";
 import { badParameters, fail } from "./errors";
 import { hasPrivilege } from "./privileges";
 import { BUILT_IN_ROLES } from "./seed";
 import type { Acl, User } from "./state";
 
 const FILE = "file-user_cfg";
-const MODIFY = perm("/access", "User.Modify");
-const PERMISSIONS = perm("/access", "Permissions.Modify");
+// Groups and realms of a user are looked at as one: a lab has realms pam and pve.
+const MODIFY = perm("/access/groups", "User.Modify");
+const ALLOCATE: Permission = { every: [perm("/access/realm", "Realm.AllocateUser"), MODIFY] };
+const OWN_OR_MODIFY: Permission = { some: [{ self: true }, MODIFY] };
+const GROUPS = perm("/access/groups", "Group.Allocate");
+const PERMISSIONS = perm("{path}", "Permissions.Modify");
 const NUMBERS = new Set(["enable", "expire", "privsep"]);
 
 function show(values: Record<string, string>): Record<string, unknown> {
@@ -134,15 +138,17 @@ export const accessRoutes: Route[] = [
   route("GET", "/access/users", undefined, (call) =>
     Object.values(call.domain.state.users).map((user) => ({ userid: user.userid, ...shownUser(user, false) })),
   ),
-  route("POST", "/access/users", MODIFY, createUser),
-  route("GET", "/access/users/{userid}", MODIFY, (call) => shownUser(userOf(call), true)),
+  route("POST", "/access/users", ALLOCATE, createUser),
+  route("GET", "/access/users/{userid}", anyOf("/access/groups", "User.Modify", "Sys.Audit"), (call) =>
+    shownUser(userOf(call), true),
+  ),
   route("PUT", "/access/users/{userid}", MODIFY, async (call) => {
     await requireFile(call);
     const { userid: _userid, append: _append, ...values } = call.params;
     Object.assign(userOf(call).values, values);
     return null;
   }),
-  route("DELETE", "/access/users/{userid}", MODIFY, async (call) => {
+  route("DELETE", "/access/users/{userid}", ALLOCATE, async (call) => {
     await requireFile(call);
     const { userid } = userOf(call);
     delete call.domain.state.users[userid];
@@ -151,29 +157,27 @@ export const accessRoutes: Route[] = [
     );
     return null;
   }),
-  route("PUT", "/access/password", undefined, async (call) => {
+  route("PUT", "/access/password", { some: [{ self: true }, ALLOCATE] }, async (call) => {
     await requireFile(call);
     const { userid = "", password = "" } = call.params;
     const user = call.domain.state.users[userid];
     if (!user) throw fail(`no such user ('${userid}')`);
-    if (userid !== call.identity.user && !hasPrivilege(call.domain, call.identity, "/access", "User.Modify"))
-      throw fail("change password failed");
     user.passwordHash = hashSecret(password);
     return null;
   }),
-  route("GET", "/access/users/{userid}/token", undefined, (call) =>
+  route("GET", "/access/users/{userid}/token", OWN_OR_MODIFY, (call) =>
     Object.entries(userOf(call).tokens).map(([tokenid, token]) => ({ tokenid, ...show(token.values) })),
   ),
-  route("GET", "/access/users/{userid}/token/{tokenid}", undefined, (call) => show(tokenOf(call).values)),
-  route("POST", "/access/users/{userid}/token/{tokenid}", MODIFY, createToken),
-  route("PUT", "/access/users/{userid}/token/{tokenid}", MODIFY, async (call) => {
+  route("GET", "/access/users/{userid}/token/{tokenid}", OWN_OR_MODIFY, (call) => show(tokenOf(call).values)),
+  route("POST", "/access/users/{userid}/token/{tokenid}", OWN_OR_MODIFY, createToken),
+  route("PUT", "/access/users/{userid}/token/{tokenid}", OWN_OR_MODIFY, async (call) => {
     await requireFile(call);
     const { userid: _userid, tokenid: _tokenid, ...values } = call.params;
     const token = tokenOf(call);
     Object.assign(token.values, values);
     return show(token.values);
   }),
-  route("DELETE", "/access/users/{userid}/token/{tokenid}", MODIFY, async (call) => {
+  route("DELETE", "/access/users/{userid}/token/{tokenid}", OWN_OR_MODIFY, async (call) => {
     await requireFile(call);
     tokenOf(call);
     const user = userOf(call);
@@ -184,13 +188,13 @@ export const accessRoutes: Route[] = [
   route("GET", "/access/groups", undefined, (call) =>
     Object.entries(call.domain.state.groups).map(([groupid, group]) => ({ groupid, ...group })),
   ),
-  route("POST", "/access/groups", perm("/access", "Group.Allocate"), (call) => {
+  route("POST", "/access/groups", GROUPS, (call) => {
     const { groupid = "", comment } = call.params;
     if (call.domain.state.groups[groupid]) throw fail(`create group failed: group '${groupid}' already exists`);
     call.domain.state.groups[groupid] = comment ? { comment } : {};
     return null;
   }),
-  route("DELETE", "/access/groups/{groupid}", perm("/access", "Group.Allocate"), (call) => {
+  route("DELETE", "/access/groups/{groupid}", GROUPS, (call) => {
     if (!call.domain.state.groups[call.path.groupid!])
       throw fail(`delete group failed: group '${call.path.groupid}' does not exist`);
     delete call.domain.state.groups[call.path.groupid!];

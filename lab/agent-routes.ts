@@ -1,11 +1,12 @@
-import { type Call, flag, list, perm, type Route, route } from "./call";
+import { anyOf, type Call, flag, list, perm, type Route, route } from "./call";
 import { fail } from "./errors";
 import { hasBooted } from "./power";
 import { parseProperties } from "./property-string";
 import type { Guest } from "./state";
 
 const AGENT = "/nodes/{node}/qemu/{vmid}/agent";
-const AUDIT = perm("/vms/{vmid}", "VM.GuestAgent.Audit");
+const AUDIT = anyOf("/vms/{vmid}", "VM.GuestAgent.Audit", "VM.GuestAgent.Unrestricted");
+const FREEZE = anyOf("/vms/{vmid}", "VM.GuestAgent.FileSystemMgmt", "VM.GuestAgent.Unrestricted");
 
 /** The guest, if its agent answers: it is enabled, the guest runs, and its boot is over. */
 function answering(call: Call): Guest {
@@ -116,7 +117,7 @@ const CLOUD_INIT_KEYS =
 
 /** The guest agent and cloud-init. */
 export const agentRoutes: Route[] = [
-  route("GET", AGENT, AUDIT, () =>
+  route("GET", AGENT, undefined, () =>
     ["ping", "get-osinfo", "network-get-interfaces", "shutdown", "get-host-name"].map((name) => ({ name })),
   ),
   route("POST", `${AGENT}/ping`, AUDIT, (call) => {
@@ -132,11 +133,11 @@ export const agentRoutes: Route[] = [
     answering(call);
     return { result: { version: "10.0.0", supported_commands: [] } };
   }),
-  route("POST", `${AGENT}/fsfreeze-freeze`, perm("/vms/{vmid}", "VM.GuestAgent.Unrestricted"), (call) => {
+  route("POST", `${AGENT}/fsfreeze-freeze`, FREEZE, (call) => {
     answering(call);
     return { result: 1 };
   }),
-  route("POST", `${AGENT}/fsfreeze-thaw`, perm("/vms/{vmid}", "VM.GuestAgent.Unrestricted"), (call) => {
+  route("POST", `${AGENT}/fsfreeze-thaw`, FREEZE, (call) => {
     answering(call);
     return { result: 1 };
   }),

@@ -32,13 +32,18 @@ export interface Call {
   remote: string;
 }
 
-/** A privilege that a call needs. Variables in the path are filled in from the call. */
-export interface Permission {
+/** Privileges on one path. Variables in the path are filled in from the call. */
+export interface PrivilegeCheck {
   path: string;
   privileges: string[];
   /** One of them is enough. */
   any?: boolean;
+  /** Fails without this parameter, whoever calls. */
+  requires?: string;
 }
+
+/** What a call asks for, as the published API states it; `self`: the caller is the user whom it is about. */
+export type Permission = PrivilegeCheck | { every: Permission[] } | { some: Permission[] } | { self: true };
 
 /** An answer with members beside `data`, as task logs (`total`) and interfaces (`changes`) have. */
 export class AnswerWith {
@@ -71,11 +76,11 @@ export function route(
   return permission ? { method, template, permission, handler } : { method, template, handler };
 }
 
-export function perm(path: string, ...privileges: string[]): Permission {
+export function perm(path: string, ...privileges: string[]): PrivilegeCheck {
   return { path, privileges };
 }
 
-export function anyOf(path: string, ...privileges: string[]): Permission {
+export function anyOf(path: string, ...privileges: string[]): PrivilegeCheck {
   return { path, privileges, any: true };
 }
 

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { type Call, flag, perm, type Route, route } from "./call";
+import { anyOf, type Call, flag, type Permission, perm, type Route, route } from "./call";
 import { isVolumeKey } from "./clone";
 import { badParameters, fail } from "./errors";
 import { changePbsVolume, forgetPbs } from "./pbs-backup";
@@ -22,7 +22,9 @@ import {
 } from "./volumes";
 
 const CONTENT = "/nodes/{node}/storage/{storage}/content";
-const AUDIT = perm("/storage/{storage}", "Datastore.Audit");
+const AUDIT = anyOf("/storage/{storage}", "Datastore.Audit", "Datastore.AllocateSpace");
+/** Whoever may fetch by the server's own network. */
+const FETCH: Permission = { some: [perm("/", "Sys.Audit", "Sys.Modify"), perm("/nodes/{node}", "Sys.AccessNetwork")] };
 const MIB = 1024 * 1024;
 /** Size that a made-up disk image or template has when nothing else is known. */
 const DEFAULT_IMAGE = 600 * MIB;
@@ -334,7 +336,7 @@ export const contentRoutes: Route[] = [
   route(
     "POST",
     "/nodes/{node}/storage/{storage}/download-url",
-    perm("/storage/{storage}", "Datastore.AllocateTemplate"),
+    { every: [perm("/storage/{storage}", "Datastore.AllocateTemplate"), FETCH] },
     download,
   ),
   route(
@@ -343,7 +345,7 @@ export const contentRoutes: Route[] = [
     perm("/storage/{storage}", "Datastore.AllocateTemplate"),
     upload,
   ),
-  route("GET", "/nodes/{node}/query-url-metadata", undefined, (call) => {
+  route("GET", "/nodes/{node}/query-url-metadata", FETCH, (call) => {
     const url = call.params.url ?? "";
     const { size } = fetched(call, url);
     return { filename: new URL(url).pathname.split("/").pop(), size, mimetype: "application/octet-stream" };

@@ -286,7 +286,7 @@ export const firewallRoutes: Route[] = [
   ...ruleRoutes("/cluster/firewall/rules", CLUSTER, (call) => clusterScope(call).rules),
   ...aliasRoutes("/cluster/firewall/aliases", CLUSTER, clusterScope),
   ...ipsetRoutes("/cluster/firewall/ipset", CLUSTER, clusterScope),
-  route("GET", "/cluster/firewall/groups", CLUSTER.read, (call) =>
+  route("GET", "/cluster/firewall/groups", undefined, (call) =>
     Object.entries(call.domain.state.firewallGroups).map(([group, { comment }]) => ({
       group,
       ...(comment ? { comment } : {}),

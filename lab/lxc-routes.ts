@@ -1,4 +1,4 @@
-import { type Call, flag, list, perm, type Route, route } from "./call";
+import { anyOf, type Call, flag, list, perm, type Route, route } from "./call";
 import { cloneGuest, makeTemplate } from "./clone";
 import { destroyGuest } from "./destroy";
 import { fail, missing } from "./errors";
@@ -7,7 +7,13 @@ import { discard, readVmid, refuseTaken } from "./guest-values";
 import { checkHookscript, refuseHookscript } from "./hooks";
 import { checkMounts, detachMount, isMountKey, setContainerValues, setMount, showContainer } from "./lxc-config";
 import { migrateGuest } from "./migrate";
-import { checkCreatePrivileges, checkSpacePrivileges } from "./option-privileges";
+import {
+  CHANGE_CONTAINER,
+  CLONE,
+  checkContainerOptions,
+  checkCreatePrivileges,
+  checkSpacePrivileges,
+} from "./option-privileges";
 import { pendingChanges, takeHot } from "./pending";
 import { hasBooted, rebootById, shutdownById, startById, startGuest, stopById } from "./power";
 import { parseProperties } from "./property-string";
@@ -87,6 +93,7 @@ async function update(call: Call): Promise<null> {
   const guest = guestOf(call);
   const keys = Object.keys(params).filter((key) => !["digest", "node", "vmid"].includes(key));
   if (keys.length === 0) throw fail("no options specified");
+  checkContainerOptions(call, call.path.vmid!, params);
   if (params.lock !== undefined && !call.identity.isRoot) throw fail("only root can set 'lock' config");
   if (params.hookscript) checkHookscript(domain, guest.node, params.hookscript, call.identity.isRoot, "lxc");
   if (list(params.delete).includes("hookscript") && !call.identity.isRoot) refuseHookscript("lxc");
@@ -169,20 +176,20 @@ export const lxcRoutes: Route[] = [
     call.domain.guests(call.node, "lxc").map((guest) => listedStatus(call.domain, guest)),
   ),
   route("POST", "/nodes/{node}/lxc", undefined, create),
-  route("GET", CT, AUDIT, (call) => {
+  route("GET", CT, undefined, (call) => {
     guestOf(call);
     return ["config", "status", "snapshot", "firewall", "interfaces"].map((subdir) => ({ subdir }));
   }),
   route("DELETE", CT, perm("/vms/{vmid}", "VM.Allocate"), (call) => destroyGuest(call, "lxc")),
   route("GET", `${CT}/config`, AUDIT, readConfig),
-  route("PUT", `${CT}/config`, perm("/vms/{vmid}", "VM.Config.Options"), update),
+  route("PUT", `${CT}/config`, CHANGE_CONTAINER, update),
   route("GET", `${CT}/pending`, AUDIT, (call) => {
     const guest = guestOf(call);
     const { lxc: _raw, ...now } = showContainer(guest, guest.running?.config);
     const { lxc: _line, ...wanted } = showContainer(guest);
     return pendingChanges(now, wanted);
   }),
-  route("PUT", `${CT}/resize`, perm("/vms/{vmid}", "VM.Config.Disk"), resize),
+  route("PUT", `${CT}/resize`, anyOf("/vms/{vmid}", "VM.Config.Disk"), resize),
   route("GET", `${CT}/interfaces`, AUDIT, interfaces),
   route("GET", `${CT}/status`, undefined, () =>
     ["current", "start", "stop", "shutdown", "reboot"].map((subdir) => ({ subdir })),
@@ -204,7 +211,7 @@ export const lxcRoutes: Route[] = [
   route("POST", `${CT}/status/reboot`, POWER, (call) =>
     rebootById(call.domain, call.node, "lxc", Number(call.path.vmid), call.identity.full, false),
   ),
-  route("POST", `${CT}/clone`, perm("/vms/{vmid}", "VM.Clone"), (call) => cloneGuest(call, "lxc")),
+  route("POST", `${CT}/clone`, CLONE, (call) => cloneGuest(call, "lxc")),
   route("POST", `${CT}/template`, perm("/vms/{vmid}", "VM.Allocate"), (call) => makeTemplate(call, "lxc")),
   route("POST", `${CT}/migrate`, perm("/vms/{vmid}", "VM.Migrate"), (call) => migrateGuest(call, "lxc")),
 ];

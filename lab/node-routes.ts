@@ -154,7 +154,7 @@ export const nodeRoutes: Route[] = [
   }),
   route("GET", `${NODE}/dns`, AUDIT, (call) => call.domain.nodeState(call.node).dns),
   route("PUT", `${NODE}/dns`, MODIFY, putDns),
-  route("GET", `${NODE}/hosts`, AUDIT, (call) => {
+  route("GET", `${NODE}/hosts`, perm("/", "Sys.Audit"), (call) => {
     const { hosts } = call.domain.nodeState(call.node);
     return { data: hosts, digest: digestOf(hosts) };
   }),
@@ -165,11 +165,11 @@ export const nodeRoutes: Route[] = [
     state.hosts = call.params.data ?? "";
     return null;
   }),
-  route("GET", `${NODE}/config`, AUDIT, (call) => {
+  route("GET", `${NODE}/config`, perm("/", "Sys.Audit"), (call) => {
     const { options } = call.domain.nodeState(call.node);
     return { ...options, digest: digestOf(options) };
   }),
-  route("PUT", `${NODE}/config`, MODIFY, (call) => {
+  route("PUT", `${NODE}/config`, perm("/", "Sys.Modify"), (call) => {
     const { options } = call.domain.nodeState(call.node);
     const { node: _node, delete: gone, digest: _digest, ...values } = call.params;
     for (const key of (gone ?? "").split(",")) delete options[key];

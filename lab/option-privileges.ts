@@ -1,6 +1,34 @@
-import { type Call, flag, list } from "./call";
+import { anyOf, type Call, flag, list, type Permission, perm } from "./call";
 import { ApiError, forbidden } from "./errors";
 import { hasPrivilege } from "./privileges";
+
+/** One of these is asked for before the settings are looked at one by one. */
+export const CHANGE_MACHINE = anyOf(
+  "/vms/{vmid}",
+  "VM.Config.Disk",
+  "VM.Config.CDROM",
+  "VM.Config.CPU",
+  "VM.Config.Memory",
+  "VM.Config.Network",
+  "VM.Config.HWType",
+  "VM.Config.Options",
+  "VM.Config.Cloudinit",
+);
+export const CHANGE_CONTAINER = anyOf(
+  "/vms/{vmid}",
+  "VM.Config.Disk",
+  "VM.Config.CPU",
+  "VM.Config.Memory",
+  "VM.Config.Network",
+  "VM.Config.Options",
+);
+
+export const CLONE: Permission = {
+  every: [
+    perm("/vms/{vmid}", "VM.Clone"),
+    { some: [perm("/vms/{newid}", "VM.Allocate"), { ...perm("/pool/{pool}", "VM.Allocate"), requires: "pool" }] },
+  ],
+};
 
 /** Which privilege a setting of a virtual machine needs (qemu-server, check_vm_modify_config_perm). */
 const PRIVILEGES: [RegExp, string][] = [
@@ -30,6 +58,25 @@ const NO_OPTION = new Set([
 function privilegeOf(key: string, value: string): string {
   if (DRIVE.test(key)) return /(^|,)media=cdrom/.test(value) ? "VM.Config.CDROM" : "VM.Config.Disk";
   return PRIVILEGES.find(([pattern]) => pattern.test(key))?.[1] ?? "VM.Config.Options";
+}
+
+/** Which privilege a setting of a container needs (pve-container, check_ct_modify_config_perm). */
+const CONTAINER_PRIVILEGES: [RegExp, string][] = [
+  [/^(cores|cpuunits|cpulimit)$/, "VM.Config.CPU"],
+  [/^(memory|swap)$/, "VM.Config.Memory"],
+  [/^(net\d+|nameserver|searchdomain|hostname)$/, "VM.Config.Network"],
+  [/^(rootfs|mp\d+|unused\d+)$/, "VM.Config.Disk"],
+  [/^features$/, "VM.Allocate"],
+];
+
+/** Like {@link checkOptionPrivileges}, for a container. */
+export function checkContainerOptions(call: Call, vmid: string, params: Record<string, string>): void {
+  const path = `/vms/${vmid}`;
+  for (const key of [...Object.keys(params).filter((each) => !NO_OPTION.has(each)), ...list(params.delete)]) {
+    const privilege = CONTAINER_PRIVILEGES.find(([pattern]) => pattern.test(key))?.[1] ?? "VM.Config.Options";
+    if (!hasPrivilege(call.domain, call.identity, path, privilege)) throw forbidden(path, privilege);
+  }
+  checkSpacePrivileges(call, params);
 }
 
 /** Refuses settings that the caller may not change; the message names the privilege that is missing. */

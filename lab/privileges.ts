@@ -1,6 +1,6 @@
-import { type Call, type Identity, list, type Permission } from "./call";
+import { type Call, type Identity, list, type Permission, type PrivilegeCheck } from "./call";
 import type { Domain } from "./domain";
-import { forbidden } from "./errors";
+import { ApiError, forbidden } from "./errors";
 import { BUILT_IN_ROLES } from "./seed";
 import type { Acl } from "./state";
 
@@ -56,13 +56,42 @@ function fill(path: string, call: Call): string {
   return path.replace(/\{(\w+)\??\}/g, (_, name: string) => call.path[name] ?? call.params[name] ?? "");
 }
 
-/** Throws PVE's 403 unless the caller has what the route asks for. */
+/** Throws PVE's 403 unless the caller has what the route asks for (pve-access-control, exec_api2_perm_check). */
 export function checkPermission(call: Call, permission: Permission): void {
-  const path = fill(permission.path, call).replace(/\/$/, "") || "/";
+  if ("every" in permission) for (const part of permission.every) checkPermission(call, part);
+  else if ("some" in permission) checkSome(call, permission.some);
+  else if ("self" in permission) checkSelf(call);
+  else checkPrivileges(call, permission);
+}
+
+function checkSome(call: Call, parts: Permission[]): void {
+  const passes = parts.some((part) => {
+    try {
+      checkPermission(call, part);
+      return true;
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 403) return false;
+      throw error;
+    }
+  });
+  if (!passes) throw refused();
+}
+
+function checkSelf(call: Call): void {
+  if ((call.path.userid ?? call.params.userid) !== call.identity.user) throw refused();
+}
+
+function checkPrivileges(call: Call, { path: template, privileges, any, requires }: PrivilegeCheck): void {
+  if (requires !== undefined && call.params[requires] === undefined) throw refused();
+  const path = fill(template, call).replace(/\/$/, "") || "/";
   const has = (privilege: string) => hasPrivilege(call.domain, call.identity, path, privilege);
-  if (permission.any) {
-    if (!permission.privileges.some(has)) throw forbidden(path, permission.privileges.join("|"));
+  if (any) {
+    if (!privileges.some(has)) throw forbidden(path, privileges.join("|"));
     return;
   }
-  for (const privilege of permission.privileges) if (!has(privilege)) throw forbidden(path, privilege);
+  for (const privilege of privileges) if (!has(privilege)) throw forbidden(path, privilege);
+}
+
+function refused(): ApiError {
+  return new ApiError(403, "Permission check failed");
 }

@@ -1,4 +1,4 @@
-import { type Call, perm, type Route, route } from "./call";
+import { anyOf, type Call, perm, type Route, route } from "./call";
 import { prunePbs } from "./pbs-backup";
 import { isPbs, pbsSnapshots, volumeNameOf } from "./pbs-storage";
 import type { StorageEntry, Volume } from "./state";
@@ -91,7 +91,7 @@ const PATH = "/nodes/{node}/storage/{storage}/prunebackups";
 
 /** What a retention would remove from a storage, and removing it. */
 export const pruneRoutes: Route[] = [
-  route("GET", PATH, perm("/storage/{storage}", "Datastore.Audit"), (call) =>
+  route("GET", PATH, anyOf("/storage/{storage}", "Datastore.Audit", "Datastore.AllocateSpace"), (call) =>
     decide(call, call.domain.storage(call.path.storage!, call.node), true).map(show),
   ),
   route("DELETE", PATH, perm("/storage/{storage}", "Datastore.Allocate"), prune),

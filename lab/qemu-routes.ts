@@ -7,7 +7,7 @@ import { setPlainValues } from "./guest-values";
 import { refuseHookscript } from "./hooks";
 import { migrateGuest, migratePreconditions } from "./migrate";
 import { moveDisk } from "./move-disk";
-import { checkOptionPrivileges } from "./option-privileges";
+import { CHANGE_MACHINE, CLONE, checkOptionPrivileges } from "./option-privileges";
 import { pendingChanges, takeHot } from "./pending";
 import { rebootById, shutdownById, startById, stopById } from "./power";
 import { checkDigest, isDriveKey, isUnusedKey, ownVolumes, parseDrive, showConfig } from "./qemu-config";
@@ -168,14 +168,14 @@ export const qemuRoutes: Route[] = [
     call.domain.guests(call.node, "qemu").map((guest) => listedStatus(call.domain, guest)),
   ),
   route("POST", "/nodes/{node}/qemu", undefined, createQemu),
-  route("GET", VM, AUDIT, (call) => {
+  route("GET", VM, undefined, (call) => {
     guestOf(call);
     return ["config", "pending", "status", "snapshot", "firewall", "agent", "feature"].map((subdir) => ({ subdir }));
   }),
   route("DELETE", VM, perm("/vms/{vmid}", "VM.Allocate"), (call) => destroyGuest(call, "qemu")),
   route("GET", `${VM}/config`, AUDIT, readConfig),
-  route("PUT", `${VM}/config`, undefined, updateNow),
-  route("POST", `${VM}/config`, undefined, updateInTask),
+  route("PUT", `${VM}/config`, CHANGE_MACHINE, updateNow),
+  route("POST", `${VM}/config`, CHANGE_MACHINE, updateInTask),
   route("GET", `${VM}/pending`, AUDIT, pending),
   route("PUT", `${VM}/resize`, perm("/vms/{vmid}", "VM.Config.Disk"), resize),
   route("PUT", `${VM}/unlink`, perm("/vms/{vmid}", "VM.Config.Disk"), unlink),
@@ -203,7 +203,7 @@ export const qemuRoutes: Route[] = [
   ),
   route("POST", `${VM}/status/suspend`, POWER, (call) => pause(call, true)),
   route("POST", `${VM}/status/resume`, POWER, (call) => pause(call, false)),
-  route("POST", `${VM}/clone`, perm("/vms/{vmid}", "VM.Clone"), (call) => cloneGuest(call, "qemu")),
+  route("POST", `${VM}/clone`, CLONE, (call) => cloneGuest(call, "qemu")),
   route("POST", `${VM}/template`, perm("/vms/{vmid}", "VM.Allocate"), (call) => makeTemplate(call, "qemu")),
   route("GET", `${VM}/migrate`, perm("/vms/{vmid}", "VM.Migrate"), migratePreconditions),
   route("POST", `${VM}/migrate`, perm("/vms/{vmid}", "VM.Migrate"), (call) => migrateGuest(call, "qemu")),

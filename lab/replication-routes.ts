@@ -1,6 +1,6 @@
-import { AnswerWith, type Call, flag, list, perm, type Route, route } from "./call";
+import { AnswerWith, type Call, flag, list, type Route, route } from "./call";
 import { digestOf } from "./domain";
-import { badParameters, fail } from "./errors";
+import { badParameters, fail, forbidden } from "./errors";
 import { hasPrivilege } from "./privileges";
 import { DEFAULT_SCHEDULE, newReplicationState, nextSync, replicatedVolumes, stateOf } from "./replication";
 import { nextEvent } from "./schedule";
@@ -25,11 +25,18 @@ function checkSchedule(schedule: string | undefined): void {
     throw badParameters({ schedule: `invalid format - unable to parse calendar event '${schedule}'\n` });
 }
 
+/** The published API says "all" and asks inside: VM.Replicate on the guest (pve-manager, ReplicationConfig.pm). */
+function requireReplicate(call: Call, guest: string | number): void {
+  const path = `/vms/${guest}`;
+  if (!hasPrivilege(call.domain, call.identity, path, "VM.Replicate")) throw forbidden(path, "VM.Replicate");
+}
+
 async function create(call: Call): Promise<null> {
   const { domain, params } = call;
   const id = params.id ?? "";
   const match = /^([1-9][0-9]{2,8})-(\d{1,9})$/.exec(id);
   if (!match) throw badParameters({ id: `invalid format - invalid replication job id '${id}'\n` });
+  requireReplicate(call, match[1]!);
   checkSchedule(params.schedule);
   await domain.requireClusterFile(call.node, FILE);
   if (domain.state.replication[id]) throw fail(`replication job '${id}' already exists`);
@@ -60,6 +67,7 @@ async function create(call: Call): Promise<null> {
 
 async function update(call: Call): Promise<null> {
   const { domain, params } = call;
+  requireReplicate(call, find(call).guest);
   checkSchedule(params.schedule);
   await domain.requireClusterFile(call.node, FILE);
   const job = find(call);
@@ -77,6 +85,7 @@ async function update(call: Call): Promise<null> {
 
 async function remove(call: Call): Promise<null> {
   const { domain, params } = call;
+  requireReplicate(call, find(call).guest);
   await domain.requireClusterFile(call.node, FILE);
   const job = find(call);
   if (flag(params.force)) {
@@ -141,13 +150,13 @@ export const replicationRoutes: Route[] = [
       .sort((a, b) => a.id.localeCompare(b.id))
       .map(show),
   ),
-  route("POST", "/cluster/replication", perm("/storage", "Datastore.Allocate"), create),
+  route("POST", "/cluster/replication", undefined, create),
   route("GET", "/cluster/replication/{id}", undefined, (call) => {
     const job = find(call);
     return { ...show(job), digest: digestOf(job) };
   }),
-  route("PUT", "/cluster/replication/{id}", perm("/storage", "Datastore.Allocate"), update),
-  route("DELETE", "/cluster/replication/{id}", perm("/storage", "Datastore.Allocate"), remove),
+  route("PUT", "/cluster/replication/{id}", undefined, update),
+  route("DELETE", "/cluster/replication/{id}", undefined, remove),
   route("GET", NODE, undefined, (call) => onNode(call).map((job) => status(call, job))),
   route("GET", `${NODE}/{id}`, undefined, () => ["schedule_now", "log", "status"].map((name) => ({ name }))),
   route("GET", `${NODE}/{id}/status`, undefined, (call) => status(call, findOnNode(call))),
@@ -162,6 +171,7 @@ export const replicationRoutes: Route[] = [
   }),
   route("POST", `${NODE}/{id}/schedule_now`, undefined, (call) => {
     const job = findOnNode(call);
+    requireReplicate(call, job.guest);
     stateOf(call.domain, job.id).due = true;
     return "";
   }),

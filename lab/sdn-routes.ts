@@ -1,4 +1,4 @@
-import { type Call, list, perm, type Route, route } from "./call";
+import { type Call, list, type Permission, perm, type Route, route } from "./call";
 import { digestOf } from "./domain";
 import { badParameters, fail } from "./errors";
 import { startTask } from "./tasks";
@@ -43,6 +43,8 @@ interface Kind {
   base: string;
   key: string;
   noun: string;
+  /** Who may make one, see one and change one. Default: {@link AUDIT} and {@link ALLOCATE}. */
+  permissions?: { create?: Permission; read?: Permission; write?: Permission };
   check?: (call: Call, values: Record<string, string>) => void;
   inUse?: (call: Call, id: string) => string | undefined;
 }
@@ -59,7 +61,7 @@ function crud(kind: Kind): Route[] {
         .filter((values) => kind.table !== "subnets" || values.vnet === call.path.vnet)
         .map(show),
     ),
-    route("POST", kind.base, ALLOCATE, (call) => {
+    route("POST", kind.base, kind.permissions?.create ?? ALLOCATE, (call) => {
       const values: Record<string, string> = {
         ...call.params,
         ...(call.path.vnet && kind.table === "subnets" ? { vnet: call.path.vnet } : {}),
@@ -70,15 +72,15 @@ function crud(kind: Kind): Route[] {
       tableOf(call, kind.table)[id] = values;
       return null;
     }),
-    route("GET", `${kind.base}/{${kind.key}}`, AUDIT, (call) => show(find(call))),
-    route("PUT", `${kind.base}/{${kind.key}}`, ALLOCATE, (call) => {
+    route("GET", `${kind.base}/{${kind.key}}`, kind.permissions?.read ?? AUDIT, (call) => show(find(call))),
+    route("PUT", `${kind.base}/{${kind.key}}`, kind.permissions?.write ?? ALLOCATE, (call) => {
       const values = find(call);
       const { delete: gone, digest: _digest, [kind.key]: _id, ...changes } = call.params;
       for (const key of list(gone)) delete values[key];
       Object.assign(values, changes);
       return null;
     }),
-    route("DELETE", `${kind.base}/{${kind.key}}`, ALLOCATE, (call) => {
+    route("DELETE", `${kind.base}/{${kind.key}}`, kind.permissions?.write ?? ALLOCATE, (call) => {
       find(call);
       const user = kind.inUse?.(call, call.path[kind.key]!);
       if (user) throw fail(user);
@@ -93,6 +95,11 @@ const zones: Kind = {
   base: `${SDN}/zones`,
   key: "zone",
   noun: "zone",
+  permissions: {
+    create: perm("/sdn/zones", "SDN.Allocate"),
+    read: perm("/sdn/zones/{zone}", "SDN.Allocate"),
+    write: perm("/sdn/zones/{zone}", "SDN.Allocate"),
+  },
   inUse: (call, id) => {
     const vnet = Object.values(tableOf(call, "vnets")).find((values) => values.zone === id);
     return vnet ? `zone ${id} is used by vnet ${vnet.vnet}` : undefined;
@@ -104,6 +111,7 @@ const vnets: Kind = {
   base: `${SDN}/vnets`,
   key: "vnet",
   noun: "vnet",
+  permissions: { create: perm("/sdn/zones/{zone}", "SDN.Allocate") },
   check: (call, values) => {
     values.type ??= "vnet";
     const zone = tableOf(call, "zones")[values.zone ?? ""];

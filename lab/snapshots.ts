@@ -1,4 +1,4 @@
-import { type Call, perm, type Route, route } from "./call";
+import { anyOf, type Call, perm, type Route, route } from "./call";
 import { isVolumeKey } from "./clone";
 import type { Domain } from "./domain";
 import { fail } from "./errors";
@@ -166,7 +166,12 @@ function routesOf(type: GuestType): Route[] {
     route("POST", base, write, (call) => create(call, type)),
     route("GET", `${base}/{snapname}`, undefined, () => ["config", "rollback"].map((cmd) => ({ cmd }))),
     route("DELETE", `${base}/{snapname}`, write, (call) => remove(call, type)),
-    route("GET", `${base}/{snapname}/config`, audit, (call) => readSnapshot(call, type)),
+    route(
+      "GET",
+      `${base}/{snapname}/config`,
+      anyOf("/vms/{vmid}", "VM.Snapshot", "VM.Snapshot.Rollback", "VM.Audit"),
+      (call) => readSnapshot(call, type),
+    ),
     route("PUT", `${base}/{snapname}/config`, write, (call) => {
       const guest = call.domain.guestOn(call.node, type, call.path.vmid!);
       const snapshot = guest.snapshots[call.path.snapname!];
@@ -174,7 +179,7 @@ function routesOf(type: GuestType): Route[] {
       if (call.params.description !== undefined) snapshot.description = call.params.description;
       return null;
     }),
-    route("POST", `${base}/{snapname}/rollback`, perm("/vms/{vmid}", "VM.Snapshot.Rollback"), (call) =>
+    route("POST", `${base}/{snapname}/rollback`, anyOf("/vms/{vmid}", "VM.Snapshot", "VM.Snapshot.Rollback"), (call) =>
       rollback(call, type),
     ),
   ];

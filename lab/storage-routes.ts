@@ -1,4 +1,4 @@
-import { type Call, flag, list, perm, type Route, route } from "./call";
+import { anyOf, type Call, flag, list, perm, type Route, route } from "./call";
 import { type Domain, digestOf } from "./domain";
 import { badParameters, fail } from "./errors";
 import { activatePbs, connectFrom, dropStorageSecret, isPbs, takeSecrets } from "./pbs-storage";
@@ -190,7 +190,7 @@ function status(call: Call): Record<string, unknown> {
   return rest;
 }
 
-const AUDIT = perm("/storage/{storage}", "Datastore.Audit");
+const AUDIT = anyOf("/storage/{storage}", "Datastore.Audit", "Datastore.AllocateSpace");
 const ALLOCATE = perm("/storage/{storage}", "Datastore.Allocate");
 
 /** Storage configuration, and each storage as a node sees it. */
@@ -206,8 +206,8 @@ export const storageRoutes: Route[] = [
     if (!entry) throw fail(`storage '${call.path.storage}' does not exist`);
     return show(entry);
   }),
-  route("PUT", "/storage/{storage}", ALLOCATE, update),
-  route("DELETE", "/storage/{storage}", ALLOCATE, remove),
+  route("PUT", "/storage/{storage}", perm("/storage", "Datastore.Allocate"), update),
+  route("DELETE", "/storage/{storage}", perm("/storage", "Datastore.Allocate"), remove),
   route("GET", "/nodes/{node}/storage", undefined, listOnNode),
   route("GET", "/nodes/{node}/storage/{storage}", AUDIT, () =>
     ["content", "status", "upload", "download-url", "prunebackups", "file-restore"].map((subdir) => ({ subdir })),
