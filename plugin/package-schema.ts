@@ -8,7 +8,8 @@ export interface ResourceSpec {
   isComponent: true;
   description: string;
   inputProperties: Record<string, PropertySpec>;
-  requiredInputs: string[];
+  /** Absent where nothing is. */
+  requiredInputs?: string[];
   properties: Record<string, PropertySpec>;
   required: string[];
 }
@@ -20,6 +21,8 @@ export interface PackageSchema {
   displayName: string;
   description: string;
   license: string;
+  /** Of the provider itself: none, as endpoints and credentials are the stack's. */
+  config: Record<string, never>;
   types: Record<string, ObjectSpec>;
   resources: Record<string, ResourceSpec>;
 }
@@ -62,6 +65,7 @@ export function packageSchema(version: string, site = siteJsonSchema() as JsonSc
     displayName: "coldspare",
     description: "Proxmox VE guests with cold spares, planned and proved before anything is built",
     license: "Apache-2.0",
+    config: {},
     types: { ...collector.types, [token("Finding")]: finding },
     resources,
   };
@@ -116,7 +120,6 @@ function siteResource(): ResourceSpec {
       }),
       ...common,
     },
-    requiredInputs: [],
     properties: {
       guests: { $ref: ANY, description: "What the plan says of each guest" },
       findings,
@@ -153,7 +156,7 @@ function guest(
       ...own,
       ...common,
     },
-    requiredInputs: required,
+    ...(required === undefined ? {} : { requiredInputs: required }),
     properties: {
       guestId: { type: "integer", description: "Guest id on its active side" },
       primary: { type: "string", description: "The server it normally runs on" },

@@ -32,7 +32,8 @@ export interface ObjectSpec {
   type: "object";
   description?: string;
   properties: Record<string, PropertySpec>;
-  required: string[];
+  /** Absent where nothing is. */
+  required?: string[];
 }
 
 /** Pulumi's word for a value of any form: for alternatives, which a package schema cannot tell apart. */
@@ -60,7 +61,7 @@ export class TypeCollector {
     const entries = Object.entries(schema.properties ?? {}).filter(([key]) => !without.includes(key));
     const properties = Object.fromEntries(entries.map(([key, value]) => [key, this.property(owner, key, value)]));
     const required = (schema.required ?? []).filter((key) => properties[key] !== undefined).sort();
-    return { properties, required };
+    return { properties, ...(required.length > 0 ? { required } : {}) };
   }
 
   property(owner: string, key: string, schema: JsonSchema): PropertySpec {

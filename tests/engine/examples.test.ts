@@ -1,5 +1,5 @@
 /** Every example, previewed by the real engine in a project outside the checkout that installed the packed package. */
-import { rmSync } from "node:fs";
+import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { installedModules, projectFrom, SDK } from "./consumer";
 import { checkout, EngineStack } from "./engine";
@@ -47,7 +47,7 @@ async function stackOf(example: string, modules: string, more: Record<string, un
 function made(steps: string[]): string[] {
   return steps
     .map((step) => step.split("::"))
-    .filter(([action = "", , , types = ""]) => {
+    .filter(([action = "", , types = ""]) => {
       const own = types.split("$").at(-1) ?? "";
       return action.startsWith("create ") && !/^(pulumi:(pulumi|providers):|coldspare:index:)/.test(own);
     })
@@ -60,20 +60,47 @@ const FINGERPRINT = Array.from({ length: 32 }, () => "ab").join(":");
 const examples: [example: string, made: string[], config?: Record<string, unknown>][] = [
   ["one-guest", ["sql-replication", "sql-vm"]],
   ["container", ["wiki-container", "wiki-replication"]],
-  ["physical-server", []],
-  ["whole-site", []],
-  ["site-file", []],
-  ["backups", [], { "backups:fingerprint": FINGERPRINT }],
-  ["independent-servers", []],
+  [
+    "physical-server",
+    ["srv1-bridge-vmbr1", "srv1-dns", "srv1-image-debian-13", "srv1-storage-fast", "srv1-time", "srv1-vlan-backup"],
+  ],
+  ["whole-site", ["erp-replication", "erp-vm", "office-backup-nightly", "office-storage-backup-nfs"]],
+  ["site-file", ["mail-replication", "mail-vm"]],
+  [
+    "backups",
+    [
+      "main-datastore",
+      "main-namespace",
+      "main-prune",
+      "main-storage",
+      "main-token",
+      "main-token-audit",
+      "main-token-backup",
+      "main-user",
+      "main-user-audit",
+      "main-user-backup",
+      "main-verify",
+      "office-backup-nightly",
+    ],
+    { "backups:fingerprint": FINGERPRINT },
+  ],
+  ["independent-servers", ["erp-registered", "erp-vm"]],
   ["transform", ["gateway-replication", "gateway-vm"]],
   ["commonjs", ["sql-replication", "sql-vm"]],
 ];
+
+test("every example is run by a test", () => {
+  const elsewhere = ["es-module", "python", "yaml"];
+  const folders = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  expect([...examples.map(([example]) => example), ...elsewhere].sort()).toEqual(
+    folders.map(({ name }) => name).sort(),
+  );
+});
 
 test.each(examples)("%s is previewed", async (example, expected, config = {}) => {
   const stack = await stackOf(example, newest, config);
   const preview = await stack.preview();
   if (preview.code !== 0) throw new Error(preview.log);
-  console.log(preview.steps);
   expect(made(preview.steps)).toEqual(expected);
 });
 
