@@ -308,7 +308,7 @@ export function provedTarget(name: string, { site, secrets }: Pick<BackupTargetA
     throw new pulumi.RunError(`The plan of ${site.site.name} has no backup target ${name} (it has ${known})`);
   }
   if (spec.kind !== "pbs") return spec;
-  refuseOtherPort(name, spec);
+  if (!isThereAlready(spec)) refuseOtherPort(name, spec);
   if (!spec.managed && !isThereAlready(spec)) tokenOf(name, spec, secrets);
   const source = spec.syncFrom === undefined ? undefined : sourceOf(site, spec.syncFrom.target);
   if (spec.managed && source?.managed === false) tokenOf(spec.syncFrom!.target, source, secrets);

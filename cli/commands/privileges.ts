@@ -42,7 +42,8 @@ const TITLES: Record<AccountDuty, string> = {
   pulumi: "The program: pulumi preview, up, refresh, destroy. The token's secret is shown once: coldspare:apiToken",
   operate:
     "Operators: failover, failback, drill, backups, restore. The token's secret is shown once: COLDSPARE_API_TOKEN",
-  monitor: "Monitoring: status, metrics, check --live, import. Reads, and changes nothing",
+  monitor:
+    "Monitoring: status, metrics, check --live, import. Proxmox VE lists backups only to those who may make them",
 };
 
 function dutiesOf(given: readonly string[] | undefined): readonly AccountDuty[] {

@@ -40,6 +40,22 @@ const reading: Need[] = [
   need(all, "GET /nodes/{node}/storage/{storage}/content", "volumes and copies", "all-storages", ["Datastore.Audit"]),
   need(all, "GET /nodes/{node}/storage/{storage}/status", "room that is left", "all-storages", ["Datastore.Audit"]),
   inside(monitor, "GET /pools", "pools, for `import`", "all-pools", ["Pool.Audit"], "lists pools with Pool.Audit"),
+  inside(
+    monitor,
+    "GET /nodes/{node}/storage/{storage}/content",
+    "which backups exist: Proxmox VE lists them only to those who may make them",
+    "backup-storages",
+    ["Datastore.AllocateSpace"],
+    "Datastore.AllocateSpace on the storage of a backup, beside VM.Backup on its guest",
+  ),
+  inside(
+    monitor,
+    "GET /nodes/{node}/storage/{storage}/content",
+    "the same, of the guests that are in them",
+    "guests",
+    ["VM.Backup"],
+    "VM.Backup on the guest of a backup",
+  ),
   need(monitor, "GET /cluster/ha/resources", "what HA starts elsewhere, for `check --live`", "everything", [
     "Sys.Audit",
   ]),

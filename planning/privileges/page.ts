@@ -20,7 +20,8 @@ export function renderPrivileges(): string {
 
 - **pulumi**: preview, up, refresh and destroy of the program.
 - **operate**: failover, failback, drills, backups and restore.
-- **monitor**: status, metrics, \`check --live\` and \`import\`: it reads, and changes nothing.
+- **monitor**: status, metrics, \`check --live\` and \`import\`: it reads. As Proxmox VE lists backups only to those who may
+  make them, it could also start a backup of the site's guests; with the role PVEAuditor instead it sees everything but backups, and says so.
 
 \`\`\`sh
 npx coldspare privileges                     # all three, as commands for a server of the cluster
@@ -28,8 +29,7 @@ npx coldspare privileges --for operate       # one of them
 npx coldspare privileges --json
 \`\`\`
 
-The lab refuses what these privileges do not allow, as the published API says; proofs and tests with the engine run with exactly
-them. \`restore --as\` and \`branch\` make guests under ids of their own: whoever is to use them needs VM.Allocate on these ids as well
+The lab refuses what these privileges do not allow: what each of its calls asks for is compared with the published API. \`restore --as\` and \`branch\` make guests under ids of their own: whoever is to use them needs VM.Allocate on these ids as well
 (\`coldspare privileges --for operate --any-id\`).
 
 ## Calls

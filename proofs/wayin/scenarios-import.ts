@@ -138,7 +138,7 @@ const refusals: Scenario = {
 };
 
 export const importScenarios: readonly Scenario[] = [
-  imports("smb", "import and adopt: a small firm's site", true),
+  imports("smb", "import and adopt: a small firm's site", false),
   imports("large", "import and adopt: 15 servers with 120 guests", false),
   imports("by-hand", "import and adopt: a cluster that was made by hand", true),
   imports("half", "import: half of the cluster is off", false),

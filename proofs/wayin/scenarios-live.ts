@@ -60,8 +60,8 @@ const refusals: Scenario = {
         COLDSPARE_API_TOKEN: "nobody@pve!none=00000000-0000-4000-8000-000000000000",
       });
       check.that(
-        "a wrong token is named, and its secret is not",
-        wrong.code === 2 && /nobody@pve!none/.test(wrong.stderr) && !/00000000-0000/.test(wrong.stderr),
+        "a wrong token is refused, and its secret is not shown",
+        wrong.code === 2 && /does not take the API token/.test(wrong.stderr) && !/00000000-0000/.test(wrong.stderr),
         wrong.stderr,
       );
       const untrusted = await live(endpoint(cluster), { COLDSPARE_CA_FILE: "" });
