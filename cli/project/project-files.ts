@@ -37,6 +37,9 @@ node_modules/
 ca-bundle.pem
 coldspare.manifest.json
 
+# Copies of the state from before \`coldspare adopt\` changed it.
+state-before-adopt*.json
+
 # Secrets in clear: keep them where your passwords are. The secrets in Pulumi.*.yaml are encrypted, and stay in.
 .env
 .env.*
