@@ -6,6 +6,7 @@ import { isVolumeKey } from "./clone";
 import { badParameters, fail } from "./errors";
 import { changePbsVolume, forgetPbs } from "./pbs-backup";
 import { activatePbs, findPbsSnapshot, isPbs, listedSnapshot, pbsSnapshots } from "./pbs-storage";
+import { checkPermission } from "./privileges";
 import type { StorageEntry, Volume } from "./state";
 import { startTask } from "./tasks";
 import {
@@ -149,12 +150,24 @@ function users(call: Call, volid: string): number[] {
     .map((guest) => guest.vmid);
 }
 
+/** Of a guest's backup the space and the guest's backups; of anything else the storage (pve-storage, API2/Storage/Content.pm). */
+function checkDelete(call: Call, storage: string, backupOf: string | number | undefined): void {
+  const storagePath = `/storage/${storage}`;
+  if (backupOf === undefined) checkPermission(call, perm(storagePath, "Datastore.Allocate"));
+  else {
+    checkPermission(call, perm(storagePath, "Datastore.AllocateSpace"));
+    checkPermission(call, perm(`/vms/${backupOf}`, "VM.Backup"));
+  }
+}
+
 function deleteVolume(call: Call): string | null {
   const { domain, node, identity } = call;
   const entry = entryOf(call);
   const given = call.path.volume!;
   const volid = given.startsWith(`${entry.storage}:`) ? given : `${entry.storage}:${given}`;
   const volume = isPbs(entry) ? undefined : findVolume(domain, node, volid);
+  const sent = /^backup\/(?:vm|ct)\/(\d+)\//.exec(splitVolid(volid).name)?.[1];
+  checkDelete(call, entry.storage, isPbs(entry) ? sent : volume?.content === "backup" ? volume.vmid : undefined);
   const owner = volume?.content === "images" || volume?.content === "rootdir" ? volume.vmid : undefined;
   if (owner !== undefined && users(call, volid).length > 0)
     throw fail(
@@ -332,7 +345,7 @@ export const contentRoutes: Route[] = [
   route("POST", CONTENT, perm("/storage/{storage}", "Datastore.AllocateSpace"), allocate),
   route("GET", `${CONTENT}/{volume}`, AUDIT, showVolume),
   route("PUT", `${CONTENT}/{volume}`, perm("/storage/{storage}", "Datastore.Allocate"), changeVolume),
-  route("DELETE", `${CONTENT}/{volume}`, perm("/storage/{storage}", "Datastore.AllocateSpace"), deleteVolume),
+  route("DELETE", `${CONTENT}/{volume}`, undefined, deleteVolume),
   route(
     "POST",
     "/nodes/{node}/storage/{storage}/download-url",

@@ -127,6 +127,14 @@ const building: Need[] = [
   need(pulumi, "POST /nodes/{node}/storage/{storage}/download-url", "images", "image-storages", [
     "Datastore.AllocateTemplate",
   ]),
+  inside(
+    pulumi,
+    "DELETE /nodes/{node}/storage/{storage}/content/{volume}",
+    "remove an image that nobody needs any more",
+    "image-storages",
+    ["Datastore.Allocate"],
+    "Datastore.Allocate on the storage",
+  ),
   need(pulumi, "GET /nodes/{node}/query-url-metadata", "size of an image before it is downloaded", "image-servers", [
     "Sys.AccessNetwork",
   ]),

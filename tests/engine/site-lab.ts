@@ -6,6 +6,7 @@ import { type Lab, type LabTopology, startLab } from "../../lab";
 import { labTopology } from "../../lab/from-site";
 import { planSite, type SiteSpecInput } from "../../planning";
 import { PveClient } from "../../providers/pve/client";
+import { createAccounts } from "../lab/accounts";
 import { checkout, EngineStack, toolchainEnvironment } from "./engine";
 
 /** Virtual seconds per real second: tasks and replication runs take no time to speak of. */
@@ -22,10 +23,19 @@ export class SiteLab {
     readonly stack: EngineStack,
     readonly pve: PveClient,
     private readonly siteFile: string,
+    /** What the stack works with; the client here is root's. */
+    readonly token: string,
   ) {}
 
-  /** @param more What the lab has beside what the plan says. */
-  static async start(site = smbSite(), more: Partial<LabTopology> = {}): Promise<SiteLab> {
+  /**
+   * @param more What the lab has beside what the plan says.
+   * @param account `planned`: the stack works with the account that `coldspare privileges` prints for the site.
+   */
+  static async start(
+    site = smbSite(),
+    more: Partial<LabTopology> = {},
+    account: "root" | "planned" = "root",
+  ): Promise<SiteLab> {
     const toolchain = toolchainEnvironment() as NodeJS.ProcessEnv & { schema?: string };
     const stack = new EngineStack({}, toolchain);
     const lab = await startLab({
@@ -43,9 +53,10 @@ export class SiteLab {
       ca: readFileSync(lab.caFile, "utf8"),
       pollSeconds: 0.2,
     });
-    const whole = new SiteLab(lab, stack, pve, siteFile);
+    const token = account === "root" ? lab.tokens.root : (await createAccounts(lab, planSite(site))).pulumi;
+    const whole = new SiteLab(lab, stack, pve, siteFile, token);
     whole.writeSite(site);
-    await stack.init(whole.config(), { "coldspare:apiToken": lab.tokens.root });
+    await stack.init(whole.config(), { "coldspare:apiToken": token });
     return whole;
   }
 

@@ -21,7 +21,7 @@ let spec: SiteSpecInput;
 
 beforeAll(async () => {
   spec = smbSite();
-  site = await SiteLab.start(spec);
+  site = await SiteLab.start(spec, {}, "planned");
 });
 
 afterAll(() => site?.end());
@@ -128,7 +128,7 @@ it("changes nothing when it is run again, and nothing with --refresh", async () 
 it("keeps no secret in clear: not in the state, not in the outputs, not in what was printed", async () => {
   const { text, resources } = await site.stack.state();
   const outputs = JSON.stringify(await site.stack.outputs());
-  const token = site.lab.tokens.root;
+  const { token } = site;
   const shown = await site.stack.pulumi(["stack", "export", "--show-secrets"]);
   const password = passwordOf(JSON.parse(shown.log).deployment.resources);
   expect(password).toHaveLength(24);

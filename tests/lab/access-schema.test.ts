@@ -10,7 +10,6 @@ import { routes } from "../../lab/routes";
 const INSIDE: Record<string, string> = {
   "GET /nodes/{node}/storage/{storage}/content/{volume}": "whoever may see the storage's volumes",
   "PUT /nodes/{node}/storage/{storage}/content/{volume}": "notes and protection: Datastore.Allocate on the storage",
-  "DELETE /nodes/{node}/storage/{storage}/content/{volume}": "Datastore.AllocateSpace or Datastore.Allocate",
   "DELETE /nodes/{node}/storage/{storage}/prunebackups": "Datastore.Allocate on the storage",
   "GET /nodes/{node}/storage/{storage}/file-restore/list": "read access to the volume",
   "GET /nodes/{node}/storage/{storage}/file-restore/download": "read access to the volume",
