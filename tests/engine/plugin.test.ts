@@ -79,7 +79,7 @@ it("tells the engine the schema that is recorded", async () => {
 describe("a program in YAML", () => {
   const test = where(yamlHost, "the YAML language host is not there (npm test makes it)");
 
-  test("brings a guest up with its spare, finds nothing to change then, and takes it down", async () => {
+  test("brings a guest up with its spare and finds nothing to change then", async () => {
     const stack = await stackOf(example("yaml"));
     const up = await stack.up();
     if (up.code !== 0) throw new Error(up.log);
