@@ -7,6 +7,7 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { manifestText, planSite, type SiteSpecInput, siteManifest } from "../../planning";
 import { checkout } from "../../tests/engine/engine";
+import { createAccounts } from "../../tests/lab/accounts";
 import { BackupLab } from "../../tests/lab/pbs-client";
 import type { Check } from "../check";
 import type { Chance } from "../random";
@@ -81,15 +82,19 @@ export class PbsWorld {
     readonly lab: BackupLab,
     private readonly folder: string,
     private readonly chance: Chance,
+    /** What the commands work with: the operator's account that `coldspare privileges --any-id` prints. */
+    private readonly token: string,
   ) {}
 
   static async open(folder: string, chance: Chance): Promise<PbsWorld> {
     const lab = await BackupLab.start(400, join(folder, "lab"));
-    const world = new PbsWorld(lab, folder, chance);
+    const plan = planSite(site);
+    const { operate } = await createAccounts(lab.lab, plan, { anyId: true });
+    const world = new PbsWorld(lab, folder, chance, operate);
     await lab.attach(VAULT, "pbs1", "main");
     await lab.attach(ELSEWHERE, "pbs2", "offsite");
     await lab.machine("srv1", VMID);
-    const manifest = siteManifest(planSite(site), { endpoints: lab.lab.endpoints });
+    const manifest = siteManifest(plan, { endpoints: lab.lab.endpoints });
     writeFileSync(world.manifestFile, manifestText(manifest));
     await world.change();
     return world;
@@ -119,7 +124,7 @@ export class PbsWorld {
         HOME: this.folder,
         COLDSPARE_MANIFEST: this.manifestFile,
         COLDSPARE_STATE: join(this.folder, "operator"),
-        COLDSPARE_API_TOKEN: this.lab.lab.tokens.root,
+        COLDSPARE_API_TOKEN: this.token,
         COLDSPARE_CA_FILE: this.lab.lab.caFile,
         NO_COLOR: "1",
       },
