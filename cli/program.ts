@@ -61,7 +61,7 @@ Examples:
   coldspare check --json | jq .findings     the same for programs
   coldspare schema > site.schema.json       for editors: completion and checks while you type
   coldspare findings CAPACITY-MEMORY        what a finding means
-  coldspare status                          every guest of a running site: which side is active, how old its copy is
+  coldspare status                          every guest: which side is active, how old its copy is
   coldspare failover srv2 --dry-run         what would happen if srv2 were lost now
   coldspare runbook --html --out wall.html  what to do by hand, for the wall
 

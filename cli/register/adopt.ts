@@ -22,7 +22,8 @@ export function register(program: Command, io: Io, finish: (code: number) => voi
     .addHelpText(
       "after",
       `
-What stands in the state alone is completed by an export and an import of the state; as it was before, it is kept beside Pulumi.yaml.
+What stands in the state alone is completed by an export and an import of the state; as it was
+before, it is kept beside Pulumi.yaml.
 
 Examples:
   coldspare adopt --dry-run

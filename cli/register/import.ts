@@ -39,19 +39,19 @@ function help(): string {
   const { connectionHelp } = require("../connection") as typeof import("../connection");
   return `${connectionHelp}
 
-The token needs the role PVEAuditor on /, and no more. It is written nowhere: the stack's is set with
-'pulumi config set --secret coldspare:apiToken'.
+The token needs the role PVEAuditor on /, and no more. It is written nowhere: the stack's is set
+with 'pulumi config set --secret coldspare:apiToken'.
 
 Examples:
   coldspare import --endpoint https://192.168.10.11:8006 --dry-run      what would become of it
   coldspare import --endpoint https://192.168.10.11:8006                ./<name of the cluster>
   coldspare import --endpoint pve1 --endpoint pve2 --out ./office --site office
   coldspare import --endpoint pve1 --json --dry-run | jq .guests
-  coldspare import ./office --endpoint pve1                             the state is lost, the site file is not
+  coldspare import ./office --endpoint pve1                 the state is lost, the site file is not
 
 Exit codes:
   0  the folder is written; of a specification: all of it exists as it says
-  1  the cluster cannot be read (no access, a privilege, a version, no answer), and nothing is written; of a
-     specification: something is missing or different
+  1  the cluster cannot be read (no access, a privilege, a version, no answer), and nothing is
+     written; of a specification: something is missing or different
   2  wrong use: no endpoint, no token, a folder that is not empty; nothing is written`;
 }

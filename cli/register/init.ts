@@ -45,10 +45,11 @@ export function register(program: Command, io: Io, finish: (code: number) => voi
 const help = `Examples:
   npx coldspare init                                 five questions, then ./office
   coldspare init lyon
-  coldspare init lyon --yes                          the defaults: two servers, a third vote, one guest
-  coldspare init lyon --yes --servers 'srv1 8 32 1000; srv2 8 32 1000' --third-vote 'nas 2 4 2000' --guests none
+  coldspare init lyon --yes                  the defaults: two servers, a third vote, one guest
+  coldspare init lyon --yes --servers 'srv1 8 32 1000; srv2 8 32 1000' --third-vote 'nas 2 4 2000'
   coldspare init lyon --yes --state 's3://lyon-state?endpoint=https://s3.example.org'
 
 Exit codes:
   0  the folder is written, and its site passes the check
-  2  wrong use: an answer that cannot be used, a folder that is not empty, nobody to ask; nothing is written`;
+  2  wrong use: an answer that cannot be used, a folder that is not empty, nobody to ask;
+     nothing is written`;

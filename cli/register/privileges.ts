@@ -9,8 +9,9 @@ export function register(program: Command, io: Io, finish: (code: number) => voi
     .command("privileges")
     .summary("print the roles, users and tokens that a site needs, and no more")
     .description(
-      "Prints commands of pveum that make an account for the program, one for operators and one for monitoring, each with what this\n" +
-        "specification needs and no more. Opens no connection. What is printed is for a shell of any server of the cluster.",
+      "Prints commands of pveum that make an account for the program, one for operators and one for\n" +
+        "monitoring, each with what this specification needs and no more. Opens no connection. What is printed\n" +
+        "is for a shell of any server of the cluster.",
     )
     .argument("[site]", "a layout, a site file or its folder (default: site.yaml here)")
     .option("--for <duty>", "only this account: pulumi, operate or monitor; repeatable", collect)
