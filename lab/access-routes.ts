@@ -115,6 +115,23 @@ function checkPrivileges(names: string[]): void {
 
 const ALL_PATHS = ["/", "/access", "/nodes", "/pool", "/sdn", "/storage", "/vms"];
 
+/** One path if it is asked for; otherwise every path that has an entry, beside those that always stand there. */
+function permissionsOf(call: Call): Record<string, Record<string, 1>> {
+  const { path } = call.params;
+  if (path !== undefined) return { [path]: privilegesOn(call, path) };
+  const paths = new Set([...ALL_PATHS, ...call.domain.state.acl.map((entry) => entry.path)]);
+  return Object.fromEntries(
+    [...paths]
+      .map((each) => [each, privilegesOn(call, each)] as const)
+      .filter(([, found]) => Object.keys(found).length > 0),
+  );
+}
+
+function privilegesOn(call: Call, path: string): Record<string, 1> {
+  const held = BUILT_IN_ROLES.Administrator!.filter((name) => hasPrivilege(call.domain, call.identity, path, name));
+  return Object.fromEntries(held.map((name) => [name, 1 as const]));
+}
+
 /** Tickets, users, tokens, groups, roles and who may do what. */
 export const accessRoutes: Route[] = [
   route("POST", "/access/ticket", undefined, (call) => login(call.world, call.domain, call.params)),
@@ -123,18 +140,7 @@ export const accessRoutes: Route[] = [
     { realm: "pam", type: "pam", comment: "Linux PAM standard authentication" },
     { realm: "pve", type: "pve", comment: "Proxmox VE authentication server" },
   ]),
-  route("GET", "/access/permissions", undefined, (call) =>
-    Object.fromEntries(
-      ALL_PATHS.map((path) => [
-        path,
-        Object.fromEntries(
-          BUILT_IN_ROLES.Administrator!.filter((name) => hasPrivilege(call.domain, call.identity, path, name)).map(
-            (name) => [name, 1],
-          ),
-        ),
-      ]).filter(([, found]) => Object.keys(found as object).length > 0),
-    ),
-  ),
+  route("GET", "/access/permissions", undefined, permissionsOf),
   route("GET", "/access/users", undefined, (call) =>
     Object.values(call.domain.state.users).map((user) => ({ userid: user.userid, ...shownUser(user, false) })),
   ),

@@ -79,6 +79,20 @@ describe("who may call", () => {
     );
   });
 
+  it("tells what a token may do on one path, and on every path that has an entry", async () => {
+    await lab.ask("srv1", "POST", "/access/users", { userid: "starter@pve" });
+    const { value } = await lab.ask("srv1", "POST", "/access/users/starter@pve/token/t", { privsep: 1 });
+    await lab.ask("srv1", "POST", "/access/roles", { roleid: "Starter", privs: "VM.PowerMgmt" });
+    const entry = { path: "/vms/100", roles: "Starter", users: "starter@pve", tokens: "starter@pve!t" };
+    await lab.ask("srv1", "PUT", "/access/acl", entry);
+    const headers = { Authorization: `PVEAPIToken=starter@pve!t=${value}` };
+    const permissions = async (query: Record<string, string>) =>
+      (await lab.call("srv1", "GET", "/access/permissions", query, headers)).body.data;
+    expect(await permissions({ path: "/vms/100" })).toEqual({ "/vms/100": { "VM.PowerMgmt": 1 } });
+    expect(await permissions({ path: "/vms/101" })).toEqual({ "/vms/101": {} });
+    expect(await permissions({})).toEqual({ "/vms/100": { "VM.PowerMgmt": 1 } });
+  });
+
   it("keeps what stays with root from root's own token", async () => {
     const answer = await lab.call("srv1", "PUT", "/nodes/srv1/qemu/100/config", { lock: "backup" });
     expect([answer.status, answer.reason]).toEqual([500, "only root can set 'lock' config"]);
