@@ -45,6 +45,7 @@ const PROGRAMS: readonly Program[] = [
     hypervisorOnly: false,
   })),
   { file: "coldspare-node", path: NODE_PROGRAM, mode: "755", hypervisorOnly: false },
+  { file: "coldspare-ssh", path: "/usr/local/lib/coldspare/coldspare-ssh", mode: "755", hypervisorOnly: false },
   { file: "coldspare-drill", path: "/usr/local/sbin/coldspare-drill", mode: "755", hypervisorOnly: true },
   { file: "coldspare-guard", path: "/var/lib/vz/snippets/coldspare-guard", mode: "755", hypervisorOnly: true },
   ...UNITS.map((unit) => ({ file: unit, path: `/etc/systemd/system/${unit}`, mode: "644", hypervisorOnly: true })),
