@@ -1,6 +1,8 @@
 /** The way to a cluster that no specification names yet: for `import` and `check --live`. */
 import { EndpointError, liveEndpoints } from "../operations/live-site/connect";
-import type { PveClientOptions } from "../providers/pve/client";
+import type { ReadProgress } from "../operations/live-site/read";
+import { ConfigError } from "../providers/http/errors";
+import { PveClient, type PveClientOptions } from "../providers/pve/client";
 import { connectionFrom } from "./connection";
 import { type Io, UsageError } from "./io";
 
@@ -34,4 +36,43 @@ function fromEnvironment({ COLDSPARE_ENDPOINTS: text = "" }: Io["env"]): PveClie
     // Told below, with what to write.
   }
   throw new UsageError('COLDSPARE_ENDPOINTS is no JSON object like {"srv1": "https://192.168.10.11:8006"}');
+}
+
+/**
+ * Opens the cluster for one piece of work, with a line of progress on a terminal.
+ *
+ * @throws UsageError for options that no client can be made of
+ */
+export async function withLiveCluster<T>(
+  connection: PveClientOptions,
+  io: Io,
+  work: (pve: PveClient, say: (progress: ReadProgress) => void) => Promise<T>,
+): Promise<T> {
+  const pve = clientOf(connection);
+  const line = progressLine(io);
+  try {
+    return await work(pve, line.say);
+  } finally {
+    line.end();
+    pve.close();
+  }
+}
+
+function clientOf(connection: PveClientOptions): PveClient {
+  try {
+    return new PveClient(connection);
+  } catch (error) {
+    if (error instanceof ConfigError) throw new UsageError(error.message);
+    throw error;
+  }
+}
+
+/** One line that is written over, on a terminal only. */
+function progressLine({ stderr }: Io): { say(progress: ReadProgress): void; end(): void } {
+  if (stderr.isTTY !== true) return { say: () => undefined, end: () => undefined };
+  const clear = "\r\u001b[K";
+  return {
+    say: ({ done, total, what }) => void stderr.write(`${clear}reading ${done} of ${total}: ${what}`),
+    end: () => void stderr.write(clear),
+  };
 }

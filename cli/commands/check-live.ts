@@ -2,16 +2,15 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { readCopies } from "../../operations/live-site/copies";
 import { LiveSiteError } from "../../operations/live-site/error";
-import { type ReadProgress, readCluster } from "../../operations/live-site/read";
+import { readCluster } from "../../operations/live-site/read";
 import { planSite } from "../../planning";
 import { interpretCluster } from "../../planning/adoption/interpret";
 import { liveReport } from "../../planning/adoption/live-report";
 import type { LiveReport } from "../../planning/adoption/live-types";
-import { ConfigError } from "../../providers/http/errors";
-import { PveClient, type PveClientOptions } from "../../providers/pve/client";
+import type { PveClientOptions } from "../../providers/pve/client";
 import { liveHtml } from "../html-live";
 import { exitCode, type Io, textWidth, UsageError, wantsColor } from "../io";
-import { liveConnection } from "../live-connection";
+import { liveConnection, withLiveCluster } from "../live-connection";
 import { painter } from "../table";
 import { liveText } from "../text-live";
 
@@ -61,36 +60,12 @@ function refuseSpecification(site: string | undefined, { set, active }: CheckLiv
 }
 
 async function readReport(connection: PveClientOptions, io: Io): Promise<LiveReport> {
-  const pve = clientOf(connection);
-  const line = progressLine(io);
-  try {
-    const snapshot = await readCluster(pve, { say: line.say });
-    const copies = await readCopies(pve, snapshot, { say: line.say });
+  return withLiveCluster(connection, io, async (pve, say) => {
+    const snapshot = await readCluster(pve, { say });
+    const copies = await readCopies(pve, snapshot, { say });
     const interpretation = interpretCluster(snapshot);
     return liveReport(snapshot, interpretation, planSite(interpretation.site), copies);
-  } finally {
-    line.end();
-    pve.close();
-  }
-}
-
-function clientOf(connection: PveClientOptions): PveClient {
-  try {
-    return new PveClient(connection);
-  } catch (error) {
-    if (error instanceof ConfigError) throw new UsageError(error.message);
-    throw error;
-  }
-}
-
-/** One line that is written over, on a terminal only. */
-function progressLine({ stderr }: Io): { say(progress: ReadProgress): void; end(): void } {
-  if (stderr.isTTY !== true) return { say: () => undefined, end: () => undefined };
-  const clear = "\r\u001b[K";
-  return {
-    say: ({ done, total, what }) => void stderr.write(`${clear}reading ${done} of ${total}: ${what}`),
-    end: () => void stderr.write(clear),
-  };
+  });
 }
 
 /** A page that is there already is one of an earlier day, and is replaced. */

@@ -1,7 +1,7 @@
 /** `coldspare import`: a running cluster becomes a project folder; or an existing specification is compared with it. */
 import { resolve } from "node:path";
 import { LiveSiteError } from "../../operations/live-site/error";
-import { type ReadProgress, readCluster } from "../../operations/live-site/read";
+import { readCluster } from "../../operations/live-site/read";
 import { planSite } from "../../planning";
 import { compareWithCluster } from "../../planning/adoption/compare";
 import { interpretCluster } from "../../planning/adoption/interpret";
@@ -9,12 +9,11 @@ import type { Interpretation } from "../../planning/adoption/interpretation";
 import { hostNameForm } from "../../planning/adoption/names";
 import { siteYaml } from "../../planning/adoption/site-yaml";
 import type { ClusterSnapshot } from "../../planning/adoption/snapshot";
-import { ConfigError } from "../../providers/http/errors";
-import { PveClient, type PveClientOptions } from "../../providers/pve/client";
+import type { PveClientOptions } from "../../providers/pve/client";
 import { guestsToImport, importedProject } from "../import-project";
 import { AnswerError, readState } from "../init/answers";
 import { exitCode, type Io, textWidth, UsageError, wantsColor } from "../io";
-import { liveConnection } from "../live-connection";
+import { liveConnection, withLiveCluster } from "../live-connection";
 import { refuseUnlessEmpty, type StateChoice, writeProject } from "../project";
 import { painter } from "../table";
 import { comparisonText, type ImportSummary, importText } from "../text-import";
@@ -157,33 +156,7 @@ function look({ color }: ImportOptions, io: Io) {
 }
 
 async function readLive(connection: PveClientOptions, io: Io): Promise<Read> {
-  const pve = clientOf(connection);
   const begun = Date.now();
-  const line = progressLine(io);
-  try {
-    const snapshot = await readCluster(pve, { say: line.say });
-    return { snapshot, connection, seconds: (Date.now() - begun) / 1000 };
-  } finally {
-    line.end();
-    pve.close();
-  }
-}
-
-function clientOf(connection: PveClientOptions): PveClient {
-  try {
-    return new PveClient(connection);
-  } catch (error) {
-    if (error instanceof ConfigError) throw new UsageError(error.message);
-    throw error;
-  }
-}
-
-/** One line that is written over, on a terminal only. */
-function progressLine({ stderr }: Io): { say(progress: ReadProgress): void; end(): void } {
-  if (stderr.isTTY !== true) return { say: () => undefined, end: () => undefined };
-  const clear = "\r\u001b[K";
-  return {
-    say: ({ done, total, what }) => void stderr.write(`${clear}reading ${done} of ${total}: ${what}`),
-    end: () => void stderr.write(clear),
-  };
+  const snapshot = await withLiveCluster(connection, io, (pve, say) => readCluster(pve, { say }));
+  return { snapshot, connection, seconds: (Date.now() - begun) / 1000 };
 }

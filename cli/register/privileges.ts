@@ -16,6 +16,7 @@ export function register(program: Command, io: Io, finish: (code: number) => voi
     .argument("[site]", "a layout, a site file or its folder (default: site.yaml here)")
     .option("--for <duty>", "only this account: pulumi, operate or monitor; repeatable", collect)
     .option("--any-id", "operators may make guests under any id, for `restore --as` and `branch`")
+    .option("--ssh", "print lines of authorized_keys that bind SSH keys to a duty, in place of accounts")
     .option(
       "--json",
       "print one JSON document: accounts with roles and paths, the commands, what root@pam alone may do",
@@ -27,7 +28,11 @@ Examples:
   coldspare privileges                                all three
   coldspare privileges smb-site --for monitor
   coldspare privileges --for pulumi | grep -v '^#' | ssh root@srv1 sh
+  coldspare privileges --ssh --for monitor            an SSH key for monitoring
   coldspare privileges --json | jq '.accounts[].roles[].privileges'
+
+SSH: a key bound to operate or monitor runs on the servers what that duty's commands of coldspare
+need, and nothing else. \`pulumi up\` installs programs and needs root in full: no line is for it.
 
 Exit codes:
   0  printed

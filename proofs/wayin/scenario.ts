@@ -2,24 +2,15 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { checkout } from "../../tests/engine/engine";
-import type { Check } from "../check";
+import type { Listed, Run } from "../list";
 
 /** The cluster, or the kind of consumer. */
 export type Part = "smb" | "large" | "by-hand" | "half" | "library" | "empty";
 
-export interface Surroundings {
-  check: Check;
-  /** An empty folder of this scenario's own. */
-  folder: string;
-}
+export type Surroundings = Pick<Run, "check" | "folder">;
 
-export interface Scenario {
-  name: string;
+export interface Scenario extends Listed {
   part: Part;
-  /** In the cut that `npm test` runs. */
-  quick: boolean;
-  /** Why it cannot run here; it is then named, and with CI set counted as failed. */
-  whyNot?(): string | undefined;
   run(surroundings: Surroundings): Promise<void>;
 }
 
