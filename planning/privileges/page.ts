@@ -50,7 +50,26 @@ No token and no role can do these. coldspare does without root's token:
 |---|---|---|
 ${root.join("\n")}
 
-SSH to the servers is root's, as guard, agents and configuration files are. It is needed by \`pulumi up\` for installing them and by the
-commands for moving a guest's configuration; \`check\`, \`check --live\`, \`import\` and \`status --metrics\` of the API need none.
+## SSH to the servers
+
+SSH goes to root, as guard, agents and configuration files are root's. \`check\`, \`check --live\`, \`import\` and \`status --metrics\` of the
+API need none. A key need not be root's in full: \`coldspare privileges --ssh\` prints lines for authorized_keys that bind one to a duty.
+
+\`\`\`
+command="/usr/local/lib/coldspare/coldspare-ssh monitor",restrict ssh-ed25519 AAAA… coldspare-monitoring
+command="/usr/local/lib/coldspare/coldspare-ssh operate",restrict ssh-ed25519 AAAA… coldspare-operator
+\`\`\`
+
+- **monitor**: \`status\`, metrics, \`backups status\`, \`media status\`, results of drills and test restores, \`--from\`: it reads.
+- **operate**: that, and failover, failback, drill, backups, restore, branch, media, shutdown and power-up.
+- **pulumi** has none: \`pulumi up\` installs programs and configuration, which is root in full. Keep its key apart.
+
+\`pulumi up\` installs the gate, \`coldspare-ssh\`, beside the guard's modules. It compares each word of what is asked for with the
+program's own commands and runs it without a shell; commands and probes of your own must stand in the site's manifest on that server. Anything
+else ends with exit code 126 and a line in the server's log. An operator still decides over guests, may shut a server down,
+and reads and changes what is in the guests and their copies: the gate keeps the servers, not the guests, from that key.
+Restore by \`--into\` goes to folders such as /root/restored, /srv or /mnt, never into /etc, /usr, /var, /opt or a hidden folder. The gate
+knows the commands of its own release: after an update of the package, \`pulumi up\` comes first, or what has changed is refused by name.
+\`SSH_ORIGINAL_COMMAND='true' coldspare-ssh operate --dry-run\` on a server says whether it would run.
 `;
 }
