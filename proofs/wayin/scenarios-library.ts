@@ -1,8 +1,8 @@
 /** A new site from nothing, and the package in other people's programs. */
-import { rmSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, rmSync } from "node:fs";
+import { delimiter, join } from "node:path";
 import { installedModules, projectFrom, SDK } from "../../tests/engine/consumer";
-import { checkout, EngineStack } from "../../tests/engine/engine";
+import { checkout, EngineStack, toolchainEnvironment } from "../../tests/engine/engine";
 import type { LiveCluster } from "../../tests/live/clusters";
 import { withCluster } from "./cluster";
 import { coldspare, type Scenario } from "./scenario";
@@ -29,14 +29,20 @@ const fromNothing: Scenario = {
   },
 };
 
-const consumers = (name: string, example: string, sdk: keyof typeof SDK, quick: boolean): Scenario => ({
+const consumers = (
+  name: string,
+  example: string,
+  sdk: keyof typeof SDK,
+  whyNot?: () => string | undefined,
+): Scenario => ({
   name,
   part: "library",
-  quick,
+  quick: false,
+  ...(whyNot && { whyNot }),
   run: ({ check }) =>
     withCluster("smb", async (cluster) => {
       const project = projectFrom(join(checkout, "examples", example), installedModules(SDK[sdk]));
-      const stack = new EngineStack({ program: project, stack: "consumer" });
+      const stack = new EngineStack({ program: project, folder: project, stack: "consumer" });
       try {
         await configure(stack, cluster);
         const preview = await stack.preview();
@@ -62,9 +68,16 @@ async function configure(stack: EngineStack, cluster: LiveCluster): Promise<void
   await stack.init(plain, { "proxmoxve:apiToken": token, "coldspare:apiToken": token });
 }
 
+function withoutYaml(): string | undefined {
+  const path = (toolchainEnvironment().PATH ?? "").split(delimiter);
+  const found = path.some((folder) => existsSync(join(folder, "pulumi-language-yaml")));
+  return found ? undefined : "the YAML language host is not there (npm test makes it)";
+}
+
 export const libraryScenarios: readonly Scenario[] = [
   fromNothing,
-  consumers("the packed package in a TypeScript project elsewhere", "one-guest", "newest", false),
-  consumers("the same as a CommonJS program", "commonjs", "newest", false),
-  consumers("the same as an ES module, with the oldest SDK that is allowed", "es-module", "oldest", false),
+  consumers("the packed package in a TypeScript project elsewhere", "one-guest", "newest"),
+  consumers("the same as a CommonJS program", "commonjs", "newest"),
+  consumers("the same as an ES module, with the oldest SDK that is allowed", "es-module", "oldest"),
+  consumers("the plugin in a YAML program", "yaml", "newest", withoutYaml),
 ];
