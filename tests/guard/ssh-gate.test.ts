@@ -222,6 +222,18 @@ describe("the commands of the product", () => {
     expect(refused.stderr).toContain("that is for keys of duty operate");
   });
 
+  test("the line that keeps a connection open passes as it is, and nothing that begins as it", () => {
+    const source = readFileSync(join(ROOT, "providers/ssh/master.ts"), "utf8");
+    const ready = /const READY = "(.*)";/.exec(source)?.[1] ?? "";
+    const stay = /const STAY = [`"](.*)[`"];/.exec(source)?.[1]?.replace(/\$\{READY\}/, ready) ?? "";
+    expect(stay).toContain(ready);
+    for (const duty of ["monitor", "operate"]) {
+      expect(gate(duty, stay)).toEqual(allowed);
+      expect(gate(duty, `${stay}; id`).code).toBe(126);
+      expect(gate(duty, `${stay}\n`).code).toBe(126);
+    }
+  });
+
   // A call that is added to the product must be added here and to the gate, or be named as the installation's.
   test("there is no call over SSH that this table does not know", () => {
     const calls = sources(join(ROOT, "operations")).flatMap((file) => {
