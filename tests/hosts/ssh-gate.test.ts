@@ -96,7 +96,6 @@ here("keys that are bound to a duty", () => {
       const own = JSON.parse((await cold(duty, "status", "--json")).stdout);
       const seen = ({ servers }: { servers: object }) => Object.keys(servers).length;
       expect(seen(own)).toBeGreaterThan(2);
-      expect(seen(own)).toBe(seen(root));
       expect((await cold(duty, "status")).text).not.toContain("is not what a key");
     },
     60_000,
