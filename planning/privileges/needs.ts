@@ -216,8 +216,8 @@ const operating: Need[] = [
   inside(
     operate,
     "POST /nodes/{node}/qemu",
-    "cards of restored guests",
-    "bridges",
+    "cards of restored guests, and of drills and branches on isolated bridges with names of their own",
+    "all-bridges",
     ["SDN.Use"],
     "SDN.Use on /sdn/zones/localnetwork/{bridge}",
   ),

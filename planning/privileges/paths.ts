@@ -31,6 +31,7 @@ export function pathsOf({ spec, guests, backups }: SitePlan): Record<Scope, Scop
     "all-storages": below(["/storage"]),
     "managed-storages": hasManagedStorage(spec) ? below(["/storage"]) : [],
     bridges: below(all.flatMap(({ addresses }) => addresses.map(({ bridge }) => `/sdn/zones/localnetwork/${bridge}`))),
+    "all-bridges": below(["/sdn/zones/localnetwork"]),
     hypervisors: below(hypervisors.map(([name]) => serverPath(name))),
     "managed-servers": below(hypervisors.filter(([, server]) => isManaged(server)).map(([name]) => serverPath(name))),
     "all-pools": below(["/pool"]),

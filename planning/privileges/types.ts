@@ -25,6 +25,7 @@ export type Scope =
   | "all-storages"
   | "managed-storages"
   | "bridges"
+  | "all-bridges"
   | "hypervisors"
   | "managed-servers"
   | "image-servers"

@@ -102,7 +102,7 @@ sub restic {
 # half an hour. True when something was done.
 sub unlock_dead {
     my ($conf, $target, $options) = @_;
-    return 0 if $options->{unlocked}++;
+    return 0 if $options->{unlocked};
     my %plain = (%$options, ok => []);
     my $list = restic_once($target, \%plain, 'list', 'locks', '--no-lock');
     return 0 if $list->{code};
@@ -112,12 +112,20 @@ sub unlock_dead {
         my $cat = restic_once($target, \%plain, 'cat', 'lock', $id, '--no-lock');
         my $lock = $cat->{code} ? next : json($cat->{out});
         next unless ($lock->{hostname} // '') eq $host;
-        return 0 if kill 0, $lock->{pid};
+        return 0 if is_restic($lock->{pid});
         $dead++;
     }
     return 0 unless $dead;
+    $options->{unlocked} = 1;
     note('warning', "target $target->{name}: removing $dead locks of runs on this server that ended without a word");
     return restic_once($target, \%plain, 'unlock')->{code} == 0;
+}
+
+# Whether that process still is one of restic's: its number may have been given out again, and one that has ended may not be collected yet.
+sub is_restic {
+    my ($pid) = @_;
+    my ($name, $state) = (slurp("/proc/$pid/stat") // '') =~ /^\d+ \((.*)\) (\S)/s or return 0;
+    return $name eq 'restic' && $state !~ /[ZX]/;
 }
 
 sub restic_once {
