@@ -166,9 +166,15 @@ export class Server {
 
 /** Ends a program and all that it started, whichever groups they are in. */
 export function killTree(pid: number): void {
+  // Stopped first: whose child ends would otherwise begin another one, which nobody would kill.
+  signal(pid, "SIGSTOP");
   for (const child of childrenOf(pid)) killTree(child);
+  signal(pid, "SIGKILL");
+}
+
+function signal(pid: number, name: NodeJS.Signals): void {
   try {
-    process.kill(pid, "SIGKILL");
+    process.kill(pid, name);
   } catch {
     // It has ended by itself.
   }
