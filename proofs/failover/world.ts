@@ -25,6 +25,7 @@ import type { LabHosts } from "../../lab/hosts/types";
 import { type Fencing, planSite, type SiteSpecInput } from "../../planning";
 import { PveClient } from "../../providers/pve/client";
 import { checkout, type EngineRun, EngineStack, toolchainEnvironment } from "../../tests/engine/engine";
+import { createAccounts, type SiteTokens } from "../../tests/lab/accounts";
 import { latest, type Overlap, overlaps } from "../judge";
 import type { Life } from "../watcher";
 import { BEFORE, withPower } from "./site";
@@ -60,7 +61,10 @@ export class World {
     readonly lab: Lab,
     readonly hosts: LabHosts,
     readonly stack: EngineStack,
+    /** Root's hands, for what happens behind the back of program and commands. */
     readonly pve: PveClient,
+    /** What the program and the commands work with: the accounts that `coldspare privileges` prints. */
+    private readonly tokens: SiteTokens,
   ) {}
 
   /** Builds the site with the real engine, and leaves it at rest. */
@@ -128,7 +132,8 @@ export class World {
       pollSeconds: 0.2,
       connectSeconds: 2,
     });
-    const world = new World(folder, site, fencing, lab, lab.hosts, stack, pve);
+    const tokens = await siteTokens(join(folder, "tokens.json"), fresh, () => createAccounts(lab, plan));
+    const world = new World(folder, site, fencing, lab, lab.hosts, stack, pve, tokens);
     await world.configure(fresh);
     await world.watch();
     if (!fresh) {
@@ -168,7 +173,7 @@ export class World {
         hostKeys: Object.fromEntries(hostKeys),
       },
     };
-    if (fresh) await this.stack.init(config, { "coldspare:apiToken": this.lab.tokens.root });
+    if (fresh) await this.stack.init(config, { "coldspare:apiToken": this.tokens.pulumi });
     else this.stack.writeConfig(config);
   }
 
@@ -211,7 +216,7 @@ export class World {
   private environment(extra: Record<string, string> = {}): NodeJS.ProcessEnv {
     return {
       ...this.stack.environment(),
-      COLDSPARE_API_TOKEN: this.lab.tokens.root,
+      COLDSPARE_API_TOKEN: this.tokens.operate,
       COLDSPARE_ENDPOINTS: JSON.stringify(this.lab.endpoints),
       COLDSPARE_CA_FILE: this.lab.caFile,
       COLDSPARE_MANIFEST: this.manifestFile,
@@ -403,6 +408,14 @@ export class World {
     await this.lab.stop();
     if (remove) rmSync(this.folder, { recursive: true, force: true });
   }
+}
+
+/** The accounts are made with the site; a copy of it finds their secrets in its folder. */
+async function siteTokens(file: string, fresh: boolean, create: () => Promise<SiteTokens>): Promise<SiteTokens> {
+  if (!fresh) return JSON.parse(readFileSync(file, "utf8")) as SiteTokens;
+  const tokens = await create();
+  writeFileSync(file, JSON.stringify(tokens), { mode: 0o600 });
+  return tokens;
 }
 
 /** A project of its own with this checkout's program: each scenario has its stack's config for itself. */
