@@ -29,7 +29,8 @@ npx coldspare privileges --for operate       # one of them
 npx coldspare privileges --json
 \`\`\`
 
-The lab refuses what these privileges do not allow: what each of its calls asks for is compared with the published API.
+The lab refuses what these privileges do not allow: what each of its calls asks for is compared with the published API. The proofs of
+failover, of copies and of the way in work with the printed accounts.
 \`restore --as\` and \`branch\` make guests under ids of their own: whoever is to use them needs VM.Allocate on these ids as well
 (\`coldspare privileges --for operate --any-id\`).
 

@@ -4,7 +4,9 @@ import { join } from "node:path";
 import { parse } from "yaml";
 import { readCluster } from "../../operations/live-site/read";
 import { interpretCluster } from "../../planning/adoption/interpret";
+import { planSite } from "../../planning/plan-site";
 import type { SiteSpecInput } from "../../planning/schema";
+import { createAccounts } from "../../tests/lab/accounts";
 import type { LiveCluster } from "../../tests/live/clusters";
 import type { Check } from "../check";
 import { access, auditor, difference, endpoint, photograph, withCluster } from "./cluster";
@@ -58,9 +60,15 @@ async function written(check: Check, cluster: LiveCluster, folder: string): Prom
   return site;
 }
 
+/** The account that `coldspare privileges --for pulumi` prints for what was written: no more than the program needs. */
+async function programToken(cluster: LiveCluster, folder: string): Promise<string> {
+  const site = parse(readFileSync(join(folder, "site.yaml"), "utf8")) as SiteSpecInput;
+  return (await createAccounts(cluster.lab, planSite(site))).pulumi;
+}
+
 /** `adopt`, and two updates. */
 async function takenOver(check: Check, cluster: LiveCluster, folder: string): Promise<void> {
-  const project = await Project.open(folder, cluster, cluster.lab.tokens.root);
+  const project = await Project.open(folder, cluster, await programToken(cluster, folder));
   await cluster.resetCalls();
   const adopted = await project.coldspare(["adopt", "--yes"]);
   check.that("adopt ends well", adopted.code === 0, `${adopted.stdout}\n${adopted.stderr}`.slice(-6000));
@@ -86,7 +94,8 @@ const lostState: Scenario = {
       const env = await access(cluster, folder, await auditor(cluster));
       const site = join(folder, "site");
       await coldspare(["import", ...endpoint(cluster), "--out", site], env);
-      const project = await Project.open(site, cluster, cluster.lab.tokens.root);
+      const token = await programToken(cluster, site);
+      const project = await Project.open(site, cluster, token);
       const first = await project.coldspare(["adopt", "--yes"]);
       check.that("a stack takes the site over", first.code === 0, `${first.stdout}\n${first.stderr}`.slice(-4000));
       const before = await photograph(cluster);
@@ -95,7 +104,7 @@ const lostState: Scenario = {
       check.equal("the state is gone", (await project.pulumi(["stack", "ls", "--json"])).stdout.trim(), "[]");
       await project.fine(project.pulumi(["stack", "init", "prod"]));
       // A new stack has a new salt: what was encrypted with the old one is set again.
-      await project.fine(project.pulumi(["config", "set", "--secret", "coldspare:apiToken"], cluster.lab.tokens.root));
+      await project.fine(project.pulumi(["config", "set", "--secret", "coldspare:apiToken"], token));
       await cluster.resetCalls();
       const again = await project.coldspare(["adopt", "--yes"]);
       check.that("adopt rebuilds it", again.code === 0, `${again.stdout}\n${again.stderr}`.slice(-4000));

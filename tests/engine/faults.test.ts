@@ -143,17 +143,17 @@ it("a guest id that belongs to somebody else's guest is refused before it is tou
 });
 
 it("a token without a privilege: which one, on which path, and the command that grants it", async () => {
-  limitedToken = await tokenWithout("Datastore.Allocate");
+  limitedToken = await tokenWithout("VM.Replicate");
   await site.stack.setSecret("coldspare:apiToken", limitedToken);
   const run = await site.stack.up(GO_ON);
   await site.stack.setSecret("coldspare:apiToken", site.lab.tokens.root);
   refusal(run);
   expect(run.errors.join("\n")).toContain(
     "crm-replication: srv1: could not set up replication to srv1 of guest 212 'crm' (POST /cluster/replication): " +
-      "Permission check failed (/storage, Datastore.Allocate)",
+      "Permission check failed (/vms/212, VM.Replicate)",
   );
   expect(run.errors.join("\n")).toContain(
-    "`pveum acl modify /storage --tokens 'limited@pve!pulumi' --roles coldspare-extra`",
+    "`pveum acl modify /vms/212 --tokens 'limited@pve!pulumi' --roles coldspare-extra`",
   );
 });
 

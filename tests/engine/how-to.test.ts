@@ -39,9 +39,11 @@ function commandsOf(page: string): string {
   return blocks.join("\n");
 }
 
-/** What a person types differently here, or answers at a question. */
+/** What a person types differently here, or answers at a question; and the checks that end with 1 when they find something. */
 function forHere(commands: string, endpoint: string): string {
   return commands
+    .replaceAll(/^npx coldspare check --(live|strict) .*$/gm, "$& || [ $? = 1 ]")
+    .replaceAll("servers.pve1", "servers.srv1")
     .replaceAll("https://192.168.10.11:8006", endpoint)
     .replaceAll("npm install", `ln -s ${modules} node_modules`)
     .replaceAll(/^npx coldspare adopt$/gm, "npx coldspare adopt --yes")
