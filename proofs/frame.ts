@@ -18,10 +18,12 @@ export async function proveOne(scenario: string, part: string, run: (check: Chec
   }
   const { claims, figures } = check;
   for (const { text, ok, seen } of claims)
-    say(`  ${ok ? "ok    " : "FAILED"} ${text}${seen === undefined ? "" : `\n         ${seen}`}`);
+    say(`  ${ok ? "ok    " : "FAILED"} ${text}${seen === undefined ? "" : indented(seen)}`);
   for (const figure of figures) say(`         ${figure}`);
   return { scenario, part, seconds: (Date.now() - started) / 1000, claims, figures };
 }
+
+const indented = (text: string): string => `\n${text}`.replaceAll("\n", "\n         ");
 
 export const hasFailed = ({ claims }: Pick<Row, "claims">): boolean => claims.some(({ ok }) => !ok);
 

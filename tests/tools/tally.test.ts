@@ -67,6 +67,21 @@ test("a proof counts by its own last line, and names the claims that failed", ()
   expect(tally).toMatchObject({ passed: 7, failed: 1, failures: ["proof of failover: two never run"] });
 });
 
+test("beside a failure stands what was seen, without stack and colours; long ones by their two ends", () => {
+  const failureMessages = ["Error: \u001b[31mexpected 1\u001b[39m\n\n    at it (x.ts:1:2)"];
+  const assertionResults = [{ ...result("failed", "one"), failureMessages }];
+  const { failures } = tallyJest("unit", { testResults: [{ name: "a", status: "failed", assertionResults }] });
+  expect(failures).toEqual(["one\n         Error: expected 1"]);
+  const seen = Array.from({ length: 20 }, (_, index) => `         line ${index}`);
+  const proof = tallyProof("failover", ["  FAILED two", ...seen, "  ok     three", "1 passed, 1 failed"]);
+  expect(proof.failures[0]?.split("\n").map((line) => line.trim())).toEqual([
+    "proof of failover: two",
+    ...[0, 1, 2].map((index) => `line ${index}`),
+    "…",
+    ...[14, 15, 16, 17, 18, 19].map((index) => `line ${index}`),
+  ]);
+});
+
 test.each([[[]], [["it broke"]], [["0 passed, 0 failed"]]])(
   "a proof without a verdict, or without a claim, failed: %j",
   (lines) => {

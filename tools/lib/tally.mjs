@@ -1,5 +1,7 @@
 // Counts what passed, failed and was left out, and ends with the one line that a machine reads. Pure.
 
+import { stripVTControlCharacters } from "node:util";
+
 /** @typedef {{ passed: number, failed: number, failures: string[], skipped: string[] }} Tally */
 
 /** @returns {Tally} */
@@ -27,11 +29,11 @@ export function tallyJest(project, report, { filtered = false } = {}) {
       tally.failed++;
       tally.failures.push(`${file.name}: could not be run`);
     }
-    for (const { status, fullName } of file.assertionResults) {
+    for (const { status, fullName, failureMessages = [] } of file.assertionResults) {
       if (status === "passed") tally.passed++;
       else if (status === "failed") {
         tally.failed++;
-        tally.failures.push(fullName);
+        tally.failures.push([fullName, ...reason(failureMessages.join("\n"))].join("\n"));
       } else tally.skipped.push(fullName);
     }
   }
@@ -51,11 +53,25 @@ export function tallyProof(name, lines) {
   const [, passed, failed] = /^(\d+) passed, (\d+) failed$/.exec(last) ?? [];
   if (passed === undefined || Number(passed) + Number(failed) === 0)
     return tallyCheck(`proof of ${name}: it ended without a verdict`, false);
-  const failures = lines
-    .filter((line) => line.startsWith("  FAILED "))
-    .map((line) => `proof of ${name}: ${line.slice(9)}`);
+  const failures = lines.flatMap((line, index) => {
+    if (!line.startsWith("  FAILED ")) return [];
+    const rest = lines.slice(index + 1);
+    const end = rest.findIndex((next) => !next.startsWith("         "));
+    const seen = rest.slice(0, end < 0 ? undefined : end).join("\n");
+    return [[`proof of ${name}: ${line.slice(9)}`, ...reason(seen)].join("\n")];
+  });
   return { ...emptyTally(), passed: Number(passed), failed: Number(failed), failures };
 }
+
+/** What is shown of a failure beside its name: its beginning and its end, as the log above may be long or cut. */
+function reason(text) {
+  const lines = stripVTControlCharacters(text)
+    .split("\n")
+    .filter((line) => line.trim() !== "" && !/^\s+at /.test(line))
+    .map((line) => `         ${line.trim().slice(0, 300)}`);
+  return lines.length <= REASON_LINES ? lines : [...lines.slice(0, 3), "         …", ...lines.slice(3 - REASON_LINES)];
+}
+const REASON_LINES = 9;
 
 /** @param {Tally[]} tallies @returns {Tally} */
 export function sum(tallies) {
