@@ -1,6 +1,6 @@
 // Runs one jest project in the checkout's own Node.js and counts from its report.
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { run } from "./exec.mjs";
 import { nodeOf } from "./node.mjs";
@@ -14,10 +14,12 @@ export async function runJest({ checkout, project, env, log, args = [] }) {
   const folder = mkdtempSync(join(tmpdir(), "coldspare-jest-"));
   const report = join(folder, "report.json");
   const jest = join(checkout, "node_modules", "jest", "bin", "jest.js");
-  // Tests with an engine, with hosts or with repositories share the machine with these: one file after the other.
-  const inBand = ["backup", "engine", "hosts"].includes(project) ? ["--runInBand"] : [];
+  // Tests with hosts or with repositories share the machine with these: one file after the other. An engine's tests have what
+  // they need to themselves, but too many engines at once would make their waiting times run out.
+  const oneByOne = ["backup", "hosts"].includes(project) ? ["--runInBand"] : [];
+  const few = project === "engine" ? ["--maxWorkers", String(Math.min(availableParallelism(), 4))] : [];
   // What a failed test has left open (a host, a socket) must not keep the run from its end.
-  const how = project === "hosts" ? [...inBand, "--forceExit"] : inBand;
+  const forced = project === "hosts" ? ["--forceExit"] : [];
   const all = [
     jest,
     "--selectProjects",
@@ -26,7 +28,9 @@ export async function runJest({ checkout, project, env, log, args = [] }) {
     "--json",
     "--outputFile",
     report,
-    ...how,
+    ...oneByOne,
+    ...few,
+    ...forced,
     ...args,
   ];
   try {
