@@ -15,6 +15,7 @@ const common = {
   },
   moduleFileExtensions: ["ts", "js", "json", "node"],
   modulePathIgnorePatterns: ["<rootDir>/dist"],
+  moduleNameMapper: { "^fast-check$": "<rootDir>/tests/fast-check.cjs" },
 };
 module.exports = {
   maxWorkers: "100%",

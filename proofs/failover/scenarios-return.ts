@@ -43,6 +43,7 @@ export const returnScenarios: Scenario[] = [
       );
       const run = await world.cold(["failback", "srv2", "--diverged", "keep", "--yes"]);
       check.that("failback ends well", run.code === 0, tail(run));
+      check.figure(`failback of 3 guests in ${run.seconds.toFixed(0)} s`);
       check.that("everything runs at home, once", await runs(world, AT_HOME, 60), world.running().join(", "));
       for (const { name, home } of GUESTS_OF_SRV2) {
         const data = (await answered(world, home)) ?? "";
