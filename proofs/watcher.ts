@@ -29,16 +29,21 @@ function uptime(): number {
   return Number(readFileSync("/proc/uptime", "utf8").split(" ")[0]) * 1000;
 }
 
-/** Whether a process descends from another one. */
-function isBelow(pid: number, ancestor: number): boolean {
-  for (let at = pid; at > 1; ) {
+/** A process's parent; undefined when it has ended meanwhile. */
+function parentOf(pid: number): number | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether a process descends from another one; undefined when one in between has just ended, so that it gets a new parent. */
+export function isBelow(pid: number, ancestor: number, parent = parentOf): boolean | undefined {
+  for (let at: number | undefined = pid; at === undefined || at > 1; at = parent(at)) {
+    if (at === undefined) return undefined;
     if (at === ancestor) return true;
-    try {
-      const stat = readFileSync(`/proc/${at}/stat`, "utf8");
-      at = Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
-    } catch {
-      return false;
-    }
   }
   return false;
 }
@@ -97,7 +102,9 @@ export class Watch {
       return;
     }
     if (known) this.end(pid, known, report);
-    if (!isBelow(pid, this.below)) {
+    const isOurs = isBelow(pid, this.below);
+    if (isOurs === undefined) return;
+    if (!isOurs) {
       // Of another lab: never to be looked at again.
       this.others.set(pid, 0);
       return;

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { latest, overlaps } from "../../proofs/judge";
-import { type Life, Watch } from "../../proofs/watcher";
+import { isBelow, type Life, Watch } from "../../proofs/watcher";
 
 const life = (name: string, node: string, from: number, to: number, pid = from): Life => ({
   pid,
@@ -43,6 +43,17 @@ test("what was before the confirmation is left out, what reaches beyond it is no
 test("the last word about a process counts", () => {
   const first = { ...life("sql", "a", 0, 10), ended: false };
   expect(latest([first, life("sql", "a", 0, 500)])).toEqual([life("sql", "a", 0, 500)]);
+});
+
+test("whose parent has just ended is looked at again, not taken for another lab's", () => {
+  const parents = new Map([
+    [9, 5],
+    [5, 3],
+    [3, 1],
+    [8, 7],
+  ]);
+  const below = (pid: number, ancestor: number) => isBelow(pid, ancestor, (of) => parents.get(of));
+  expect([below(9, 3), below(9, 4), below(8, 3)]).toEqual([true, false, undefined]);
 });
 
 const onLinux = existsSync("/proc/self/stat") ? test : test.skip;
