@@ -125,6 +125,7 @@ async function sync(
     say(`create snapshot '${snapshot}' on ${volid}`);
   }
   say("using secure transmission, rate limit: none");
+  const copies: Volume[] = [];
   try {
     for (const [index, { volid, volume }] of volumes.entries()) {
       const { backing, base } = targets[index]!;
@@ -134,16 +135,18 @@ async function sync(
       await domain.world.work(1 + bytes / rate);
       await alive(domain, job, volids, state);
       const copy = copyVolume(domain, volume, backing);
-      for (const old of copy.snapshots.filter((name) => name.startsWith(`__replicate_${job.id}_`)))
-        dropVolumeSnapshot(domain, copy, old);
       snapshotVolume(domain, copy, snapshot);
+      copies.push(copy);
       say(`successfully imported '${volid}'`);
     }
   } catch (error) {
-    for (const { volume } of volumes) dropVolumeSnapshot(domain, volume, snapshot);
+    // A server that is dead cleans up nothing.
+    if (domain.state.nodes[job.source]?.up)
+      for (const { volume } of volumes) dropVolumeSnapshot(domain, volume, snapshot);
     throw error;
   }
-  for (const { volume } of volumes)
+  // Only now, on both sides: until every volume has arrived, the last whole state can be gone back to.
+  for (const volume of [...volumes.map(({ volume: own }) => own), ...copies])
     for (const old of volume.snapshots.filter((name) => name.startsWith(`__replicate_${job.id}_`) && name !== snapshot))
       dropVolumeSnapshot(domain, volume, old);
   say("end replication job");

@@ -102,6 +102,26 @@ describe("a node is lost", () => {
     expect(overview.strays).toEqual([]);
   });
 
+  it("in the middle of a replication run leaves both sides with a state that they share, and the way back goes on", async () => {
+    lab = await TrialLab.start(twoNodes, 20);
+    await lab.createVm("srv1", 100, { scsi1: "tank:4" });
+    await lab.ask("srv1", "POST", "/cluster/replication", { id: "100-0", type: "local", target: "srv2" });
+    await sync("srv1");
+    await lab.ask("srv1", "PUT", "/cluster/replication/100-0", { rate: 1 });
+    await lab.ask("srv1", "POST", "/nodes/srv1/replication/100-0/schedule_now");
+    await lab.pass(60);
+    const log = async () =>
+      (await lab.ask("srv1", "GET", "/nodes/srv1/replication/100-0/log")).map(({ t }: { t: string }) => t).join("\n");
+    await lab.until(log, (text) => text.includes("successfully imported"));
+    expect((await log()).match(/successfully imported/g)).toHaveLength(1);
+    await lab.control("POST", "/nodes/srv1/kill");
+    await lab.control("POST", "/config-move", { vmid: 100, from: "srv1", to: "srv2" });
+    await lab.control("POST", "/nodes/srv1/revive");
+    await lab.ask("srv2", "PUT", "/cluster/replication/100-0", { delete: "rate" });
+    const state = await sync("srv2");
+    expect([state.fail_count, state.error, state.target]).toEqual([0, undefined, "srv1"]);
+  });
+
   it("fails the replication while the target is away, and catches up afterwards", async () => {
     lab = await TrialLab.start();
     await replicated();
