@@ -56,13 +56,6 @@ export async function withCluster(
   }
 }
 
-/** A token that may read everything and change nothing. Without a quorum no user can be made: there it is root's. */
-export function auditor(cluster: LiveCluster): Promise<string> {
-  return cluster.kind === "half"
-    ? Promise.resolve(cluster.lab.tokens.root)
-    : cluster.token("look", { "/": "PVEAuditor" });
-}
-
 /** Environment in which commands reach the cluster, with a token in a file. */
 export async function access(cluster: LiveCluster, folder: string, token: string): Promise<NodeJS.ProcessEnv> {
   const file = join(folder, "token");

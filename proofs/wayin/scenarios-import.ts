@@ -9,7 +9,7 @@ import type { SiteSpecInput } from "../../planning/schema";
 import { createAccounts } from "../../tests/lab/accounts";
 import type { LiveCluster } from "../../tests/live/clusters";
 import type { Check } from "../check";
-import { access, auditor, difference, endpoint, photograph, withCluster } from "./cluster";
+import { access, difference, endpoint, photograph, withCluster } from "./cluster";
 import { Project } from "./project";
 import { coldspare, type Scenario } from "./scenario";
 
@@ -31,7 +31,7 @@ const imports = (part: Kind | "half", name: string, quick: boolean): Scenario =>
 
 /** The folder that `import` writes. */
 async function written(check: Check, cluster: LiveCluster, folder: string): Promise<string> {
-  const env = await access(cluster, folder, await auditor(cluster));
+  const env = await access(cluster, folder, await cluster.auditor());
   const site = join(folder, "site");
   await cluster.resetCalls();
   const run = await coldspare(["import", ...endpoint(cluster), "--out", site], env);
@@ -91,7 +91,7 @@ const lostState: Scenario = {
   quick: true,
   run: ({ check, folder }) =>
     withCluster("smb", async (cluster) => {
-      const env = await access(cluster, folder, await auditor(cluster));
+      const env = await access(cluster, folder, await cluster.auditor());
       const site = join(folder, "site");
       await coldspare(["import", ...endpoint(cluster), "--out", site], env);
       const token = await programToken(cluster, site);
@@ -135,7 +135,7 @@ const refusals: Scenario = {
       const full = join(folder, "two");
       mkdirSync(full);
       writeFileSync(join(full, "notes.txt"), "mine");
-      const good = await access(cluster, folder, await auditor(cluster));
+      const good = await access(cluster, folder, await cluster.auditor());
       const taken = await coldspare(["import", ...endpoint(cluster), "--out", full], good);
       check.that(
         "a full folder is refused, and what is in it named",

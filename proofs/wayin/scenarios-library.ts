@@ -59,7 +59,7 @@ const consumers = (
 async function configure(stack: EngineStack, cluster: LiveCluster): Promise<void> {
   stack.trust(cluster.caFile);
   const endpoint = Object.values(cluster.endpoints)[0];
-  const token = cluster.lab.tokens.root;
+  const token = await cluster.auditor();
   const plain = {
     "proxmoxve:endpoint": endpoint,
     "coldspare:endpoints": cluster.endpoints,

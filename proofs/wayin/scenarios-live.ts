@@ -1,5 +1,5 @@
 /** `coldspare check --live`: read-only, on every cluster. */
-import { access, auditor, difference, endpoint, photograph, withCluster } from "./cluster";
+import { access, difference, endpoint, photograph, withCluster } from "./cluster";
 import { coldspare, type Scenario } from "./scenario";
 
 const looks = (part: "smb" | "large" | "by-hand" | "half", name: string, quick: boolean): Scenario => ({
@@ -9,7 +9,7 @@ const looks = (part: "smb" | "large" | "by-hand" | "half", name: string, quick: 
   run: ({ check, folder }) =>
     withCluster(part, async (cluster) => {
       const before = await photograph(cluster);
-      const env = await access(cluster, folder, await auditor(cluster));
+      const env = await access(cluster, folder, await cluster.auditor());
       await cluster.control("POST", "/calls/reset");
       const run = await coldspare(["check", "--live", ...endpoint(cluster), "--json"], env);
       const { total, changing } = await cluster.calls();
@@ -41,7 +41,7 @@ const refusals: Scenario = {
   quick: true,
   run: ({ check, folder }) =>
     withCluster("smb", async (cluster) => {
-      const look = await auditor(cluster);
+      const look = await cluster.auditor();
       const env = await access(cluster, folder, look);
       const live = (args: string[], more: NodeJS.ProcessEnv = {}) =>
         coldspare(["check", "--live", ...args], { ...env, ...more });

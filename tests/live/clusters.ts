@@ -56,6 +56,8 @@ export interface LiveCluster {
    * @returns `user@pve!read=<secret>`
    */
   token(name: string, grants: Record<string, string>): Promise<string>;
+  /** A token that may read everything and change nothing, backups left out: Proxmox VE's role PVEAuditor. */
+  auditor(): Promise<string>;
   /** A client with another token. */
   client(apiToken: string, more?: Partial<PveClientOptions>): PveClient;
   /** A call of the lab's control interface. */
@@ -83,7 +85,12 @@ export async function startCluster(kind: ClusterKind, options: ClusterOptions = 
   const pve = client(lab.tokens.root);
   const control: LiveCluster["control"] = (method, path, body) => callControl(lab, method, path, body);
   for (const [vmid, lock] of Object.entries(locks)) await control("POST", `/guests/${vmid}/lock`, { lock });
+  let auditor: Promise<string> | undefined;
+  const readOnly = () => (auditor ??= makeToken(pve, "auditor", { "/": "PVEAuditor" }));
+  // Without a quorum nobody can make one.
+  if (off.length > 0) await readOnly();
   for (const name of off) await control("POST", `/nodes/${name}/kill`);
+  await control("POST", "/calls/reset");
   const calls = () => control<Calls>("GET", "/calls");
   return {
     kind,
@@ -92,6 +99,7 @@ export async function startCluster(kind: ClusterKind, options: ClusterOptions = 
     endpoints: lab.endpoints,
     caFile: lab.caFile,
     token: (name, grants) => makeToken(pve, name, grants),
+    auditor: readOnly,
     client,
     control,
     calls,
